@@ -1,0 +1,263 @@
+//! Notifications: every decision whether somebody is told, with its reason, and the port they leave by.
+
+use async_trait::async_trait;
+use domain::id::{ConsultationId, DoctorId, NotificationId, PatientId};
+use domain::{StoreError, Timestamp};
+
+/// Who is to be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Recipient {
+    Doctor(DoctorId),
+    Patient(PatientId),
+}
+
+/// What happened that somebody may have to be told of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Cause {
+    /// A patient started a consultation.
+    Initiated,
+    /// The patient called initiate while one was open.
+    RepeatInitiate,
+    PatientMessage,
+    DoctorMessage,
+    /// A message of the recipient's own.
+    OwnMessage,
+    /// A system, automatic or assistant message.
+    SystemMessage,
+    Ended,
+    Reopened,
+    /// A deadline is near.
+    AboutToExpire,
+    /// Unread and unanswered for too long.
+    Escalation,
+    CertificationApproved,
+    CertificationRejected,
+    CertificationRevoked,
+}
+
+impl Cause {
+    pub const ALL: [Self; 13] = [
+        Self::Initiated,
+        Self::RepeatInitiate,
+        Self::PatientMessage,
+        Self::DoctorMessage,
+        Self::OwnMessage,
+        Self::SystemMessage,
+        Self::Ended,
+        Self::Reopened,
+        Self::AboutToExpire,
+        Self::Escalation,
+        Self::CertificationApproved,
+        Self::CertificationRejected,
+        Self::CertificationRevoked,
+    ];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Initiated => "initiated",
+            Self::RepeatInitiate => "repeat_initiate",
+            Self::PatientMessage => "patient_message",
+            Self::DoctorMessage => "doctor_message",
+            Self::OwnMessage => "own_message",
+            Self::SystemMessage => "system_message",
+            Self::Ended => "ended",
+            Self::Reopened => "reopened",
+            Self::AboutToExpire => "about_to_expire",
+            Self::Escalation => "escalation",
+            Self::CertificationApproved => "certification_approved",
+            Self::CertificationRejected => "certification_rejected",
+            Self::CertificationRevoked => "certification_revoked",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|c| c.as_str() == text)
+    }
+}
+
+/// The way a notification leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Channel {
+    Wechat,
+    Sms,
+}
+
+impl Channel {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Wechat => "wechat",
+            Self::Sms => "sms",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Wechat, Self::Sms].into_iter().find(|c| c.as_str() == text)
+    }
+}
+
+/// Why a decision came out as it did. The words are stored, counted and shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reason {
+    ConsultationClosed,
+    RelationBlocked,
+    DoctorNotAuthenticated,
+    ConsultingOff,
+    TypeOff,
+    NotNotifiable,
+    OnlineViewing,
+    Coalesced,
+    OutsideWindow,
+    NoChannel,
+    /// Sent, and the doctor's hours could not be read.
+    HoursInvalid,
+    /// Sent, and the doctor has set no hours.
+    HoursUnset,
+    /// Sent, inside the hours.
+    InsideWindow,
+    /// Sent; hours do not matter for this recipient or cause.
+    Always,
+}
+
+impl Reason {
+    pub const ALL: [Self; 14] = [
+        Self::ConsultationClosed,
+        Self::RelationBlocked,
+        Self::DoctorNotAuthenticated,
+        Self::ConsultingOff,
+        Self::TypeOff,
+        Self::NotNotifiable,
+        Self::OnlineViewing,
+        Self::Coalesced,
+        Self::OutsideWindow,
+        Self::NoChannel,
+        Self::HoursInvalid,
+        Self::HoursUnset,
+        Self::InsideWindow,
+        Self::Always,
+    ];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ConsultationClosed => "CONSULTATION_CLOSED",
+            Self::RelationBlocked => "RELATION_BLOCKED",
+            Self::DoctorNotAuthenticated => "DOCTOR_NOT_AUTHENTICATED",
+            Self::ConsultingOff => "CONSULTING_OFF",
+            Self::TypeOff => "TYPE_OFF",
+            Self::NotNotifiable => "NOT_NOTIFIABLE",
+            Self::OnlineViewing => "ONLINE_VIEWING",
+            Self::Coalesced => "COALESCED",
+            Self::OutsideWindow => "OUTSIDE_WINDOW",
+            Self::NoChannel => "NO_CHANNEL",
+            Self::HoursInvalid => "HOURS_INVALID",
+            Self::HoursUnset => "HOURS_UNSET",
+            Self::InsideWindow => "INSIDE_WINDOW",
+            Self::Always => "ALWAYS",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|r| r.as_str() == text)
+    }
+}
+
+/// Where a notification stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum NotificationState {
+    /// Waiting for its job: now, or at the next opening.
+    Queued,
+    Sent,
+    /// Decided against, at once or when its time came.
+    Suppressed,
+    /// Its consultation closed while it was queued.
+    Cancelled,
+    /// Every channel refused.
+    Failed,
+}
+
+impl NotificationState {
+    pub const ALL: [Self; 5] = [Self::Queued, Self::Sent, Self::Suppressed, Self::Cancelled, Self::Failed];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Sent => "sent",
+            Self::Suppressed => "suppressed",
+            Self::Cancelled => "cancelled",
+            Self::Failed => "failed",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|s| s.as_str() == text)
+    }
+}
+
+/// One decision and what became of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Notification {
+    pub id: NotificationId,
+    pub recipient: Recipient,
+    pub consultation_id: Option<ConsultationId>,
+    pub cause: Cause,
+    pub state: NotificationState,
+    pub reason: Reason,
+    pub channel: Option<Channel>,
+    /// When it is to leave, or left.
+    pub due_at: Timestamp,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+
+/// Stores notifications.
+#[cfg_attr(feature = "mock", mockall::automock)]
+#[async_trait]
+pub trait NotificationRepository: Send {
+    async fn insert_all(&mut self, notifications: &[Notification]) -> Result<(), StoreError>;
+    /// Locked until the unit ends, so that two workers cannot settle one notification.
+    async fn find_locked(&mut self, id: NotificationId) -> Result<Option<Notification>, StoreError>;
+    async fn update(&mut self, notification: &Notification) -> Result<(), StoreError>;
+    /// Cancels everything queued for a consultation, closing notices excepted; returns how many.
+    async fn cancel_queued(&mut self, consultation: ConsultationId, now: Timestamp) -> Result<u64, StoreError>;
+    /// When this recipient was last told, or queued to be told, of this consultation since `since`,
+    /// not counting `except`.
+    async fn last_notified(
+        &mut self,
+        recipient: Recipient,
+        consultation: ConsultationId,
+        since: Timestamp,
+        except: Option<NotificationId>,
+    ) -> Result<Option<Timestamp>, StoreError>;
+    /// Oldest first.
+    async fn list(&mut self, consultation: ConsultationId) -> Result<Vec<Notification>, StoreError>;
+}
+
+/// What is handed to a channel: neutral words only, nothing medical.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Delivery {
+    /// The notification's id: a second delivery under it has no effect.
+    pub notification_id: NotificationId,
+    pub recipient: Recipient,
+    pub channel: Channel,
+    pub cause: Cause,
+    pub consultation_id: Option<ConsultationId>,
+}
+
+/// Nothing was delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum DeliveryError {
+    /// This recipient cannot be reached by this channel; try the next one.
+    #[error("the channel cannot reach this recipient")]
+    Refused,
+    /// Trying again later may work.
+    #[error("the channel is not available")]
+    Unavailable,
+}
+
+/// Hands notifications to the outside. Idempotent by [`Delivery::notification_id`].
+#[cfg_attr(feature = "mock", mockall::automock)]
+#[async_trait]
+pub trait Notifier: Send + Sync {
+    /// # Errors
+    /// [`DeliveryError`] when nothing was delivered.
+    async fn deliver(&self, delivery: &Delivery) -> Result<(), DeliveryError>;
+}

@@ -1,0 +1,40 @@
+//! The ports of the consultation use cases: one object is one transaction.
+
+use async_trait::async_trait;
+use domain::StoreError;
+use domain::audit::AuditRepository;
+use domain::doctor::DoctorRepository;
+use domain::file::FileRepository;
+use domain::outbox::OutboxRepository;
+use domain::patient::PatientRepository;
+use im::ConversationRepository;
+
+use crate::consultation::ConsultationRepository;
+use crate::notification::NotificationRepository;
+use crate::relation::{InvitationRepository, RelationRepository};
+
+/// A unit of work. Rows are locked in the order doctor → relation → consultation → conversation.
+/// Dropping it undoes everything.
+#[async_trait]
+pub trait ConsultationUnit: Send {
+    fn doctors(&mut self) -> &mut dyn DoctorRepository;
+    fn patients(&mut self) -> &mut dyn PatientRepository;
+    fn files(&mut self) -> &mut dyn FileRepository;
+    fn relations(&mut self) -> &mut dyn RelationRepository;
+    fn invitations(&mut self) -> &mut dyn InvitationRepository;
+    fn consultations(&mut self) -> &mut dyn ConsultationRepository;
+    fn conversations(&mut self) -> &mut dyn ConversationRepository;
+    fn notifications(&mut self) -> &mut dyn NotificationRepository;
+    fn audit(&mut self) -> &mut dyn AuditRepository;
+    fn outbox(&mut self) -> &mut dyn OutboxRepository;
+    async fn commit(self: Box<Self>) -> Result<(), StoreError>;
+}
+
+/// Opens units of work.
+#[async_trait]
+pub trait ConsultationStore: Send + Sync {
+    /// Begins a transaction that may write.
+    async fn begin(&self) -> Result<Box<dyn ConsultationUnit>, StoreError>;
+    /// The same repositories for reading only; each call sees what is committed then. Never commit it.
+    fn read(&self) -> Box<dyn ConsultationUnit>;
+}
