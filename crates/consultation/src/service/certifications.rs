@@ -58,12 +58,7 @@ impl Certifications {
     ///
     /// # Errors
     /// [`ConsultationError`]; names the pictures at fault.
-    pub async fn submit(
-        &self,
-        actor: &Actor,
-        id: DoctorId,
-        pictures: Pictures,
-    ) -> Result<Doctor, ConsultationError> {
+    pub async fn submit(&self, actor: &Actor, id: DoctorId, pictures: Pictures) -> Result<Doctor, ConsultationError> {
         actor.require(actor.is_doctor(id))?;
         let user = actor.require_user()?.user;
         let mut unit = self.context.store.begin().await?;

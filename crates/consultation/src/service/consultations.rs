@@ -65,7 +65,8 @@ impl Consultations {
         page: PageRequest,
     ) -> Result<Page<Consultation>, ConsultationError> {
         actor.require(may_see_any(actor))?;
-        let is_own = filter.doctor.is_some_and(|d| actor.is_doctor(d)) || filter.patient.is_some_and(|p| actor.is_patient(p));
+        let is_own =
+            filter.doctor.is_some_and(|d| actor.is_doctor(d)) || filter.patient.is_some_and(|p| actor.is_patient(p));
         actor.require(is_own || actor.is_trusted())?;
         Ok(self.context.store.read().consultations().list(&filter, page).await?)
     }
@@ -115,7 +116,8 @@ impl Consultations {
         reason: Option<String>,
     ) -> Result<Consultation, ConsultationError> {
         actor.require_visible(actor.doctor().is_some() || actor.patient().is_some())?;
-        let reason = reason.map(|r| text::bounded("reason", &r, MAX_REASON_CHARS)).transpose()?.filter(|r| !r.is_empty());
+        let reason =
+            reason.map(|r| text::bounded("reason", &r, MAX_REASON_CHARS)).transpose()?.filter(|r| !r.is_empty());
         let mut last = ConsultationError::Conflict;
         for _ in 0..MAX_TRIES {
             let mut unit = self.context.store.begin().await?;

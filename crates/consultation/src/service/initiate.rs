@@ -19,7 +19,9 @@ use serde_json::{Map, json};
 use super::context::Context;
 use super::notify::{self, Facts};
 use super::transition;
-use crate::consultation::{Consultation, ConsultationEvent, ConsultationType, OpenConsultation, Pair, PairProbe, Status};
+use crate::consultation::{
+    Consultation, ConsultationEvent, ConsultationType, OpenConsultation, Pair, PairProbe, Status,
+};
 use crate::decision::{self, Decision, RecipientState};
 use crate::error::ConsultationError;
 use crate::machine::{self, Start};

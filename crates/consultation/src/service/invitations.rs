@@ -53,7 +53,9 @@ impl Invitations {
         }
         let usable = unit.invitations().list(doctor).await?.iter().filter(|i| i.is_usable(now)).count();
         if usable >= MAX_INVITATIONS {
-            return Err(FieldError::new("doctorId", format!("has {MAX_INVITATIONS} invitations already; revoke one")).into());
+            return Err(
+                FieldError::new("doctorId", format!("has {MAX_INVITATIONS} invitations already; revoke one")).into()
+            );
         }
         let invitation = Invitation {
             id: InvitationId(self.context.ids.next()),

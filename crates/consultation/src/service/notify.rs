@@ -1,10 +1,10 @@
 //! Planning notifications: decide, keep the decision with its reason, queue the job if somebody is to be told.
 
+use domain::Timestamp;
 use domain::doctor::Doctor;
 use domain::id::{JobId, NotificationId};
 use domain::outbox::NewJob;
 use domain::patient::Patient;
-use domain::Timestamp;
 use serde_json::json;
 
 use super::context::Context;

@@ -53,7 +53,9 @@ impl Sweeps {
             match self.apply(id, event()).await {
                 Ok(true) => changed += 1,
                 // Somebody was faster, or it is no longer in that state: the next sweep looks again.
-                Ok(false) | Err(ConsultationError::Conflict | ConsultationError::WrongStatus { .. } | ConsultationError::Ended) => {}
+                Ok(false)
+                | Err(ConsultationError::Conflict | ConsultationError::WrongStatus { .. } | ConsultationError::Ended) =>
+                    {}
                 Err(other) => return Err(other),
             }
         }
