@@ -22,7 +22,11 @@ pub enum Database {
 impl Database {
     /// The databases to test: SQLite always, PostgreSQL when `DATABASE_URL_PG` is set.
     pub fn available() -> Vec<Self> {
-        if std::env::var_os("DATABASE_URL_PG").is_some() { vec![Self::Sqlite, Self::Postgres] } else { vec![Self::Sqlite] }
+        if std::env::var_os("DATABASE_URL_PG").is_some() {
+            vec![Self::Sqlite, Self::Postgres]
+        } else {
+            vec![Self::Sqlite]
+        }
     }
 }
 
