@@ -28,14 +28,14 @@
 //! **Escalation** follows a notification that brought no answer, so the cool-down of that very run does not
 //! suppress it: a patient who keeps writing would otherwise keep it away for ever. It goes by SMS only.
 
+use chrono_tz::Tz;
 use domain::Timestamp;
 use domain::doctor::Doctor;
 use im::SystemNotice;
 
 use crate::consultation::Consultation;
-use crate::notification::{Cause, Channel, Reason, Side};
+use crate::notification::{Cause, Channel, Reason, Recipient, Side};
 use crate::office_hours::{Hours, Schedule, hours_at};
-use crate::policy::ConsultationPolicy;
 
 /// What is to be done with a notification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,41 +64,41 @@ pub struct RecipientState {
     pub is_viewing: bool,
     /// Was told, or is queued to be told, of this unread run within the cool-down, not counting the notification
     /// that is being decided.
-    pub was_notified_in_cooldown: bool,
+    pub was_notified_in_cool_down: bool,
     /// Channels that can take it, in order of preference: those with a grant, an address, and allowance left
     /// today, without those that already refused this notification.
     pub channels: Vec<Channel>,
 }
 
-/// The facts a decision rests on.
+/// What is to be decided, and the facts it rests on.
 #[derive(Debug, Clone, Copy)]
-pub struct Facts<'a> {
-    pub doctor: &'a Doctor,
-    /// `None` when it is missing.
+pub struct Case<'a> {
+    pub cause: Cause,
+    /// `None` when it is missing, and for results of a certification, which concern none.
     pub consultation: Option<&'a Consultation>,
     /// Whether the relation of the pair is blocked.
     pub is_blocked: bool,
+    pub doctor: &'a Doctor,
+    /// The doctor's.
+    pub schedule: &'a Schedule,
     pub recipient: &'a RecipientState,
 }
 
-/// Decides whether `side` is told of `cause` now, later or not at all.
-///
-/// Results of a certification concern only the doctor, and no consultation: for them [`Facts::consultation`]
-/// may be `None`.
-pub fn decide(now: Timestamp, side: Side, cause: Cause, facts: Facts<'_>, policy: &ConsultationPolicy) -> Decision {
-    match side {
-        Side::Doctor if is_certification(cause) => reach(cause, facts.recipient, Reason::Always),
-        Side::Doctor => for_doctor(now, cause, facts, policy),
-        Side::Patient => for_patient(cause, facts),
+/// Decides whether `recipient` is told now, later or not at all.
+pub fn decide(now: Timestamp, recipient: Recipient, case: &Case<'_>) -> Decision {
+    match recipient.side() {
+        Side::Doctor if is_certification(case.cause) => reach(case, Reason::Always),
+        Side::Doctor => for_doctor(now, case),
+        Side::Patient => for_patient(case),
     }
 }
 
-fn for_doctor(now: Timestamp, cause: Cause, facts: Facts<'_>, policy: &ConsultationPolicy) -> Decision {
-    let Facts { doctor, recipient, .. } = facts;
-    let Some(consultation) = facts.consultation.filter(|consultation| consultation.is_open()) else {
+fn for_doctor(now: Timestamp, case: &Case<'_>) -> Decision {
+    let doctor = case.doctor;
+    let Some(consultation) = case.consultation.filter(|consultation| consultation.is_open()) else {
         return Decision::Suppress(Reason::ConsultationClosed);
     };
-    let suppressed_for = if facts.is_blocked {
+    let suppressed_for = if case.is_blocked {
         Some(Reason::RelationBlocked)
     } else if !doctor.is_certified() {
         Some(Reason::DoctorNotAuthenticated)
@@ -107,38 +107,38 @@ fn for_doctor(now: Timestamp, cause: Cause, facts: Facts<'_>, policy: &Consultat
     } else if !consultation.kind.is_offered_by(doctor) {
         Some(Reason::TypeOff)
     } else {
-        not_now(Side::Doctor, cause, recipient)
+        not_now(Side::Doctor, case)
     };
     if let Some(reason) = suppressed_for {
         return Decision::Suppress(reason);
     }
-    match hours_at(now, &Schedule::of(doctor, policy.timezone)) {
-        Hours::Invalid => reach(cause, recipient, Reason::HoursInvalid),
-        Hours::Unset => reach(cause, recipient, Reason::HoursUnset),
+    match hours_at(now, case.schedule) {
+        Hours::Invalid => reach(case, Reason::HoursInvalid),
+        Hours::Unset => reach(case, Reason::HoursUnset),
         Hours::Closed { next_open } => Decision::Defer { until: next_open, reason: Reason::OutsideWindow },
-        Hours::Open => reach(cause, recipient, Reason::InsideWindow),
+        Hours::Open => reach(case, Reason::InsideWindow),
     }
 }
 
-fn for_patient(cause: Cause, facts: Facts<'_>) -> Decision {
-    let is_open = facts.consultation.is_some_and(Consultation::is_open);
-    let suppressed_for = if !is_open && cause != Cause::Ended {
+fn for_patient(case: &Case<'_>) -> Decision {
+    let is_open = case.consultation.is_some_and(Consultation::is_open);
+    let suppressed_for = if !is_open && case.cause != Cause::Ended {
         Some(Reason::ConsultationClosed)
-    } else if facts.is_blocked {
+    } else if case.is_blocked {
         Some(Reason::RelationBlocked)
     } else {
-        not_now(Side::Patient, cause, facts.recipient)
+        not_now(Side::Patient, case)
     };
-    suppressed_for.map_or_else(|| reach(cause, facts.recipient, Reason::Always), Decision::Suppress)
+    suppressed_for.map_or_else(|| reach(case, Reason::Always), Decision::Suppress)
 }
 
 /// Rows 6, 7 and 8, which both sides share.
-fn not_now(side: Side, cause: Cause, recipient: &RecipientState) -> Option<Reason> {
-    if !is_notifiable(side, cause) {
+fn not_now(side: Side, case: &Case<'_>) -> Option<Reason> {
+    if !is_notifiable(side, case.cause) {
         Some(Reason::NotNotifiable)
-    } else if recipient.is_viewing {
+    } else if case.recipient.is_viewing {
         Some(Reason::OnlineViewing)
-    } else if recipient.was_notified_in_cooldown && cause != Cause::Escalation {
+    } else if case.recipient.was_notified_in_cool_down && case.cause != Cause::Escalation {
         Some(Reason::Coalesced)
     } else {
         None
@@ -146,9 +146,9 @@ fn not_now(side: Side, cause: Cause, recipient: &RecipientState) -> Option<Reaso
 }
 
 /// Rows 12 and 13: the first channel that can take it.
-fn reach(cause: Cause, recipient: &RecipientState, reason: Reason) -> Decision {
-    let suits = |channel: &&Channel| cause != Cause::Escalation || **channel == Channel::Sms;
-    match recipient.channels.iter().find(suits) {
+fn reach(case: &Case<'_>, reason: Reason) -> Decision {
+    let suits = |channel: &&Channel| case.cause != Cause::Escalation || **channel == Channel::Sms;
+    match case.recipient.channels.iter().find(suits) {
         Some(channel) => Decision::Send { channel: *channel, reason },
         None => Decision::Suppress(Reason::NoChannel),
     }
@@ -181,15 +181,20 @@ pub fn off_hours_reply(
     consultation: &Consultation,
     cause: Cause,
     until: Timestamp,
-    schedule: &Schedule,
+    doctor: &Doctor,
+    home: Tz,
 ) -> Option<SystemNotice> {
     let is_the_patients = matches!(cause, Cause::Initiated | Cause::PatientMessage);
     let is_told = consultation.off_hours_reply_until == Some(until);
-    (is_the_patients && !is_told && consultation.is_open()).then(|| {
-        let opening = schedule.describe(until);
-        let text = format!("现在不是医生的接诊时间，医生将在下次接诊时收到提醒。下次接诊时间：{opening}。");
-        SystemNotice::new("consultation.off_hours", text)
-    })
+    (is_the_patients && !is_told && consultation.is_open()).then(|| off_hours_notice(doctor, home, until))
+}
+
+/// What the dialog says while the doctor is closed: the next opening, in the doctor's local time. `home` is the
+/// deployment's zone.
+pub fn off_hours_notice(doctor: &Doctor, home: Tz, until: Timestamp) -> SystemNotice {
+    let opening = Schedule::of(doctor, home).describe(until);
+    let text = format!("现在不是医生的接诊时间，医生将在下次接诊时收到提醒。下次接诊时间：{opening}。");
+    SystemNotice::new("consultation.off_hours", text)
 }
 
 #[cfg(test)]

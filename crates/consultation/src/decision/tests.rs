@@ -1,5 +1,6 @@
 //! Every row of the notification table, the order of the rows, and a second reading of the table as an oracle.
 
+use chrono_tz::Asia::Shanghai;
 use domain::certification::Certification;
 use domain::id::{DoctorId, PatientId};
 use domain::{ObjectId, Timestamp};
@@ -9,6 +10,7 @@ use rstest::rstest;
 use super::*;
 use crate::consultation::{ConsultationType, Pair, Status};
 use crate::machine::{self, Event, NewConsultation};
+use crate::policy::ConsultationPolicy;
 
 /// Noon in Shanghai.
 const NOW: Timestamp = Timestamp::from_millis(1_795_406_400_000);
@@ -34,7 +36,7 @@ enum HoursNow {
 
 /// All facts of one decision.
 #[derive(Debug, Clone)]
-struct Case {
+struct Given {
     side: Side,
     cause: Cause,
     state: State,
@@ -50,7 +52,7 @@ struct Case {
     channels: Vec<Channel>,
 }
 
-impl Case {
+impl Given {
     /// A message of the other side that nothing keeps from being told.
     fn to(side: Side) -> Self {
         Self {
@@ -120,20 +122,29 @@ impl Case {
         }
     }
 
-    fn decide(&self) -> Decision {
-        let recipient = RecipientState {
+    fn recipient(&self) -> RecipientState {
+        RecipientState {
             is_viewing: self.is_viewing,
-            was_notified_in_cooldown: self.was_notified,
+            was_notified_in_cool_down: self.was_notified,
             channels: self.channels.clone(),
-        };
+        }
+    }
+
+    fn decide(&self) -> Decision {
+        self.decide_at(NOW)
+    }
+
+    fn decide_at(&self, now: Timestamp) -> Decision {
         let (doctor, consultation) = (self.doctor(), self.consultation());
-        let facts = Facts {
-            doctor: &doctor,
+        let case = Case {
+            cause: self.cause,
             consultation: consultation.as_ref(),
             is_blocked: self.is_blocked,
-            recipient: &recipient,
+            doctor: &doctor,
+            schedule: &Schedule::of(&doctor, Shanghai),
+            recipient: &self.recipient(),
         };
-        decide(NOW, self.side, self.cause, facts, &ConsultationPolicy::default())
+        decide(now, self.side.of(started().pair), &case)
     }
 }
 
@@ -176,10 +187,10 @@ const DEFERRED: Decision = Decision::Defer { until: OPENING, reason: Reason::Out
 #[case::row_12(12, Decision::Suppress(Reason::NoChannel))]
 #[case::row_13(13, send(Reason::InsideWindow))]
 fn to_the_doctor_each_row_decides(#[case] row: u32, #[case] expected: Decision) {
-    assert_eq!(Case::to(Side::Doctor).matching(row).decide(), expected);
+    assert_eq!(Given::to(Side::Doctor).matching(row).decide(), expected);
     // Any two rows: the first wins. Rows 9 to 11 exclude one another; rows 9 and 10 let row 12 go on.
     for later in row + 1..=12 {
-        let both = Case::to(Side::Doctor).matching(row).matching(later).decide();
+        let both = Given::to(Side::Doctor).matching(row).matching(later).decide();
         match (row, later) {
             (9..=11, 9..=11) => {}
             (9 | 10, 12) => assert_eq!(both, Decision::Suppress(Reason::NoChannel), "rows {row} and {later}"),
@@ -197,9 +208,9 @@ fn to_the_doctor_each_row_decides(#[case] row: u32, #[case] expected: Decision) 
 #[case::row_12(12, Decision::Suppress(Reason::NoChannel))]
 #[case::row_13(13, send(Reason::Always))]
 fn to_the_patient_each_row_decides(#[case] row: u32, #[case] expected: Decision) {
-    assert_eq!(Case::to(Side::Patient).matching(row).decide(), expected);
+    assert_eq!(Given::to(Side::Patient).matching(row).decide(), expected);
     for later in row + 1..=12 {
-        let both = Case::to(Side::Patient).matching(row).matching(later);
+        let both = Given::to(Side::Patient).matching(row).matching(later);
         assert_eq!(both.decide(), expected, "rows {row} and {later}");
     }
 }
@@ -207,14 +218,14 @@ fn to_the_patient_each_row_decides(#[case] row: u32, #[case] expected: Decision)
 /// Rows 3, 4, 5, 9, 10 and 11 are the doctor's alone.
 #[rstest]
 fn to_the_patient_the_doctors_rows_do_not_matter(#[values(3, 4, 5, 9, 10, 11)] row: u32) {
-    assert_eq!(Case::to(Side::Patient).matching(row).decide(), send(Reason::Always));
+    assert_eq!(Given::to(Side::Patient).matching(row).decide(), send(Reason::Always));
 }
 
 #[rstest]
 fn certification_results_know_only_rows_12_and_13(
     #[values(Cause::CertificationApproved, Cause::CertificationRejected, Cause::CertificationRevoked)] cause: Cause,
 ) {
-    let result = Case { cause, state: State::Missing, ..Case::to(Side::Doctor) };
+    let result = Given { cause, state: State::Missing, ..Given::to(Side::Doctor) };
     for row in [1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 13] {
         assert_eq!(result.clone().matching(row).decide(), send(Reason::Always), "row {row}");
     }
@@ -228,14 +239,14 @@ fn certification_results_know_only_rows_12_and_13(
 fn closed_in_every_sense(#[case] state: State) {
     let closed = Decision::Suppress(Reason::ConsultationClosed);
     for side in [Side::Doctor, Side::Patient] {
-        assert_eq!(Case { state, ..Case::to(side) }.decide(), closed, "{side:?}");
+        assert_eq!(Given { state, ..Given::to(side) }.decide(), closed, "{side:?}");
     }
-    let closing = |side| Case { state, cause: Cause::Ended, ..Case::to(side) };
+    let closing = |side| Given { state, cause: Cause::Ended, ..Given::to(side) };
     assert_eq!(closing(Side::Patient).decide(), send(Reason::Always), "closing notices are exempt");
     assert_eq!(closing(Side::Doctor).decide(), closed, "but not for the doctor");
     for row in [2, 7, 8, 12] {
         let kept_back = closing(Side::Patient).matching(row).matching(1).decide();
-        assert_eq!(kept_back, Case::to(Side::Patient).matching(row).decide(), "row {row} holds for them too");
+        assert_eq!(kept_back, Given::to(Side::Patient).matching(row).decide(), "row {row} holds for them too");
     }
 }
 
@@ -244,19 +255,19 @@ fn closed_in_every_sense(#[case] state: State) {
 #[case(Certification::UnderReview)]
 #[case(Certification::Rejected)]
 fn only_certified_doctors_are_notified(#[case] certification: Certification) {
-    let decision = Case { certification, ..Case::to(Side::Doctor) }.decide();
+    let decision = Given { certification, ..Given::to(Side::Doctor) }.decide();
     assert_eq!(decision, Decision::Suppress(Reason::DoctorNotAuthenticated));
 }
 
 #[test]
 fn consulting_counts_as_off_until_switched_on() {
-    let decision = Case { start_consultation: None, ..Case::to(Side::Doctor) }.decide();
+    let decision = Given { start_consultation: None, ..Given::to(Side::Doctor) }.decide();
     assert_eq!(decision, Decision::Suppress(Reason::ConsultingOff));
 }
 
 #[test]
 fn the_type_switch_is_that_of_the_consultation() {
-    let phone = |is_phone_open| Case { kind: ConsultationType::Phone, is_phone_open, ..Case::to(Side::Doctor) };
+    let phone = |is_phone_open| Given { kind: ConsultationType::Phone, is_phone_open, ..Given::to(Side::Doctor) };
     assert_eq!(phone(None).decide(), Decision::Suppress(Reason::TypeOff));
     assert_eq!(phone(Some(true)).matching(5).decide(), send(Reason::InsideWindow), "the other switch does not matter");
 }
@@ -276,13 +287,13 @@ fn the_type_switch_is_that_of_the_consultation() {
 #[case(Cause::CertificationRejected, true, false)]
 #[case(Cause::CertificationRevoked, true, false)]
 fn row_6_by_cause(#[case] cause: Cause, #[case] tells_doctor: bool, #[case] tells_patient: bool) {
-    let tells = |side| Case { cause, ..Case::to(side) }.decide() != Decision::Suppress(Reason::NotNotifiable);
+    let tells = |side| Given { cause, ..Given::to(side) }.decide() != Decision::Suppress(Reason::NotNotifiable);
     assert_eq!((tells(Side::Doctor), tells(Side::Patient)), (tells_doctor, tells_patient));
 }
 
 #[test]
 fn the_first_usable_channel_is_taken() {
-    let by = |channels: &[Channel]| Case { channels: channels.to_vec(), ..Case::to(Side::Doctor) }.decide();
+    let by = |channels: &[Channel]| Given { channels: channels.to_vec(), ..Given::to(Side::Doctor) }.decide();
     let sent = |channel| Decision::Send { channel, reason: Reason::InsideWindow };
     assert_eq!(by(&[Channel::Wechat, Channel::Sms]), sent(Channel::Wechat));
     assert_eq!(by(&[Channel::Sms, Channel::Wechat]), sent(Channel::Sms));
@@ -291,23 +302,19 @@ fn the_first_usable_channel_is_taken() {
 
 #[test]
 fn an_escalation_goes_by_sms_inside_the_hours_whatever_was_sent_before() {
-    let escalation = Case { cause: Cause::Escalation, was_notified: true, ..Case::to(Side::Doctor) };
+    let escalation = Given { cause: Cause::Escalation, was_notified: true, ..Given::to(Side::Doctor) };
     let sent = Decision::Send { channel: Channel::Sms, reason: Reason::InsideWindow };
     assert_eq!(escalation.decide(), sent);
     assert_eq!(escalation.clone().matching(11).decide(), DEFERRED);
-    let without_sms = Case { channels: vec![Channel::Wechat], ..escalation };
+    let without_sms = Given { channels: vec![Channel::Wechat], ..escalation };
     assert_eq!(without_sms.decide(), Decision::Suppress(Reason::NoChannel));
 }
 
 #[test]
 fn decided_again_at_the_opening_it_is_sent() {
-    let case = Case::to(Side::Doctor).matching(11);
-    let Decision::Defer { until, .. } = case.decide() else { panic!("noon is outside 14:00 to 15:00") };
-    let (doctor, consultation, recipient) =
-        (case.doctor(), started(), RecipientState { channels: case.channels.clone(), ..RecipientState::default() });
-    let facts = Facts { doctor: &doctor, consultation: Some(&consultation), is_blocked: false, recipient: &recipient };
-    let at_opening = decide(until, Side::Doctor, Cause::PatientMessage, facts, &ConsultationPolicy::default());
-    assert_eq!(at_opening, send(Reason::InsideWindow));
+    let deferred = Given::to(Side::Doctor).matching(11);
+    assert_eq!(deferred.decide(), DEFERRED);
+    assert_eq!(deferred.decide_at(OPENING), send(Reason::InsideWindow));
 }
 
 #[test]
@@ -317,14 +324,14 @@ fn every_decision_has_its_reason() {
     assert_eq!(Decision::Suppress(Reason::TypeOff).reason(), Reason::TypeOff);
 }
 
-fn closed_schedule() -> Schedule {
-    Schedule::of(&Case::to(Side::Doctor).matching(11).doctor(), chrono_tz::Asia::Shanghai)
+fn closed_doctor() -> Doctor {
+    Given::to(Side::Doctor).matching(11).doctor()
 }
 
 #[test]
 fn one_off_hours_reply_per_closed_period() {
-    let schedule = closed_schedule();
-    let reply = |c: &Consultation, until| off_hours_reply(c, Cause::PatientMessage, until, &schedule);
+    let doctor = closed_doctor();
+    let reply = |c: &Consultation, until| off_hours_reply(c, Cause::PatientMessage, until, &doctor, Shanghai);
     let mut consultation = started();
     let first = reply(&consultation, OPENING).unwrap();
     assert_eq!(first.event, "consultation.off_hours");
@@ -337,7 +344,7 @@ fn one_off_hours_reply_per_closed_period() {
 
 #[test]
 fn only_what_the_patient_did_is_replied_to() {
-    let reply = |c: &Consultation, cause| off_hours_reply(c, cause, OPENING, &closed_schedule()).is_some();
+    let reply = |c: &Consultation, cause| off_hours_reply(c, cause, OPENING, &closed_doctor(), Shanghai).is_some();
     let replied = Cause::ALL.into_iter().filter(|cause| reply(&started(), *cause)).collect::<Vec<_>>();
     assert_eq!(replied, [Cause::Initiated, Cause::PatientMessage]);
     let end = machine::apply(&started(), &Event::EndByPatient, &ConsultationPolicy::default(), NOW);
@@ -346,14 +353,14 @@ fn only_what_the_patient_did_is_replied_to() {
 
 /// A row of the table as data: number, whom it concerns (doctor, patient, certification), when it matches, and what
 /// it then decides.
-type Row = (&'static [char], fn(&Case) -> bool, fn(&Case) -> Decision);
+type Row = (&'static [char], fn(&Given) -> bool, fn(&Given) -> Decision);
 
-fn preferred(case: &Case) -> Option<Channel> {
+fn preferred(case: &Given) -> Option<Channel> {
     let only_sms = case.cause == Cause::Escalation;
     case.channels.iter().copied().find(|channel| !only_sms || *channel == Channel::Sms)
 }
 
-fn sent(case: &Case, reason: Reason) -> Decision {
+fn sent(case: &Given, reason: Reason) -> Decision {
     Decision::Send { channel: preferred(case).unwrap(), reason }
 }
 
@@ -411,7 +418,7 @@ fn table() -> Vec<Row> {
     ]
 }
 
-fn oracle(case: &Case) -> Decision {
+fn oracle(case: &Given) -> Decision {
     let about = match case.side {
         Side::Doctor if case.cause.as_str().starts_with("certification") => 'c',
         Side::Doctor => 'd',
@@ -423,7 +430,7 @@ fn oracle(case: &Case) -> Decision {
 }
 
 /// Facts that mostly allow, so that late rows are reached as well.
-fn cases() -> impl Strategy<Value = Case> {
+fn cases() -> impl Strategy<Value = Given> {
     let mostly = |n: u32| prop::bool::weighted(1.0 / f64::from(n));
     let switch = || prop_oneof![4 => Just(Some(true)), 1 => Just(None), 1 => Just(Some(false))];
     let states = prop_oneof![
@@ -454,7 +461,7 @@ fn cases() -> impl Strategy<Value = Case> {
             is_blocked,
             (certification, start_consultation, is_normal_open, is_phone_open, hours),
             (is_viewing, was_notified, channels),
-        )| Case {
+        )| Given {
             side,
             cause,
             state,
