@@ -1,1 +1,3 @@
-//! stub
+//! Black-box suites over the real binaries, and the tools that measure them.
+
+pub mod load;
