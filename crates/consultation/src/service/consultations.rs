@@ -20,7 +20,7 @@ use crate::unit::ConsultationUnit;
 const MAX_TRIES: usize = 3;
 
 /// Most system messages answered at once.
-pub const MAX_MESSAGES: u32 = 200;
+pub(super) const MAX_MESSAGES: u32 = 200;
 
 /// What is kept of a consultation beside itself.
 #[derive(Debug, Clone, PartialEq)]

@@ -4,7 +4,7 @@
 //! already has an open consultation; the others share one transaction. A pair is created at most once whatever
 //! happens beside it: the relation is unique and locked, the open consultation is held by a partial unique index.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use domain::actor::AccessError;
 use domain::audit::AuditEvent;
@@ -83,6 +83,10 @@ struct Candidate {
 }
 
 type Answer = Result<Initiated, ConsultationError>;
+/// Makes the refusal for a call of a pair.
+type Refusal = fn(Pair) -> ConsultationError;
+/// What became of a pair.
+type Outcome = Result<Initiated, Refusal>;
 
 impl InitiateConsultations {
     pub fn new(context: Context) -> Self {
@@ -141,8 +145,8 @@ impl InitiateConsultations {
         for call in wanted {
             creators.entry(pair_of(call)).or_insert(call);
         }
-        let mut answers: HashMap<Pair, Answer> = HashMap::with_capacity(creators.len());
-        let candidates = self.candidates(&mut *unit, &creators, &mut answers).await?;
+        let mut outcomes: HashMap<Pair, Outcome> = HashMap::with_capacity(creators.len());
+        let candidates = self.candidates(&mut *unit, &creators, &mut outcomes).await?;
         let new: Vec<Consultation> = candidates.iter().map(|c| c.consultation.clone()).collect();
         let inserted = unit.consultations().insert_open(&new).await?;
         let mut traces = Traces::default();
@@ -157,19 +161,19 @@ impl InitiateConsultations {
                     status: created.status,
                     started_at: created.started_at,
                 };
-                answers.insert(created.pair, Ok(answer));
+                outcomes.insert(created.pair, Ok(answer));
             } else {
                 raced.push(created.pair);
             }
         }
         for open in unit.consultations().find_open(&raced).await? {
             let open_one = OpenConsultation { id: open.id, status: open.status, started_at: open.started_at };
-            answers.insert(open.pair, Ok(Initiated::old(open_one)));
+            outcomes.insert(open.pair, Ok(Initiated::old(open_one)));
         }
         write(&mut *unit, traces, context.clock.now()).await?;
         unit.commit().await?;
         context.signal.wake();
-        Ok(hand_out(wanted, answers))
+        Ok(hand_out(wanted, &outcomes))
     }
 
     /// Locks doctors, then relations, and keeps the pairs that may have a new consultation; the others are answered.
@@ -177,7 +181,7 @@ impl InitiateConsultations {
         &self,
         unit: &mut dyn ConsultationUnit,
         creators: &BTreeMap<Pair, &Initiate>,
-        answers: &mut HashMap<Pair, Answer>,
+        outcomes: &mut HashMap<Pair, Outcome>,
     ) -> Result<Vec<Candidate>, ConsultationError> {
         let context = &self.context;
         let now = context.clock.now();
@@ -195,8 +199,12 @@ impl InitiateConsultations {
             let checked = doctor.and_then(|d| machine::may_start(d, call.kind, &context.policy).map(|()| d));
             match (checked, patients.get(&pair.patient)) {
                 (Ok(doctor), Some(patient)) => allowed.push((*pair, *call, doctor, patient)),
-                (Ok(_), None) => drop(answers.insert(*pair, Err(ConsultationError::PatientNotFound(pair.patient)))),
-                (Err(refusal), _) => drop(answers.insert(*pair, Err(refusal))),
+                (Ok(_), None) => {
+                    outcomes.insert(*pair, Err(|p| ConsultationError::PatientNotFound(p.patient)));
+                }
+                (Err(refusal), _) => {
+                    outcomes.insert(*pair, Err(repeatable(&refusal)));
+                }
             }
         }
         let fresh = |(pair, _, _, patient): &(Pair, &Initiate, &Doctor, &Patient)| Relation {
@@ -207,7 +215,7 @@ impl InitiateConsultations {
         let mut candidates = Vec::with_capacity(allowed.len());
         for ((pair, call, doctor, patient), relation) in allowed.into_iter().zip(relations) {
             if relation.is_blocked {
-                answers.insert(pair, Err(ConsultationError::RelationBlocked));
+                outcomes.insert(pair, Err(|_| ConsultationError::RelationBlocked));
                 continue;
             }
             let start = Start {
@@ -344,32 +352,24 @@ fn set(answers: &mut [Option<Answer>], slot: usize, answer: Option<Answer>) {
     }
 }
 
-/// Gives the creator of each pair its answer; the pair's other calls found an open one, or the same refusal.
-fn hand_out(wanted: &[&Initiate], mut answers: HashMap<Pair, Answer>) -> Vec<Answer> {
-    let mut seen: HashMap<Pair, Result<Initiated, fn(Pair) -> ConsultationError>> = HashMap::new();
-    let mut out = Vec::with_capacity(wanted.len());
-    for call in wanted {
+/// Gives the first call of each pair its answer; the pair's other calls found an open one, or the same refusal.
+fn hand_out(wanted: &[&Initiate], outcomes: &HashMap<Pair, Outcome>) -> Vec<Answer> {
+    let mut seen = HashSet::with_capacity(outcomes.len());
+    let answer = |call: &&Initiate| {
         let pair = pair_of(call);
-        if let Some(first) = answers.remove(&pair) {
-            let again = match &first {
-                Ok(initiated) => Ok(Initiated { is_old: true, ..*initiated }),
-                Err(refusal) => Err(repeated(refusal)),
-            };
-            seen.insert(pair, again);
-            out.push(first);
-        } else {
-            out.push(match seen.get(&pair) {
-                Some(Ok(initiated)) => Ok(*initiated),
-                Some(Err(refusal)) => Err(refusal(pair)),
-                None => Err(ConsultationError::Conflict),
-            });
+        let is_first = seen.insert(pair);
+        match outcomes.get(&pair) {
+            Some(Ok(initiated)) => Ok(Initiated { is_old: initiated.is_old || !is_first, ..*initiated }),
+            Some(Err(refusal)) => Err(refusal(pair)),
+            // A race was lost to a consultation that has ended since: calling again decides anew.
+            None => Err(ConsultationError::Conflict),
         }
-    }
-    out
+    };
+    wanted.iter().map(answer).collect()
 }
 
-/// The same refusal once more, for another call of the pair.
-fn repeated(refusal: &ConsultationError) -> fn(Pair) -> ConsultationError {
+/// A refusal that can be given to every call of a pair.
+fn repeatable(refusal: &ConsultationError) -> Refusal {
     match refusal {
         ConsultationError::DoctorNotFound(_) => |p| ConsultationError::DoctorNotFound(p.doctor),
         ConsultationError::PatientNotFound(_) => |p| ConsultationError::PatientNotFound(p.patient),

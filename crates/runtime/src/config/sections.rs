@@ -233,6 +233,11 @@ pub struct Worker {
     /// A claimed job is given to another worker after this long without an outcome.
     #[serde(deserialize_with = "duration::deserialize")]
     pub lease: Duration,
+    /// Pause between two looks at the deadlines of consultations.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub sweep_every: Duration,
+    /// Tries before a job becomes a dead letter.
+    pub max_attempts: NonZeroU32,
 }
 
 impl Default for Worker {
@@ -242,6 +247,8 @@ impl Default for Worker {
             concurrency: NonZeroUsize::MIN.saturating_add(7),
             poll: Duration::from_secs(1),
             lease: span::minutes(1),
+            sweep_every: Duration::from_secs(15),
+            max_attempts: NonZeroU32::MIN.saturating_add(9),
         }
     }
 }
