@@ -6,6 +6,7 @@ mod channels;
 mod duration;
 mod layers;
 mod problem;
+mod rate;
 mod secret;
 mod sections;
 #[cfg(test)]
@@ -22,6 +23,7 @@ pub use channels::{
 };
 pub use layers::{ConfigSources, DEFAULT_FILE, FILE_VARIABLE, PREFIX};
 pub use problem::{ConfigError, Problem};
+pub use rate::Rate;
 pub use secret::Secret;
 pub use sections::{
     App, Database, DatabaseKind, Fanout, Files, Http, Leancloud, Log, LogFormat, Profile, Security, Session,

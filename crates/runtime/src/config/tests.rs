@@ -65,7 +65,8 @@ fn nothing_set_gives_the_documented_defaults() {
     assert_eq!(config.files.url, "fs://data/files");
     assert_eq!(config.files.max_bytes.get(), 20_971_520);
     assert_eq!(config.sms_providers(), [SmsProvider::Log]);
-    assert_eq!(config.sms.limits.phone_per_day.get(), 10);
+    assert_eq!(config.sms.limits.per_number[2], Rate::new(10, span::hours(24)));
+    assert_eq!((config.session.lifetime, config.session.max_age), (span::days(30), None));
     assert_eq!(config.wechat.base_url, "https://api.weixin.qq.com");
     assert_eq!(config.consultation_policy(), ConsultationPolicy::default());
     assert!(config.worker_is_embedded() && config.leancloud.enabled && !config.leancloud.require_session);
@@ -224,6 +225,10 @@ fn a_bad_value_is_named_with_its_origin_and_never_quoted() {
         ("ZHAOGUAN__SMS__PROVIDERS", "[\"log\", \"log\"]", "sms.providers", "lists log twice"),
         ("ZHAOGUAN__SMS__LIMITS__COUNTRIES", "[\"+86\"]", "sms.limits.countries", "is a list of country codes"),
         ("ZHAOGUAN__SMS__LIMITS__CODE_LIFETIME", "11m", "sms.limits.code_lifetime", "is at most 10m"),
+        ("ZHAOGUAN__SMS__LIMITS__PER_NUMBER", "[\"5/1h\", \"q7\"]", "sms.limits.per_number.1", "is a limit like"),
+        ("ZHAOGUAN__SMS__LIMITS__HARD_LOCK_AT", "101", "sms.limits.hard_lock_at", "is at most 100"),
+        ("ZHAOGUAN__SMS__LIMITS__EXEMPT_NETWORKS", "[\"q7\"]", "sms.limits.exempt_networks", "is a list of networks"),
+        ("ZHAOGUAN__SESSION__RENEW_AFTER", "13h", "session.renew_after", "is shorter than session.lifetime"),
         ("ZHAOGUAN__SMS__RECEIPT_SECRET", "q7", "sms.receipt_secret", "has at least 22 letters"),
         ("ZHAOGUAN__FILES__URL", "ftp://q7", "files.url", "starts with fs://"),
         ("ZHAOGUAN__FILES__URL", "data", "files.url", "starts with fs://"),
