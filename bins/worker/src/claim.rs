@@ -19,7 +19,7 @@ use crate::Worker;
 /// First wait after a failure; doubled each time.
 const BACK_OFF: Duration = Duration::from_secs(1);
 /// Longest wait between two tries.
-const MAX_BACK_OFF: Duration = Duration::from_secs(3600);
+const MAX_BACK_OFF: Duration = Duration::from_hours(1);
 /// Wait after the queue itself failed.
 const QUEUE_DOWN: Duration = Duration::from_secs(2);
 

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use domain::actor::AccessError;
 use domain::audit::AuditEvent;
 use domain::doctor::Doctor;
-use domain::id::{ConsultationId, ConversationId, DoctorId, MessageId, PatientId, RelationId};
+use domain::id::{ConsultationEventId, ConsultationId, ConversationId, DoctorId, MessageId, PatientId, RelationId};
 use domain::outbox::NewJob;
 use domain::patient::Patient;
 use domain::{Actor, Timestamp};
@@ -18,13 +18,12 @@ use serde_json::{Map, json};
 
 use super::context::Context;
 use super::notify::{self, Facts};
-use super::transition;
 use crate::consultation::{
     Consultation, ConsultationEvent, ConsultationType, OpenConsultation, Pair, PairProbe, Status,
 };
 use crate::decision::{self, Decision, RecipientState};
 use crate::error::ConsultationError;
-use crate::machine::{self, Start};
+use crate::machine::{self, NewConsultation, Transition};
 use crate::notification::{Cause, Notification, Reason, Recipient};
 use crate::policy::ConsultationPolicy;
 use crate::relation::Relation;
@@ -76,7 +75,7 @@ struct Traces {
 
 /// A consultation that may be created, with what was decided about it.
 struct Candidate {
-    consultation: Consultation,
+    start: Transition,
     doctor: Doctor,
     relation: Relation,
     actor: Actor,
@@ -147,12 +146,12 @@ impl InitiateConsultations {
         }
         let mut outcomes: HashMap<Pair, Outcome> = HashMap::with_capacity(creators.len());
         let candidates = self.candidates(&mut *unit, &creators, &mut outcomes).await?;
-        let new: Vec<Consultation> = candidates.iter().map(|c| c.consultation.clone()).collect();
+        let new: Vec<Consultation> = candidates.iter().map(|c| c.start.next.clone()).collect();
         let inserted = unit.consultations().insert_open(&new).await?;
         let mut traces = Traces::default();
         let mut raced = Vec::new();
         for candidate in &candidates {
-            let created = &candidate.consultation;
+            let created = &candidate.start.next;
             if inserted.contains(&created.id) {
                 self.trace(candidate, &mut traces);
                 let answer = Initiated {
@@ -196,7 +195,7 @@ impl InitiateConsultations {
         let mut allowed = Vec::new();
         for (pair, call) in creators {
             let doctor = doctors.get(&pair.doctor).ok_or(ConsultationError::DoctorNotFound(pair.doctor));
-            let checked = doctor.and_then(|d| machine::may_start(d, call.kind, &context.policy).map(|()| d));
+            let checked = doctor.and_then(|d| machine::admit(d, false, call.kind, &context.policy).map(|()| d));
             match (checked, patients.get(&pair.patient)) {
                 (Ok(doctor), Some(patient)) => allowed.push((*pair, *call, doctor, patient)),
                 (Ok(_), None) => {
@@ -214,20 +213,23 @@ impl InitiateConsultations {
         let relations = unit.relations().ensure_all(&allowed.iter().map(fresh).collect::<Vec<_>>()).await?;
         let mut candidates = Vec::with_capacity(allowed.len());
         for ((pair, call, doctor, patient), relation) in allowed.into_iter().zip(relations) {
-            if relation.is_blocked {
-                outcomes.insert(pair, Err(|_| ConsultationError::RelationBlocked));
-                continue;
-            }
-            let start = Start {
+            let new = NewConsultation {
                 id: ConsultationId(context.ids.next()),
-                dialog_id: ConversationId(context.ids.next()),
-                relation_id: relation.id,
-                latest_report_id: patient.latest_report_id,
                 pair,
+                relation_id: relation.id,
+                dialog_id: ConversationId(context.ids.next()),
                 kind: call.kind,
+                latest_report_id: patient.latest_report_id,
             };
-            let consultation = machine::start(start, doctor, &context.policy, now);
-            candidates.push(Candidate { consultation, doctor: doctor.clone(), relation, actor: call.actor.clone() });
+            match machine::start(new, doctor, relation.is_blocked, &context.policy, now) {
+                Ok(start) => {
+                    let (doctor, actor) = (doctor.clone(), call.actor.clone());
+                    candidates.push(Candidate { start, doctor, relation, actor });
+                }
+                Err(refusal) => {
+                    outcomes.insert(pair, Err(repeatable(&refusal)));
+                }
+            }
         }
         Ok(self.with_off_hours_replies(candidates))
     }
@@ -236,7 +238,7 @@ impl InitiateConsultations {
     fn with_off_hours_replies(&self, mut candidates: Vec<Candidate>) -> Vec<Candidate> {
         for candidate in &mut candidates {
             if let Decision::Defer { until, reason: Reason::OutsideWindow } = self.decide(candidate) {
-                candidate.consultation.off_hours_reply_until = Some(until);
+                candidate.start.next.off_hours_reply_until = Some(until);
             }
         }
         candidates
@@ -245,7 +247,7 @@ impl InitiateConsultations {
     fn decide(&self, candidate: &Candidate) -> Decision {
         let channels = notify::channels_of_doctor(&candidate.doctor);
         let facts = Facts {
-            consultation: Some(candidate.consultation.clone()),
+            consultation: Some(candidate.start.next.clone()),
             doctor: candidate.doctor.clone(),
             relation: Some(candidate.relation.clone()),
             state: RecipientState { is_viewing: false, was_notified_in_cool_down: false, channels },
@@ -257,9 +259,9 @@ impl InitiateConsultations {
     fn trace(&self, candidate: &Candidate, traces: &mut Traces) {
         let context = &self.context;
         let now = context.clock.now();
-        let Candidate { consultation, doctor, relation, actor } = candidate;
+        let Candidate { start, doctor, relation, actor } = candidate;
+        let consultation = &start.next;
         let pair = consultation.pair;
-        let transition = machine::started(consultation);
         if let Some(dialog) = consultation.dialog_id {
             traces.conversations.push(dialog_of(consultation, dialog, now));
             traces.members.push(Member::patient(dialog, pair.patient, now));
@@ -267,13 +269,13 @@ impl InitiateConsultations {
             let reply = consultation
                 .off_hours_reply_until
                 .map(|until| decision::off_hours_notice(doctor, context.policy.timezone, until));
-            for notice in transition.notice.clone().into_iter().chain(reply) {
+            for notice in start.effects.notice.clone().into_iter().chain(reply) {
                 let id = MessageId(context.ids.next());
                 traces.messages.push(NewSystemMessage { id, conversation_id: dialog, notice, created_at: now });
             }
         }
         traces.latest.push((relation.id, consultation.id));
-        traces.events.push(transition::event_row(context, actor, None, &transition));
+        traces.events.extend(start.record(ConsultationEventId(context.ids.next()), actor, now));
         let subject = format!("consultation:{}", consultation.id);
         traces.audits.push(context.audit(actor, "consultation.initiate", subject, json!({})));
         let recipient = Recipient::Doctor(doctor.id);
