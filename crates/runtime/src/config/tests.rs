@@ -354,3 +354,36 @@ fn unwise_settings_are_warned_of_by_key() {
     let named: Vec<_> = in_production.iter().filter_map(|w| w.split(' ').next()).collect();
     assert_eq!(named, ["sms.providers", "leancloud.require_session", "http.trusted_proxies"]);
 }
+
+#[test]
+fn the_example_file_shows_the_defaults() {
+    let example = include_str!("../../../../deploy/zhaoguan.example.toml");
+    assert_eq!(load_file(example).unwrap(), Config::default());
+}
+
+#[test]
+fn every_key_of_the_example_file_is_known_also_the_commented_ones() {
+    let example = include_str!("../../../../deploy/zhaoguan.example.toml");
+    let setting = |line: &&str| !line.starts_with('#') || line.contains(" = ") || line.starts_with("# [");
+    let uncommented: Vec<_> = example.lines().filter(setting).map(|line| line.trim_start_matches("# ")).collect();
+    let config = load_file(&uncommented.join("\n")).unwrap();
+    assert!(config.sms.aliyun.is_some() && config.sms.tencent.is_some() && config.sms.webhook.is_some());
+    assert_eq!(config.wechat.apps[0].templates["new_message"], "TEMPLATE-ID");
+}
+
+#[test]
+fn the_compose_file_starts_in_production() {
+    let compose = include_str!("../../../../deploy/compose.yaml");
+    let mut sources = variables(&[]);
+    for (name, value) in compose.lines().filter_map(|line| line.trim().split_once(": ")) {
+        let value = match name {
+            "ZHAOGUAN__HTTP__PUBLIC_URL" => "https://api.example.com".to_owned(),
+            "ZHAOGUAN__APP__MASTER_KEY" => STRONG.chars().rev().collect(),
+            _ => value.trim_matches('\'').replace("${APP_KEY:?}", STRONG).replace("${SECRET:?}", STRONG),
+        };
+        sources.variables.push((name.to_owned(), value));
+    }
+    let config = Config::load(&sources).unwrap();
+    assert!(config.is_production() && !config.worker_is_embedded());
+    assert_eq!(config.fanout.url.expose(), "nats://nats:4222");
+}
