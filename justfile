@@ -1,26 +1,27 @@
 # `just` lists the recipes. `just test` needs no service; `just ci` is what must pass before pushing.
 
+set positional-arguments
 set shell := ["bash", "-euo", "pipefail", "-c"]
 
 [private]
 default:
     @just --list
 
-# Install what this machine lacks: base (the default), lint, services, browser, py
-setup *parts="base":
-    scripts/setup.sh {{ parts }}
+# Install what this machine lacks: base (also when none is named), lint, services, browser, py
+setup *parts:
+    scripts/setup.sh "$@"
 
 # Start the server on SQLite; generated credentials are printed once
 run *args:
-    cargo run --bin zhaoguan-api -- serve {{ args }}
+    cargo run --bin zhaoguan-api -- serve "$@"
 
 # All tests, on SQLite and fakes; arguments go to nextest
 test *args: (setup "base")
-    cargo nextest run --workspace {{ args }}
+    cargo nextest run --workspace "$@"
 
 # All tests, with a private PostgreSQL and NATS as well
 test-pg *args: (setup "base" "services")
-    scripts/services.sh run --fast -- cargo nextest run --workspace {{ args }}
+    scripts/services.sh run --fast -- cargo nextest run --workspace "$@"
 
 # Formatting, clippy, and what dependencies may be used
 lint: (setup "base" "lint")
@@ -47,15 +48,15 @@ openapi-check:
 
 # Requests per second and latencies of initiate, on SQLite and PostgreSQL
 bench *args: (setup "base" "services")
-    scripts/services.sh run -- scripts/bench.sh {{ args }}
+    scripts/services.sh run -- scripts/bench.sh "$@"
 
 # Long proofs: races and kill -9 on both databases; `--short` for fewer rounds
 proof *args: (setup "base" "services")
-    scripts/services.sh run -- scripts/proof.sh {{ args }}
+    scripts/services.sh run -- scripts/proof.sh "$@"
 
 # Import the sample and walk through a first consultation
 demo *args:
-    cargo run --release --bin zhaoguan-api -- demo {{ args }}
+    cargo run --release --bin zhaoguan-api -- demo "$@"
 
 # What must pass before pushing
 ci: lint openapi-check (test-pg "--profile" "ci") (proof "--short")
