@@ -1,6 +1,7 @@
 //! Settings: defaults, then `zhaoguan.toml`, then `ZHAOGUAN__SECTION__KEY` variables. A key that is unknown,
 //! badly written or unsafe for the profile stops the start with a message naming it and where it was set.
 
+mod accounts;
 mod business;
 mod channels;
 mod duration;

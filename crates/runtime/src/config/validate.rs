@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use account::keys::MIN_SECRET_BYTES;
 use domain::time::span;
 use tracing_subscriber::EnvFilter;
 
@@ -16,6 +17,9 @@ pub(super) fn problems(config: &Config) -> Vec<Problem> {
     sms(config, &mut found);
     files(config, &mut found);
     found.require("log.filter", EnvFilter::try_new(&config.log.filter).is_ok(), "is a filter like info,api=debug");
+    let secret = config.security.secret.as_ref().map_or("", Secret::expose);
+    let is_long = secret.is_empty() || secret.len() >= MIN_SECRET_BYTES;
+    found.require("security.secret", is_long, format!("has at least {MIN_SECRET_BYTES} characters"));
     if config.is_production() {
         production(config, &mut found);
     }
