@@ -5,5 +5,6 @@
 //! a field, [`import`] brings them into a store, and [`report`] tells what became of every row. The core below
 //! knows nothing of this crate.
 
+pub mod export;
 pub mod functions;
 pub mod wire;
