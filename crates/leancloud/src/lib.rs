@@ -6,5 +6,7 @@
 //! knows nothing of this crate.
 
 pub mod export;
+pub mod finding;
 pub mod functions;
+pub mod mapping;
 pub mod wire;
