@@ -5,7 +5,7 @@ use ::consultation::consultation::{
 };
 use ::consultation::{Consultation, ConsultationType, EndReason, Status};
 use async_trait::async_trait;
-use domain::id::{ConsultationId, DoctorId};
+use domain::id::{ConsultationId, DoctorId, PatientId, ReportId};
 use domain::money::Fen;
 use domain::page::{Cursor, Page, PageRequest};
 use domain::{StoreError, Timestamp};
@@ -189,6 +189,20 @@ impl ConsultationRepository for SeaUnit {
             Entity::update_many().set(next).filter(Column::Id.eq(text(&c.id))).filter(Column::Version.eq(c.version));
         let done = update.exec(&self.db()).await.map_err(store_error)?;
         if done.rows_affected == 1 { Ok(()) } else { Err(StoreError::Conflict) }
+    }
+
+    async fn set_latest_report(
+        &mut self,
+        patient: PatientId,
+        report: ReportId,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let sql = format!(
+            "UPDATE consultation SET latest_report_id = $1, updated_at = $2, version = version + 1 \
+             WHERE patient_id = $3 AND {IS_OPEN}"
+        );
+        self.execute(&sql, [text(&report).into(), now.as_millis().into(), text(&patient).into()]).await?;
+        Ok(())
     }
 
     async fn find_overdue(

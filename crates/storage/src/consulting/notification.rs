@@ -92,6 +92,10 @@ impl NotificationRepository for SeaUnit {
         Ok(())
     }
 
+    async fn find(&mut self, id: NotificationId) -> Result<Option<Notification>, StoreError> {
+        Entity::find_by_id(text(&id)).one(&self.db()).await.map_err(store_error)?.map(notification).transpose()
+    }
+
     async fn find_locked(&mut self, id: NotificationId) -> Result<Option<Notification>, StoreError> {
         let select = Entity::find_by_id(text(&id)).lock_exclusive();
         select.one(&self.db()).await.map_err(store_error)?.map(notification).transpose()
