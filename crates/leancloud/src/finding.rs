@@ -42,6 +42,7 @@ pub enum Problem {
     RelationCreated,
     DialogCreated,
     DialogShared,
+    DialogCompleted,
     Superseded,
     ChangedHere,
 }
@@ -97,6 +98,7 @@ impl Problem {
             Self::DialogShared => {
                 ("dialog_shared", "several consultations share this dialog; it belongs to the newest")
             }
+            Self::DialogCompleted => ("dialog_completed", "a party was missing from the dialog and was added"),
             Self::Superseded => ("superseded", "the pair has a newer open consultation; this one was ended"),
             Self::ChangedHere => {
                 ("changed_here", "changed here since the last import; the export's newer state was not taken")

@@ -58,6 +58,8 @@ pub(super) struct Candidate<T> {
     /// The row as exported, for what turns out not to fit after all.
     pub(super) raw: Arc<Map<String, Value>>,
     pub(super) place: Place,
+    /// An older state of it is here.
+    pub(super) is_update: bool,
 }
 
 impl<T> Candidate<T> {
@@ -139,7 +141,7 @@ pub(super) fn map_rows<C: ClassImport>(
                 for note in repaired.into_iter().chain(notes) {
                     report.add(Finding::new(class, Some(id), &place, note, false))?;
                 }
-                candidates.push(Candidate { id, entity, files, raw: Arc::new(raw), place });
+                candidates.push(Candidate { id, entity, files, raw: Arc::new(raw), place, is_update: false });
             }
             Err(Unmappable { id, note }) => skip(id, note)?,
         }
@@ -236,7 +238,7 @@ async fn write_once<C: ClassImport>(run: &Run<'_>, candidates: &[Candidate<C::Ro
         match decision {
             Decision::Insert | Decision::Update => {
                 written.push((id, exported_at, decision));
-                rows.push(candidate.clone());
+                rows.push(Candidate { is_update: decision == Decision::Update, ..candidate.clone() });
             }
             Decision::Unchanged => outcome.counts.unchanged += 1,
             Decision::KeepHere => {

@@ -10,7 +10,7 @@ use consultation::{EndReason, Status};
 use domain::id::{ConsultationEventId, ConsultationId, ConversationId, RelationId};
 use domain::{Actor, ObjectId, StoreError, Timestamp};
 use im::{Conversation, ConversationKind, Member};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::batch::{Candidate, ClassImport, Outcome, Run};
 use super::merge::superseded;
@@ -20,8 +20,12 @@ use crate::finding::{Note, Problem};
 use crate::mapping::{ConsultationRow, MapContext, Mapped, Unmappable, map_consultation};
 use crate::report::Place;
 
-/// Word of the event that ends a consultation for a newer one.
+/// Words of the events an import leaves: a newer state was taken, and one ended for a newer one.
+const IMPORTED: &str = "imported";
 const SUPERSEDED: &str = "superseded";
+
+/// What dialogs are called.
+const DIALOG_NAME: &str = "咨询";
 
 pub(super) enum Consultations {}
 
@@ -46,6 +50,7 @@ impl ClassImport for Consultations {
     ) -> Result<(), StoreError> {
         let mut rows = keep_whole_pairs(unit, rows, |row| row.consultation.pair, outcome).await?;
         settle_relations(unit, &mut rows, outcome).await?;
+        record_updates(run, unit, &rows).await?;
         let older = settle_open(run, unit, &mut rows, outcome).await?;
         settle_dialogs(unit, &mut rows, outcome).await?;
         let rows = rows.into_iter().map(|row| row.entity.consultation);
@@ -95,6 +100,31 @@ async fn settle_relations(
     unit.consulting().save_relations(&made).await
 }
 
+/// A consultation's last event always names the status it is in, so a newer state leaves one.
+async fn record_updates(
+    run: &Run<'_>,
+    unit: &mut dyn ImportUnit,
+    rows: &[Candidate<ConsultationRow>],
+) -> Result<(), StoreError> {
+    let updates = rows.iter().filter(|row| row.is_update).map(|row| &row.entity.consultation);
+    let events: Vec<_> = updates.map(|consultation| event_of(run, IMPORTED, consultation, None)).collect();
+    unit.consulting().append_events(&events).await
+}
+
+fn event_of(run: &Run<'_>, event: &str, now: &Consultation, from_status: Option<Status>) -> ConsultationEvent {
+    ConsultationEvent {
+        id: ConsultationEventId(run.ids.next()),
+        consultation_id: now.id,
+        event: event.into(),
+        actor: Actor::System.label(),
+        from_status,
+        to_status: now.status,
+        end_reason: now.end_reason,
+        note: None,
+        at: run.now,
+    }
+}
+
 /// Ends all open consultations of a pair but the newest, among these rows and those in the store. Returns the ones of
 /// the store that have to be written as well.
 async fn settle_open(
@@ -128,36 +158,21 @@ async fn settle_open(
             outcome.note_at(consultation.id.0, place, Note::row(Problem::Superseded).about(newer));
         }
         let began = started.get(newer).copied().unwrap_or(run.now);
-        events.push(end_for_newer(consultation, began, ConsultationEventId(run.ids.next()), run.now));
+        let from = consultation.status;
+        end_for_newer(consultation, began);
+        events.push(event_of(run, SUPERSEDED, consultation, Some(from)));
     }
     unit.consulting().append_events(&events).await?;
     Ok(here)
 }
 
 /// Ends a consultation when the newer one began.
-fn end_for_newer(
-    consultation: &mut Consultation,
-    newer_began: Timestamp,
-    id: ConsultationEventId,
-    now: Timestamp,
-) -> ConsultationEvent {
-    let from = consultation.status;
+fn end_for_newer(consultation: &mut Consultation, newer_began: Timestamp) {
     consultation.status = Status::Ended;
     consultation.end_reason = Some(EndReason::Superseded);
     consultation.ended_at = Some(newer_began.max(consultation.started_at));
     consultation.no_reply_deadline = None;
     consultation.idle_deadline = None;
-    ConsultationEvent {
-        id,
-        consultation_id: consultation.id,
-        event: SUPERSEDED.into(),
-        actor: Actor::System.label(),
-        from_status: Some(from),
-        to_status: Status::Ended,
-        end_reason: Some(EndReason::Superseded),
-        note: None,
-        at: now,
-    }
 }
 
 /// Links dialogs to their consultations. An open consultation without one gets a new dialog: people must be able to
@@ -177,7 +192,7 @@ async fn settle_dialogs(
     let mut owners: BTreeMap<ConversationId, DialogOwner> =
         owners.into_iter().map(|owner| (owner.dialog, owner)).collect();
     let mut conversations = Vec::new();
-    let mut members = Vec::new();
+    let mut parties = Vec::new();
     for row in rows.iter_mut() {
         let consultation = &mut row.entity.consultation;
         let exported = consultation.dialog_id;
@@ -192,27 +207,34 @@ async fn settle_dialogs(
                 }
                 continue;
             }
-            members.extend(both_members(dialog, consultation));
             conversations.push(new_dialog(dialog, consultation));
             known.insert(dialog);
             outcome.note(row, Note::field("idDialog", Problem::DialogCreated).about(&dialog));
         }
         let consultation = &mut row.entity.consultation;
         consultation.dialog_id = Some(dialog);
+        parties.extend(both_parties(dialog, consultation));
         let claim = DialogOwner { dialog, consultation: consultation.id, started_at: consultation.started_at };
         let owner = owners.entry(dialog).or_insert(claim);
         if (claim.started_at, claim.consultation) > (owner.started_at, owner.consultation) {
             *owner = claim;
         }
     }
+    unit.consulting().save_conversations(&conversations, &[]).await?;
+    let added = unit.consulting().add_members(&parties).await?;
+    let made: BTreeSet<ConversationId> = conversations.iter().map(|conversation| conversation.id).collect();
+    let completed = added.into_iter().map(|member| member.conversation_id).filter(|dialog| !made.contains(dialog));
+    let completed: BTreeSet<ConversationId> = completed.collect();
     for row in rows.iter() {
-        let owner = row.entity.consultation.dialog_id.and_then(|dialog| owners.get(&dialog));
-        if let Some(owner) = owner.filter(|owner| owner.consultation != row.entity.consultation.id) {
+        let Some(dialog) = row.entity.consultation.dialog_id else { continue };
+        if completed.contains(&dialog) {
+            outcome.note(row, Note::field("idDialog", Problem::DialogCompleted).about(&dialog));
+        }
+        if let Some(owner) = owners.get(&dialog).filter(|owner| owner.consultation != row.entity.consultation.id) {
             outcome.note(row, Note::field("idDialog", Problem::DialogShared).about(&owner.consultation));
         }
     }
     let links: Vec<_> = owners.into_values().map(|owner| (owner.dialog, owner.consultation)).collect();
-    unit.consulting().save_conversations(&conversations, &members).await?;
     unit.consulting().link_dialogs(&links).await
 }
 
@@ -221,18 +243,18 @@ fn new_dialog(id: ConversationId, consultation: &Consultation) -> Conversation {
         id,
         kind: ConversationKind::Consultation,
         consultation_id: Some(consultation.id),
-        name: None,
+        name: Some(DIALOG_NAME.into()),
         creator: Some(consultation.pair.patient.to_string()),
         last_seq: 0,
         last_message_at: None,
-        attributes: Map::new(),
+        attributes: Map::from_iter([("consultationId".to_owned(), json!(consultation.id))]),
         extra: Map::new(),
         created_at: consultation.created_at,
         updated_at: consultation.created_at,
     }
 }
 
-fn both_members(dialog: ConversationId, consultation: &Consultation) -> [Member; 2] {
+fn both_parties(dialog: ConversationId, consultation: &Consultation) -> [Member; 2] {
     let Pair { doctor, patient } = consultation.pair;
     [Member::doctor(dialog, doctor, consultation.created_at), Member::patient(dialog, patient, consultation.created_at)]
 }

@@ -116,12 +116,14 @@ pub trait ImportConsulting: Send {
     /// The relations of these pairs, of those that have one.
     async fn relations_of(&mut self, pairs: &[Pair]) -> Result<Vec<(Pair, RelationId)>, StoreError>;
     /// Of a conversation that exists, its kind, consultation and newest sequence number stay as they are. The members
-    /// given become exactly the members of these conversations.
+    /// given become exactly the members of these conversations, but the patient and the doctor of a dialog stay in it.
     async fn save_conversations(
         &mut self,
         conversations: &[Conversation],
         members: &[Member],
     ) -> Result<(), StoreError>;
+    /// Adds members that are not there yet; returns those.
+    async fn add_members(&mut self, members: &[Member]) -> Result<Vec<Member>, StoreError>;
     /// To which consultations these dialogs belong, of those that do.
     async fn dialog_owners(&mut self, dialogs: &[ConversationId]) -> Result<Vec<DialogOwner>, StoreError>;
     /// Makes conversations the dialogs of consultations.

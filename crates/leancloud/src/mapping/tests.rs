@@ -277,7 +277,7 @@ fn open_consultations_get_their_deadlines_from_the_import() {
     assert_eq!((new.status, new.no_reply_deadline, new.idle_deadline), (Status::New, Some(deadline), None));
     assert_eq!(new.started_at, new.created_at);
     let replying = consultation(json!({"status": 1})).entity.consultation;
-    assert_eq!(replying.status, Status::Replying);
+    assert_eq!((replying.status, replying.first_reply_at), (Status::Replying, Some(replying.updated_at)));
     assert_eq!((replying.no_reply_deadline, replying.idle_deadline), (None, Some(deadline)));
     assert!(new.is_open() && replying.is_open());
 }

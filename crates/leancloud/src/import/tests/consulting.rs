@@ -196,13 +196,32 @@ async fn dialogs_are_linked_made_where_open_and_told_where_missing() {
     assert_eq!(kinds(50), [(DOCTOR, MemberKind::Doctor), (PATIENT, MemberKind::Patient), ("kefu", MemberKind::Other)]);
     assert_eq!(kinds(5), [(DOCTOR, MemberKind::Doctor), (PATIENT, MemberKind::Patient)]);
 
+    // Whoever writes in a dialog is in it: a party the export forgot is added, and stays.
+    let mut forgotten = consultation(6, 1, "2");
+    forgotten["idDialog"] = json!(id(52));
+    scene.put("Consultation.0.jsonl", &[forgotten]);
+    let conversation = |day: u32, members: Value| {
+        row(&id(52), json!({"m": members, "updatedAt": format!("2020-03-{day:02}T00:00:00.000Z")}))
+    };
+    scene.put("_Conversation.0.jsonl", &[conversation(1, json!(["kefu", PATIENT]))]);
+    let (_, findings) = scene.import().await;
+    assert_eq!(findings, [format!("Consultation.0.jsonl:2 Consultation.idDialog dialog_completed ({})", id(52))]);
+    scene.put("_Conversation.0.jsonl", &[conversation(2, json!([]))]);
+    scene.import().await;
+    let rows = scene.rows();
+    let left = rows.members.iter().filter(|member| member.conversation_id.to_string() == id(52));
+    assert_eq!(left.map(|member| member.client_id.as_str()).collect::<Vec<_>>(), [PATIENT, DOCTOR]);
+
     // A newer state of the open one keeps the dialog that was made for it.
     let mut newer = with_dialog(5, 5, "1", Value::Null);
     newer["updatedAt"] = json!("2020-02-01T00:00:00.000Z");
     scene.put("Consultation.0.jsonl", &[newer]);
     let (report, findings) = scene.import().await;
     assert_eq!((report.of_class("Consultation").updated, findings.len()), (1, 0), "{findings:?}");
-    assert_eq!(scene.rows().conversations.len(), 2);
+    let rows = scene.rows();
+    assert_eq!(rows.conversations.len(), 3);
+    let [event] = rows.events.as_slice() else { panic!("one event") };
+    assert_eq!((event.event.as_str(), event.to_status), ("imported", Status::Replying));
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use domain::file::File;
 use domain::id::{ConsultationId, ConversationId, RelationId, UserId};
 use domain::patient::Patient;
 use domain::{ObjectId, StoreError, Timestamp};
-use im::{Conversation, ConversationKind, Member};
+use im::{Conversation, ConversationKind, Member, MemberKind};
 
 use super::super::store::{
     DialogOwner, ImportClass, ImportConsulting, ImportLedger, ImportPeople, ImportStore, ImportUnit, LoginKey, RowState,
@@ -259,11 +259,26 @@ impl ImportConsulting for Unit {
                 next.consultation_id = known.consultation_id;
                 next.last_seq = known.last_seq;
             }
-            self.rows.members.retain(|member| member.conversation_id != conversation.id);
+            let is_dialog = next.kind == ConversationKind::Consultation;
+            self.rows.members.retain(|member| {
+                member.conversation_id != conversation.id || is_dialog && member.kind != MemberKind::Other
+            });
             self.rows.conversations.insert(conversation.id.0, next);
         }
-        self.rows.members.extend_from_slice(members);
+        self.add_members(members).await?;
         Ok(())
+    }
+
+    async fn add_members(&mut self, members: &[Member]) -> Result<Vec<Member>, StoreError> {
+        let mut added = Vec::new();
+        for member in members {
+            let is_same = |m: &Member| (m.conversation_id, &m.client_id) == (member.conversation_id, &member.client_id);
+            if !self.rows.members.iter().any(is_same) {
+                self.rows.members.push(member.clone());
+                added.push(member.clone());
+            }
+        }
+        Ok(added)
     }
 
     async fn dialog_owners(&mut self, dialogs: &[ConversationId]) -> Result<Vec<DialogOwner>, StoreError> {
