@@ -243,6 +243,8 @@ pub trait ConsultationRepository: Send {
     async fn insert_open(&mut self, new: &[Consultation]) -> Result<Vec<ConsultationId>, StoreError>;
     /// Writes the consultation if its version is still the one read, and bumps it; else [`StoreError::Conflict`].
     async fn update(&mut self, consultation: &Consultation) -> Result<(), StoreError>;
+    /// Points the open consultations of a patient at the newest report.
+    async fn set_latest_report(&mut self, patient: PatientId, report: ReportId, now: Timestamp) -> Result<(), StoreError>;
     /// Ids past a deadline, oldest first, at most `limit`.
     async fn find_overdue(
         &mut self,

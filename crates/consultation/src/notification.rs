@@ -213,7 +213,8 @@ pub struct Notification {
 #[async_trait]
 pub trait NotificationRepository: Send {
     async fn insert_all(&mut self, notifications: &[Notification]) -> Result<(), StoreError>;
-    /// Locked until the unit ends, so that two workers cannot settle one notification.
+    async fn find(&mut self, id: NotificationId) -> Result<Option<Notification>, StoreError>;
+    /// Like `find`, locked until the unit ends, so that two workers cannot settle one notification.
     async fn find_locked(&mut self, id: NotificationId) -> Result<Option<Notification>, StoreError>;
     async fn update(&mut self, notification: &Notification) -> Result<(), StoreError>;
     /// Cancels everything queued for a consultation, closing notices excepted; returns how many.

@@ -151,3 +151,8 @@ pub struct QueueDepth {
     pub due: u64,
     pub dead: u64,
 }
+
+/// Tells workers in this process that there may be something to do. Only a hint: workers also look by themselves.
+pub trait JobSignal: Send + Sync {
+    fn wake(&self);
+}

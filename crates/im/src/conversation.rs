@@ -100,8 +100,8 @@ pub trait ConversationRepository: Send {
     /// Inserts conversations with their members. `last_seq` must be 0.
     async fn insert_all(&mut self, conversations: &[Conversation], members: &[Member]) -> Result<(), StoreError>;
     /// Appends system messages in the given order, each with its conversation's next sequence number.
-    /// Conversations are locked in id order. A message to a conversation that does not exist is refused
-    /// with [`StoreError::Conflict`].
+    /// Within one unit either all conversations are new or there is one: that keeps units from waiting for each
+    /// other in a circle. A message to a conversation that does not exist is refused with [`StoreError::Conflict`].
     async fn append_system(&mut self, messages: &[NewSystemMessage]) -> Result<(), StoreError>;
     /// Messages with `seq` > `after_seq`, ascending, at most `limit`.
     async fn messages(&mut self, id: ConversationId, after_seq: i64, limit: u32) -> Result<Vec<Message>, StoreError>;

@@ -1,1 +1,19 @@
-//! stub
+//! The product's rows in SQLite and PostgreSQL, through sea-orm.
+//!
+//! [`SeaStore`] opens units of work; one [`SeaUnit`] implements every repository of every domain crate by
+//! returning itself. Entities stay private to this crate. Only [`backend`] knows how the two databases differ.
+
+mod audit;
+pub mod backend;
+mod consulting;
+mod convert;
+mod im;
+pub mod migration;
+mod outbox;
+mod people;
+mod store;
+mod values;
+
+pub use backend::{Backend, ConnectError, DatabaseOptions, SqliteSync};
+pub use consulting::RecordingNotifier;
+pub use store::{SeaStore, SeaUnit};

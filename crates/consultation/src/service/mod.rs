@@ -1,1 +1,25 @@
-//! stub
+//! The use cases: begin, load, decide, write, record, commit, wake.
+
+mod certifications;
+mod consultations;
+mod context;
+mod deliveries;
+mod doctors;
+mod initiate;
+mod invitations;
+mod notify;
+mod relations;
+mod reports;
+mod sweeps;
+mod transition;
+
+pub use certifications::Certifications;
+pub use consultations::{ConsultationTrail, Consultations};
+pub use context::Context;
+pub use deliveries::{DELIVER_NOTIFICATION, Deliveries, DeliveryProgress};
+pub use doctors::Doctors;
+pub use initiate::{Initiate, Initiated, InitiateConsultations};
+pub use invitations::Invitations;
+pub use relations::{RelationWithDoctor, RelationWithPatient, Relations};
+pub use reports::Reports;
+pub use sweeps::Sweeps;

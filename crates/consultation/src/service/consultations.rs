@@ -1,0 +1,219 @@
+//! Reading, ending, reopening and voiding consultations.
+
+use domain::Actor;
+use domain::id::ConsultationId;
+use domain::page::{Page, PageRequest};
+use domain::text;
+use im::Message;
+use serde_json::json;
+
+use super::certifications::MAX_REASON_CHARS;
+use super::context::Context;
+use super::transition::{self, Change};
+use crate::consultation::{Consultation, ConsultationEvent, ConsultationFilter};
+use crate::error::ConsultationError;
+use crate::machine::{Event, ReopenFacts};
+use crate::notification::Notification;
+use crate::unit::ConsultationUnit;
+
+/// Tries of a transition that lost a race before the caller is told to reload.
+const MAX_TRIES: usize = 3;
+
+/// Most system messages answered at once.
+pub const MAX_MESSAGES: u32 = 200;
+
+/// What is kept of a consultation beside itself.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ConsultationTrail {
+    pub consultation: Consultation,
+    pub events: Vec<ConsultationEvent>,
+    /// Every decision whether somebody was told, with its reason.
+    pub notifications: Vec<Notification>,
+}
+
+/// Use cases on existing consultations.
+#[derive(Clone)]
+pub struct Consultations {
+    context: Context,
+}
+
+impl Consultations {
+    pub fn new(context: Context) -> Self {
+        Self { context }
+    }
+
+    /// One consultation, for its two parties; an administrator's look is audited.
+    ///
+    /// # Errors
+    /// [`ConsultationError::NotFound`] also when it is somebody else's.
+    pub async fn get(&self, actor: &Actor, id: ConsultationId) -> Result<Consultation, ConsultationError> {
+        actor.require_visible(may_see_any(actor))?;
+        let mut unit = self.context.store.read();
+        let found = load(&mut *unit, actor, id).await?;
+        self.audit_outside_read(actor, &found).await?;
+        Ok(found)
+    }
+
+    /// A page of consultations. Patients and doctors get their own whatever the filter says of the other side.
+    ///
+    /// # Errors
+    /// [`ConsultationError::Access`] without a session.
+    pub async fn list(
+        &self,
+        actor: &Actor,
+        filter: ConsultationFilter,
+        page: PageRequest,
+    ) -> Result<Page<Consultation>, ConsultationError> {
+        actor.require(may_see_any(actor))?;
+        let is_own = filter.doctor.is_some_and(|d| actor.is_doctor(d)) || filter.patient.is_some_and(|p| actor.is_patient(p));
+        actor.require(is_own || actor.is_trusted())?;
+        Ok(self.context.store.read().consultations().list(&filter, page).await?)
+    }
+
+    /// Every transition and every notification decision of a consultation.
+    ///
+    /// # Errors
+    /// [`ConsultationError::NotFound`] also when it is somebody else's.
+    pub async fn trail(&self, actor: &Actor, id: ConsultationId) -> Result<ConsultationTrail, ConsultationError> {
+        actor.require_visible(may_see_any(actor))?;
+        let mut unit = self.context.store.read();
+        let consultation = load(&mut *unit, actor, id).await?;
+        let events = unit.consultations().events(id).await?;
+        let notifications = unit.notifications().list(id).await?;
+        self.audit_outside_read(actor, &consultation).await?;
+        Ok(ConsultationTrail { consultation, events, notifications })
+    }
+
+    /// Messages of the dialog after `after_seq`, ascending, at most [`MAX_MESSAGES`].
+    ///
+    /// # Errors
+    /// [`ConsultationError::NotFound`] also when it is somebody else's.
+    pub async fn messages(
+        &self,
+        actor: &Actor,
+        id: ConsultationId,
+        after_seq: i64,
+    ) -> Result<Vec<Message>, ConsultationError> {
+        actor.require_visible(may_see_any(actor))?;
+        let mut unit = self.context.store.read();
+        let consultation = load(&mut *unit, actor, id).await?;
+        self.audit_outside_read(actor, &consultation).await?;
+        match consultation.dialog_id {
+            Some(dialog) => Ok(unit.conversations().messages(dialog, after_seq, MAX_MESSAGES).await?),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Ends a consultation for whichever party asks. Ending an ended one changes nothing and answers it.
+    ///
+    /// # Errors
+    /// [`ConsultationError`]; a doctor who has not replied must give a reason.
+    pub async fn end(
+        &self,
+        actor: &Actor,
+        id: ConsultationId,
+        reason: Option<String>,
+    ) -> Result<Consultation, ConsultationError> {
+        actor.require_visible(actor.doctor().is_some() || actor.patient().is_some())?;
+        let reason = reason.map(|r| text::bounded("reason", &r, MAX_REASON_CHARS)).transpose()?.filter(|r| !r.is_empty());
+        let mut last = ConsultationError::Conflict;
+        for _ in 0..MAX_TRIES {
+            let mut unit = self.context.store.begin().await?;
+            let current = load(&mut *unit, actor, id).await?;
+            let event = if actor.is_doctor(current.pair.doctor) {
+                Event::EndByDoctor { reason: reason.clone() }
+            } else {
+                Event::EndByPatient
+            };
+            match self.commit(unit, actor, Change { current, event }).await {
+                Err(ConsultationError::Conflict) => last = ConsultationError::Conflict,
+                other => return other,
+            }
+        }
+        Err(last)
+    }
+
+    /// Opens an ended consultation again, for its doctor, within the time allowed.
+    ///
+    /// # Errors
+    /// [`ConsultationError`] when a rule of reopening is not met.
+    pub async fn reopen(&self, actor: &Actor, id: ConsultationId) -> Result<Consultation, ConsultationError> {
+        actor.require_visible(actor.doctor().is_some())?;
+        let mut unit = self.context.store.begin().await?;
+        let current = load(&mut *unit, actor, id).await?;
+        actor.require_visible(actor.is_doctor(current.pair.doctor))?;
+        let pair = current.pair;
+        let doctors = unit.doctors().find_all_shared(&[pair.doctor]).await?;
+        let relation = unit.relations().find_locked(current.relation_id).await?;
+        let open = unit.consultations().find_open(&[pair]).await?;
+        let facts = ReopenFacts {
+            is_certified: doctors.first().is_some_and(domain::doctor::Doctor::is_certified),
+            is_blocked: relation.is_some_and(|r| r.is_blocked),
+            has_newer_open: open.iter().any(|c| c.id != id),
+        };
+        self.commit(unit, actor, Change { current, event: Event::Reopen(facts) }).await
+    }
+
+    /// Makes a consultation invalid, for an administrator, with a reason that is kept.
+    ///
+    /// # Errors
+    /// [`ConsultationError`] when the reason is missing or the consultation unknown.
+    pub async fn void(
+        &self,
+        actor: &Actor,
+        id: ConsultationId,
+        reason: &str,
+    ) -> Result<Consultation, ConsultationError> {
+        actor.require_admin()?;
+        let reason = text::required("reason", reason, MAX_REASON_CHARS)?;
+        let mut unit = self.context.store.begin().await?;
+        let current = load(&mut *unit, actor, id).await?;
+        let subject = format!("consultation:{id}");
+        let event = self.context.audit(actor, "consultation.void", subject, json!({ "reason": reason }));
+        unit.audit().append_all(&[event]).await?;
+        self.commit(unit, actor, Change { current, event: Event::Void { reason } }).await
+    }
+
+    async fn commit(
+        &self,
+        mut unit: Box<dyn ConsultationUnit>,
+        actor: &Actor,
+        change: Change,
+    ) -> Result<Consultation, ConsultationError> {
+        let transition = transition::run(&self.context, &mut *unit, actor, change).await?;
+        unit.commit().await?;
+        self.context.signal.wake();
+        Ok(transition.next)
+    }
+
+    /// A read of a consultation by somebody who is not a party leaves a trace.
+    async fn audit_outside_read(&self, actor: &Actor, found: &Consultation) -> Result<(), ConsultationError> {
+        if is_party(actor, found) {
+            return Ok(());
+        }
+        let mut unit = self.context.store.begin().await?;
+        let event = self.context.audit(actor, "consultation.read", format!("consultation:{}", found.id), json!({}));
+        unit.audit().append_all(&[event]).await?;
+        unit.commit().await?;
+        Ok(())
+    }
+}
+
+fn may_see_any(actor: &Actor) -> bool {
+    actor.patient().is_some() || actor.doctor().is_some() || actor.is_trusted()
+}
+
+fn is_party(actor: &Actor, consultation: &Consultation) -> bool {
+    actor.is_patient(consultation.pair.patient) || actor.is_doctor(consultation.pair.doctor)
+}
+
+/// Loads a consultation the caller may see; another's does not exist for the caller.
+async fn load(
+    unit: &mut dyn ConsultationUnit,
+    actor: &Actor,
+    id: ConsultationId,
+) -> Result<Consultation, ConsultationError> {
+    let found = unit.consultations().find(id).await?;
+    let found = found.filter(|c| is_party(actor, c) || actor.is_trusted());
+    found.ok_or(ConsultationError::NotFound(id))
+}

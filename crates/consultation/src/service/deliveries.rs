@@ -1,0 +1,122 @@
+//! Delivering a queued notification: decide again, hand over outside any unit, keep the outcome.
+
+use std::sync::Arc;
+
+use domain::Timestamp;
+use domain::id::NotificationId;
+
+use super::context::Context;
+use super::notify::{self, Facts};
+use crate::decision::Decision;
+use crate::error::ConsultationError;
+use crate::notification::{
+    Channel, Delivery, DeliveryError, Notification, NotificationState, Notifier, Reason,
+};
+
+/// Kind of the outbox job that delivers one notification; its payload is `{"notificationId": …}`.
+pub const DELIVER_NOTIFICATION: &str = "deliver_notification";
+
+/// What a delivery job came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeliveryProgress {
+    /// Sent, suppressed, cancelled or failed for good: nothing left to do.
+    Settled,
+    /// Not yet: look again at this instant.
+    Deferred(Timestamp),
+    /// The channel is down: try again with back-off.
+    Unavailable,
+}
+
+/// The use case behind the delivery job.
+#[derive(Clone)]
+pub struct Deliveries {
+    context: Context,
+    notifier: Arc<dyn Notifier>,
+}
+
+impl Deliveries {
+    pub fn new(context: Context, notifier: Arc<dyn Notifier>) -> Self {
+        Self { context, notifier }
+    }
+
+    /// Takes one queued notification as far as it goes. Running it twice delivers once: a settled notification
+    /// is left alone, and the notifier drops a second delivery under the same id.
+    ///
+    /// # Errors
+    /// [`ConsultationError::Store`] when the database does not answer.
+    pub async fn run(&self, id: NotificationId) -> Result<DeliveryProgress, ConsultationError> {
+        let Some((notification, facts)) = self.load(id).await? else { return Ok(DeliveryProgress::Settled) };
+        match facts.decide(&self.context, notification.recipient, notification.cause) {
+            Decision::Suppress(reason) => {
+                let is_closed = reason == Reason::ConsultationClosed;
+                let state = if is_closed { NotificationState::Cancelled } else { NotificationState::Suppressed };
+                self.settle(id, |n| (n.state, n.reason) = (state, reason)).await?;
+                Ok(DeliveryProgress::Settled)
+            }
+            Decision::Defer { until, reason } => {
+                self.settle(id, |n| (n.due_at, n.reason) = (until, reason)).await?;
+                Ok(DeliveryProgress::Deferred(until))
+            }
+            Decision::Send { channel, reason } => self.hand_over(&notification, &facts, channel, reason).await,
+        }
+    }
+
+    /// The notification if it is still queued, with what the decision looks at.
+    async fn load(&self, id: NotificationId) -> Result<Option<(Notification, Facts)>, ConsultationError> {
+        let mut unit = self.context.store.read();
+        let queued = unit.notifications().find(id).await?.filter(|n| n.state == NotificationState::Queued);
+        let Some(notification) = queued else { return Ok(None) };
+        let consultation = match notification.consultation_id {
+            Some(id) => unit.consultations().find(id).await?,
+            None => None,
+        };
+        let facts = notify::facts(&self.context, &mut *unit, consultation, notification.recipient, Some(id)).await?;
+        Ok(Some((notification, facts)))
+    }
+
+    /// Tries the channels from the decided one on; the first that takes it wins.
+    async fn hand_over(
+        &self,
+        notification: &Notification,
+        facts: &Facts,
+        first: Channel,
+        reason: Reason,
+    ) -> Result<DeliveryProgress, ConsultationError> {
+        let channels = facts.state.channels.iter().copied().skip_while(|c| *c != first);
+        for channel in channels {
+            let delivery = Delivery {
+                notification_id: notification.id,
+                recipient: notification.recipient,
+                channel,
+                cause: notification.cause,
+                consultation_id: notification.consultation_id,
+            };
+            match self.notifier.deliver(&delivery).await {
+                Ok(()) => {
+                    let sent = |n: &mut Notification| {
+                        (n.state, n.reason, n.channel) = (NotificationState::Sent, reason, Some(channel));
+                    };
+                    self.settle(notification.id, sent).await?;
+                    return Ok(DeliveryProgress::Settled);
+                }
+                Err(DeliveryError::Refused) => {}
+                Err(DeliveryError::Unavailable) => return Ok(DeliveryProgress::Unavailable),
+            }
+        }
+        let failed = |n: &mut Notification| (n.state, n.reason) = (NotificationState::Failed, Reason::NoChannel);
+        self.settle(notification.id, failed).await?;
+        Ok(DeliveryProgress::Settled)
+    }
+
+    /// Changes the notification if it is still queued.
+    async fn settle(&self, id: NotificationId, change: impl FnOnce(&mut Notification)) -> Result<(), ConsultationError> {
+        let mut unit = self.context.store.begin().await?;
+        let queued = unit.notifications().find_locked(id).await?.filter(|n| n.state == NotificationState::Queued);
+        let Some(mut notification) = queued else { return Ok(()) };
+        change(&mut notification);
+        notification.updated_at = self.context.clock.now();
+        unit.notifications().update(&notification).await?;
+        unit.commit().await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,380 @@
+//! `initiateConsultation`, the one use case behind every surface.
+//!
+//! Calls are handled in batches: whatever has gathered is probed in one statement, which answers every pair that
+//! already has an open consultation; the others share one transaction. A pair is created at most once whatever
+//! happens beside it: the relation is unique and locked, the open consultation is held by a partial unique index.
+
+use std::collections::{BTreeMap, HashMap};
+
+use domain::actor::AccessError;
+use domain::audit::AuditEvent;
+use domain::doctor::Doctor;
+use domain::id::{ConsultationId, ConversationId, DoctorId, MessageId, PatientId, RelationId};
+use domain::outbox::NewJob;
+use domain::patient::Patient;
+use domain::{Actor, Timestamp};
+use im::{Conversation, ConversationKind, Member, NewSystemMessage};
+use serde_json::{Map, json};
+
+use super::context::Context;
+use super::notify::{self, Facts};
+use super::transition;
+use crate::consultation::{Consultation, ConsultationEvent, ConsultationType, OpenConsultation, Pair, PairProbe, Status};
+use crate::decision::{self, Decision, RecipientState};
+use crate::error::ConsultationError;
+use crate::machine::{self, Start};
+use crate::notification::{Cause, Notification, Reason, Recipient};
+use crate::policy::ConsultationPolicy;
+use crate::relation::Relation;
+use crate::unit::ConsultationUnit;
+
+/// One call.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Initiate {
+    pub actor: Actor,
+    pub doctor: DoctorId,
+    pub patient: PatientId,
+    pub kind: ConsultationType,
+}
+
+/// Its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Initiated {
+    pub consultation_id: ConsultationId,
+    /// True when an open consultation was there before.
+    pub is_old: bool,
+    pub status: Status,
+    pub started_at: Timestamp,
+}
+
+impl Initiated {
+    fn old(open: OpenConsultation) -> Self {
+        Self { consultation_id: open.id, is_old: true, status: open.status, started_at: open.started_at }
+    }
+}
+
+/// The use case.
+#[derive(Clone)]
+pub struct InitiateConsultations {
+    context: Context,
+}
+
+/// Everything a batch of new consultations leaves behind, gathered to be written table by table.
+#[derive(Default)]
+struct Traces {
+    conversations: Vec<Conversation>,
+    members: Vec<Member>,
+    messages: Vec<NewSystemMessage>,
+    latest: Vec<(RelationId, ConsultationId)>,
+    events: Vec<ConsultationEvent>,
+    notifications: Vec<Notification>,
+    jobs: Vec<NewJob>,
+    audits: Vec<AuditEvent>,
+}
+
+/// A consultation that may be created, with what was decided about it.
+struct Candidate {
+    consultation: Consultation,
+    doctor: Doctor,
+    relation: Relation,
+    actor: Actor,
+}
+
+type Answer = Result<Initiated, ConsultationError>;
+
+impl InitiateConsultations {
+    pub fn new(context: Context) -> Self {
+        Self { context }
+    }
+
+    /// Answers each call, in order. A failure of the store while creating is retried call by call, so that one
+    /// cannot spoil the others.
+    pub async fn run(&self, calls: Vec<Initiate>) -> Vec<Answer> {
+        let mut answers: Vec<Option<Answer>> =
+            calls.iter().map(|call| authorize(call, &self.context.policy).err().map(|e| Err(e.into()))).collect();
+        let waiting: Vec<usize> = open_slots(&answers);
+        let pairs: Vec<Pair> = waiting.iter().filter_map(|i| calls.get(*i)).map(pair_of).collect();
+        match self.context.store.read().consultations().probe(&pairs).await {
+            Ok(probes) => {
+                for (slot, probe) in waiting.iter().zip(probes) {
+                    set(&mut answers, *slot, settled_by(&probe));
+                }
+            }
+            Err(error) if waiting.len() == 1 => {
+                set(&mut answers, waiting.first().copied().unwrap_or_default(), Some(Err(error.into())));
+            }
+            Err(_) => return self.one_by_one(calls).await,
+        }
+        let missing = open_slots(&answers);
+        if !missing.is_empty() {
+            let wanted: Vec<&Initiate> = missing.iter().filter_map(|i| calls.get(*i)).collect();
+            match self.create(&wanted).await {
+                Ok(created) => {
+                    for (slot, answer) in missing.iter().zip(created) {
+                        set(&mut answers, *slot, Some(answer));
+                    }
+                }
+                Err(error) if calls.len() == 1 => return vec![Err(error)],
+                Err(_) => return self.one_by_one(calls).await,
+            }
+        }
+        answers.into_iter().map(|answer| answer.unwrap_or(Err(ConsultationError::Conflict))).collect()
+    }
+
+    async fn one_by_one(&self, calls: Vec<Initiate>) -> Vec<Answer> {
+        let mut answers = Vec::with_capacity(calls.len());
+        for call in calls {
+            let mut alone = Box::pin(self.run(vec![call])).await;
+            answers.push(alone.pop().unwrap_or(Err(ConsultationError::Conflict)));
+        }
+        answers
+    }
+
+    /// Creates what is missing in one unit and answers each call of `wanted`, in order.
+    async fn create(&self, wanted: &[&Initiate]) -> Result<Vec<Answer>, ConsultationError> {
+        let context = &self.context;
+        let mut unit = context.store.begin().await?;
+        // One creator per pair; the others of the pair find what it made.
+        let mut creators: BTreeMap<Pair, &Initiate> = BTreeMap::new();
+        for call in wanted {
+            creators.entry(pair_of(call)).or_insert(call);
+        }
+        let mut answers: HashMap<Pair, Answer> = HashMap::with_capacity(creators.len());
+        let candidates = self.candidates(&mut *unit, &creators, &mut answers).await?;
+        let new: Vec<Consultation> = candidates.iter().map(|c| c.consultation.clone()).collect();
+        let inserted = unit.consultations().insert_open(&new).await?;
+        let mut traces = Traces::default();
+        let mut raced = Vec::new();
+        for candidate in &candidates {
+            let created = &candidate.consultation;
+            if inserted.contains(&created.id) {
+                self.trace(candidate, &mut traces);
+                let answer = Initiated {
+                    consultation_id: created.id,
+                    is_old: false,
+                    status: created.status,
+                    started_at: created.started_at,
+                };
+                answers.insert(created.pair, Ok(answer));
+            } else {
+                raced.push(created.pair);
+            }
+        }
+        for open in unit.consultations().find_open(&raced).await? {
+            let open_one = OpenConsultation { id: open.id, status: open.status, started_at: open.started_at };
+            answers.insert(open.pair, Ok(Initiated::old(open_one)));
+        }
+        write(&mut *unit, traces, context.clock.now()).await?;
+        unit.commit().await?;
+        context.signal.wake();
+        Ok(hand_out(wanted, answers))
+    }
+
+    /// Locks doctors, then relations, and keeps the pairs that may have a new consultation; the others are answered.
+    async fn candidates(
+        &self,
+        unit: &mut dyn ConsultationUnit,
+        creators: &BTreeMap<Pair, &Initiate>,
+        answers: &mut HashMap<Pair, Answer>,
+    ) -> Result<Vec<Candidate>, ConsultationError> {
+        let context = &self.context;
+        let now = context.clock.now();
+        let mut doctor_ids: Vec<DoctorId> = creators.keys().map(|p| p.doctor).collect();
+        doctor_ids.dedup();
+        let doctors = unit.doctors().find_all_shared(&doctor_ids).await?;
+        let doctors: HashMap<DoctorId, Doctor> = doctors.into_iter().map(|d| (d.id, d)).collect();
+        let patient_ids: Vec<PatientId> = creators.keys().map(|p| p.patient).collect();
+        let patients = unit.patients().find_all(&patient_ids).await?;
+        let patients: HashMap<PatientId, Patient> = patients.into_iter().map(|p| (p.id, p)).collect();
+
+        let mut allowed = Vec::new();
+        for (pair, call) in creators {
+            let doctor = doctors.get(&pair.doctor).ok_or(ConsultationError::DoctorNotFound(pair.doctor));
+            let checked = doctor.and_then(|d| machine::may_start(d, call.kind, &context.policy).map(|()| d));
+            match (checked, patients.get(&pair.patient)) {
+                (Ok(doctor), Some(patient)) => allowed.push((*pair, *call, doctor, patient)),
+                (Ok(_), None) => drop(answers.insert(*pair, Err(ConsultationError::PatientNotFound(pair.patient)))),
+                (Err(refusal), _) => drop(answers.insert(*pair, Err(refusal))),
+            }
+        }
+        let fresh = |(pair, _, _, patient): &(Pair, &Initiate, &Doctor, &Patient)| Relation {
+            latest_report_id: patient.latest_report_id,
+            ..Relation::new(RelationId(context.ids.next()), *pair, now)
+        };
+        let relations = unit.relations().ensure_all(&allowed.iter().map(fresh).collect::<Vec<_>>()).await?;
+        let mut candidates = Vec::with_capacity(allowed.len());
+        for ((pair, call, doctor, patient), relation) in allowed.into_iter().zip(relations) {
+            if relation.is_blocked {
+                answers.insert(pair, Err(ConsultationError::RelationBlocked));
+                continue;
+            }
+            let start = Start {
+                id: ConsultationId(context.ids.next()),
+                dialog_id: ConversationId(context.ids.next()),
+                relation_id: relation.id,
+                latest_report_id: patient.latest_report_id,
+                pair,
+                kind: call.kind,
+            };
+            let consultation = machine::start(start, doctor, &context.policy, now);
+            candidates.push(Candidate { consultation, doctor: doctor.clone(), relation, actor: call.actor.clone() });
+        }
+        Ok(self.with_off_hours_replies(candidates))
+    }
+
+    /// Notes on each consultation which off-hours reply it begins with, before it is written.
+    fn with_off_hours_replies(&self, mut candidates: Vec<Candidate>) -> Vec<Candidate> {
+        for candidate in &mut candidates {
+            if let Decision::Defer { until, reason: Reason::OutsideWindow } = self.decide(candidate) {
+                candidate.consultation.off_hours_reply_until = Some(until);
+            }
+        }
+        candidates
+    }
+
+    fn decide(&self, candidate: &Candidate) -> Decision {
+        let channels = notify::channels_of_doctor(&candidate.doctor);
+        let facts = Facts {
+            consultation: Some(candidate.consultation.clone()),
+            doctor: candidate.doctor.clone(),
+            relation: Some(candidate.relation.clone()),
+            state: RecipientState { is_viewing: false, was_notified_in_cool_down: false, channels },
+        };
+        facts.decide(&self.context, Recipient::Doctor(candidate.doctor.id), Cause::Initiated)
+    }
+
+    /// Gathers the rows beside a new consultation: dialog, members, messages, event, audit, notification, job.
+    fn trace(&self, candidate: &Candidate, traces: &mut Traces) {
+        let context = &self.context;
+        let now = context.clock.now();
+        let Candidate { consultation, doctor, relation, actor } = candidate;
+        let pair = consultation.pair;
+        let transition = machine::started(consultation);
+        if let Some(dialog) = consultation.dialog_id {
+            traces.conversations.push(dialog_of(consultation, dialog, now));
+            traces.members.push(Member::patient(dialog, pair.patient, now));
+            traces.members.push(Member::doctor(dialog, pair.doctor, now));
+            let reply = consultation
+                .off_hours_reply_until
+                .map(|until| decision::off_hours_notice(doctor, context.policy.timezone, until));
+            for notice in transition.notice.clone().into_iter().chain(reply) {
+                let id = MessageId(context.ids.next());
+                traces.messages.push(NewSystemMessage { id, conversation_id: dialog, notice, created_at: now });
+            }
+        }
+        traces.latest.push((relation.id, consultation.id));
+        traces.events.push(transition::event_row(context, actor, None, &transition));
+        let subject = format!("consultation:{}", consultation.id);
+        traces.audits.push(context.audit(actor, "consultation.initiate", subject, json!({})));
+        let recipient = Recipient::Doctor(doctor.id);
+        let decision = self.decide(candidate);
+        let (notification, job) = notify::rows(context, recipient, Some(consultation), Cause::Initiated, &decision);
+        traces.notifications.push(notification);
+        traces.jobs.extend(job);
+    }
+}
+
+async fn write(unit: &mut dyn ConsultationUnit, traces: Traces, now: Timestamp) -> Result<(), ConsultationError> {
+    unit.relations().set_latest_consultations(&traces.latest, now).await?;
+    unit.conversations().insert_all(&traces.conversations, &traces.members).await?;
+    unit.conversations().append_system(&traces.messages).await?;
+    unit.consultations().append_events(&traces.events).await?;
+    unit.notifications().insert_all(&traces.notifications).await?;
+    unit.outbox().append_all(&traces.jobs).await?;
+    unit.audit().append_all(&traces.audits).await?;
+    Ok(())
+}
+
+fn dialog_of(consultation: &Consultation, id: ConversationId, now: Timestamp) -> Conversation {
+    let mut attributes = Map::new();
+    attributes.insert("consultationId".into(), json!(consultation.id));
+    Conversation {
+        id,
+        kind: ConversationKind::Consultation,
+        consultation_id: Some(consultation.id),
+        name: Some("咨询".into()),
+        creator: Some(consultation.pair.patient.to_string()),
+        last_seq: 0,
+        last_message_at: None,
+        attributes,
+        extra: Map::new(),
+        created_at: now,
+        updated_at: now,
+    }
+}
+
+/// A session, if there is one, must be that patient, that doctor or an integrator; without one the application's
+/// key is enough unless the deployment asks for sessions.
+fn authorize(call: &Initiate, policy: &ConsultationPolicy) -> Result<(), AccessError> {
+    let allowed = match &call.actor {
+        Actor::App => !policy.require_session,
+        Actor::Integrator | Actor::System => true,
+        actor => actor.is_patient(call.patient) || actor.is_doctor(call.doctor),
+    };
+    call.actor.require(allowed)
+}
+
+fn pair_of(call: &Initiate) -> Pair {
+    Pair { doctor: call.doctor, patient: call.patient }
+}
+
+/// What a probe settles by itself; `None` when a consultation may have to be created.
+fn settled_by(probe: &PairProbe) -> Option<Answer> {
+    if !probe.doctor_exists {
+        return Some(Err(ConsultationError::DoctorNotFound(probe.pair.doctor)));
+    }
+    if !probe.patient_exists {
+        return Some(Err(ConsultationError::PatientNotFound(probe.pair.patient)));
+    }
+    if probe.is_blocked {
+        return Some(Err(ConsultationError::RelationBlocked));
+    }
+    probe.open.map(|open| Ok(Initiated::old(open)))
+}
+
+fn open_slots(answers: &[Option<Answer>]) -> Vec<usize> {
+    answers.iter().enumerate().filter_map(|(i, a)| a.is_none().then_some(i)).collect()
+}
+
+fn set(answers: &mut [Option<Answer>], slot: usize, answer: Option<Answer>) {
+    if let Some(place) = answers.get_mut(slot) {
+        *place = answer;
+    }
+}
+
+/// Gives the creator of each pair its answer; the pair's other calls found an open one, or the same refusal.
+fn hand_out(wanted: &[&Initiate], mut answers: HashMap<Pair, Answer>) -> Vec<Answer> {
+    let mut seen: HashMap<Pair, Result<Initiated, fn(Pair) -> ConsultationError>> = HashMap::new();
+    let mut out = Vec::with_capacity(wanted.len());
+    for call in wanted {
+        let pair = pair_of(call);
+        if let Some(first) = answers.remove(&pair) {
+            let again = match &first {
+                Ok(initiated) => Ok(Initiated { is_old: true, ..*initiated }),
+                Err(refusal) => Err(repeated(refusal)),
+            };
+            seen.insert(pair, again);
+            out.push(first);
+        } else {
+            out.push(match seen.get(&pair) {
+                Some(Ok(initiated)) => Ok(*initiated),
+                Some(Err(refusal)) => Err(refusal(pair)),
+                None => Err(ConsultationError::Conflict),
+            });
+        }
+    }
+    out
+}
+
+/// The same refusal once more, for another call of the pair.
+fn repeated(refusal: &ConsultationError) -> fn(Pair) -> ConsultationError {
+    match refusal {
+        ConsultationError::DoctorNotFound(_) => |p| ConsultationError::DoctorNotFound(p.doctor),
+        ConsultationError::PatientNotFound(_) => |p| ConsultationError::PatientNotFound(p.patient),
+        ConsultationError::RelationBlocked => |_| ConsultationError::RelationBlocked,
+        ConsultationError::DoctorNotAuthenticated => |_| ConsultationError::DoctorNotAuthenticated,
+        ConsultationError::TypeNotOpen => |_| ConsultationError::TypeNotOpen,
+        ConsultationError::DoctorClosed => |_| ConsultationError::DoctorClosed,
+        _ => |_| ConsultationError::Conflict,
+    }
+}

@@ -1,0 +1,238 @@
+//! How SQLite and PostgreSQL are opened, and everywhere else they differ.
+//!
+//! SQLite: one writer connection whose transactions begin IMMEDIATE, so units never run side by side and row locks
+//! are not needed (sea-query leaves `FOR UPDATE` out there); a separate pool reads. PostgreSQL: one pool, row locks.
+
+use std::path::Path;
+use std::time::Duration;
+
+use domain::StoreError;
+use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr, RuntimeErr, SqlErr};
+
+/// Which database this is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backend {
+    Sqlite,
+    Postgres,
+}
+
+/// How hard SQLite waits for the disk before a commit is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SqliteSync {
+    /// Survives power loss: what was acknowledged stays. The default, since acks promise durability.
+    #[default]
+    Full,
+    /// Survives a crash of the process, may lose the newest commits with the power.
+    Normal,
+}
+
+/// How to reach the database.
+#[derive(Clone)]
+pub struct DatabaseOptions {
+    /// `sqlite://path/to/file.db` or `postgres://…`.
+    pub url: String,
+    /// Connections of the pool (readers on SQLite).
+    pub max_connections: u32,
+    /// How long to wait for a free connection.
+    pub acquire_timeout: Duration,
+    pub sqlite_sync: SqliteSync,
+}
+
+impl DatabaseOptions {
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            max_connections: 16,
+            acquire_timeout: Duration::from_secs(10),
+            sqlite_sync: SqliteSync::Full,
+        }
+    }
+}
+
+/// The database could not be opened. Never shows the password of the address.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    #[error("database.url must begin with sqlite:// or postgres://")]
+    UnknownScheme,
+    #[error("the folder {folder} of the database could not be made")]
+    Folder { folder: String, source: std::io::Error },
+    #[error("the database at {address} could not be opened: {reason}")]
+    Unreachable { address: String, reason: String },
+}
+
+/// The two roads to a database: reading and writing.
+pub(crate) struct Connections {
+    pub(crate) backend: Backend,
+    pub(crate) writer: DatabaseConnection,
+    pub(crate) reader: DatabaseConnection,
+}
+
+impl Backend {
+    /// Reads the kind off the address.
+    ///
+    /// # Errors
+    /// [`ConnectError::UnknownScheme`].
+    pub fn of_url(url: &str) -> Result<Self, ConnectError> {
+        if url.starts_with("sqlite:") {
+            Ok(Self::Sqlite)
+        } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            Ok(Self::Postgres)
+        } else {
+            Err(ConnectError::UnknownScheme)
+        }
+    }
+
+    /// Column type of JSON documents.
+    pub(crate) const fn json_type(self) -> &'static str {
+        match self {
+            Self::Sqlite => "text",
+            Self::Postgres => "jsonb",
+        }
+    }
+
+    /// The table function that lists the elements of a JSON array of strings, in a column named `value`.
+    pub(crate) const fn json_elements(self) -> &'static str {
+        match self {
+            Self::Sqlite => "json_each",
+            Self::Postgres => "jsonb_array_elements_text",
+        }
+    }
+
+    /// Suffix of a select that claims rows no other worker is claiming.
+    pub(crate) const fn skip_locked(self) -> &'static str {
+        match self {
+            Self::Sqlite => "",
+            Self::Postgres => " FOR UPDATE SKIP LOCKED",
+        }
+    }
+}
+
+pub(crate) async fn connect(options: &DatabaseOptions) -> Result<Connections, ConnectError> {
+    match Backend::of_url(&options.url)? {
+        Backend::Sqlite => connect_sqlite(options).await,
+        Backend::Postgres => connect_postgres(options).await,
+    }
+}
+
+async fn connect_sqlite(options: &DatabaseOptions) -> Result<Connections, ConnectError> {
+    make_folder(&options.url)?;
+    let writer = open(options, sqlite_options(options, false)).await?;
+    let reader = open(options, sqlite_options(options, true)).await?;
+    Ok(Connections { backend: Backend::Sqlite, writer, reader })
+}
+
+fn make_folder(url: &str) -> Result<(), ConnectError> {
+    let path = url.trim_start_matches("sqlite:").trim_start_matches("//");
+    let path = path.split('?').next().unwrap_or(path);
+    let Some(folder) = Path::new(path).parent().filter(|f| !f.as_os_str().is_empty()) else { return Ok(()) };
+    std::fs::create_dir_all(folder)
+        .map_err(|source| ConnectError::Folder { folder: folder.display().to_string(), source })
+}
+
+fn sqlite_options(options: &DatabaseOptions, is_reader: bool) -> ConnectOptions {
+    let synchronous = match options.sqlite_sync {
+        SqliteSync::Full => "FULL",
+        SqliteSync::Normal => "NORMAL",
+    };
+    let mut connect = ConnectOptions::new(options.url.clone());
+    connect
+        .max_connections(if is_reader { options.max_connections.min(4) } else { 1 })
+        .min_connections(1)
+        .acquire_timeout(options.acquire_timeout)
+        .sqlx_logging(false)
+        .record_stmt_in_spans(false)
+        .test_before_acquire(false)
+        .map_sqlx_sqlite_opts(move |sqlite| {
+            let sqlite = sqlite
+                .create_if_missing(!is_reader)
+                .pragma("synchronous", synchronous)
+                .pragma("busy_timeout", "10000")
+                .pragma("cache_size", "-65536")
+                .pragma("mmap_size", "268435456")
+                .pragma("temp_store", "MEMORY")
+                .statement_cache_capacity(256);
+            // The journal mode is kept in the file; only the writer, which makes the file, sets it.
+            if is_reader { sqlite.pragma("query_only", "ON") } else { sqlite.pragma("journal_mode", "WAL") }
+        });
+    connect
+}
+
+async fn connect_postgres(options: &DatabaseOptions) -> Result<Connections, ConnectError> {
+    let mut connect = ConnectOptions::new(options.url.clone());
+    connect
+        .max_connections(options.max_connections)
+        .min_connections(1)
+        .acquire_timeout(options.acquire_timeout)
+        .sqlx_logging(false)
+        .record_stmt_in_spans(false)
+        .test_before_acquire_if_idle_for(Duration::from_secs(30))
+        .map_sqlx_postgres_opts(|postgres| postgres.application_name("zhaoguan").statement_cache_capacity(256));
+    let pool = open(options, connect).await?;
+    Ok(Connections { backend: Backend::Postgres, writer: pool.clone(), reader: pool })
+}
+
+async fn open(options: &DatabaseOptions, connect: ConnectOptions) -> Result<DatabaseConnection, ConnectError> {
+    Database::connect(connect).await.map_err(|error| ConnectError::Unreachable {
+        address: address_without_credentials(&options.url),
+        reason: reason_of(&error),
+    })
+}
+
+/// The address as it may be shown: no user, no password, no parameters.
+fn address_without_credentials(url: &str) -> String {
+    let without_query = url.split('?').next().unwrap_or(url);
+    match (without_query.split_once("://"), without_query.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://{host}"),
+        _ => without_query.to_owned(),
+    }
+}
+
+fn reason_of(error: &DbErr) -> String {
+    match error {
+        DbErr::Conn(RuntimeErr::SqlxError(source)) => source.to_string(),
+        other => other.to_string(),
+    }
+}
+
+/// Translates a failure of the database into the domain's words.
+pub(crate) fn store_error(error: DbErr) -> StoreError {
+    if let Some(SqlErr::UniqueConstraintViolation(constraint)) = error.sql_err() {
+        return StoreError::Unique(constraint);
+    }
+    if is_serialization_failure(&error) { StoreError::Conflict } else { StoreError::backend(error) }
+}
+
+/// `PostgreSQL`: serialization failure (40001) or deadlock (40P01): the same unit may succeed when run again.
+fn is_serialization_failure(error: &DbErr) -> bool {
+    let (DbErr::Exec(RuntimeErr::SqlxError(source)) | DbErr::Query(RuntimeErr::SqlxError(source))) = error else {
+        return false;
+    };
+    let code = source.as_database_error().and_then(|e| e.code().map(std::borrow::Cow::into_owned));
+    matches!(code.as_deref(), Some("40001" | "40P01"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_shown_without_credentials() {
+        assert_eq!(address_without_credentials("postgres://u:p@db:5432/z?sslmode=require"), "postgres://db:5432/z");
+        assert_eq!(address_without_credentials("sqlite://data/zhaoguan.db"), "sqlite://data/zhaoguan.db");
+    }
+
+    #[test]
+    fn unknown_schemes_are_refused() {
+        assert!(matches!(Backend::of_url("mysql://x"), Err(ConnectError::UnknownScheme)));
+    }
+
+    #[tokio::test]
+    async fn an_unreachable_database_is_named_without_its_password() {
+        let mut options = DatabaseOptions::new("postgres://u:hidden@127.0.0.1:1/z");
+        options.acquire_timeout = Duration::from_secs(2);
+        let Err(error) = connect(&options).await else { panic!("nothing listens on port 1") };
+        let text = error.to_string();
+        assert!(text.contains("postgres://127.0.0.1:1/z"), "{text}");
+        assert!(!text.contains("hidden"), "{text}");
+    }
+}

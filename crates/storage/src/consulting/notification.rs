@@ -1,0 +1,152 @@
+//! Notifications.
+
+use ::consultation::notification::{
+    Cause, Channel, Notification, NotificationRepository, NotificationState, Reason, Recipient,
+};
+use async_trait::async_trait;
+use domain::id::{ConsultationId, NotificationId};
+use domain::{StoreError, Timestamp};
+use sea_orm::ActiveValue::Set;
+use sea_orm::entity::prelude::*;
+use sea_orm::{QueryOrder, QuerySelect};
+
+use crate::backend::store_error;
+use crate::convert::{corrupt, known, parse, parse_opt, text, text_opt};
+use crate::store::SeaUnit;
+
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "notification")]
+pub(crate) struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: String,
+    pub recipient_kind: String,
+    pub recipient_id: String,
+    pub consultation_id: Option<String>,
+    pub cause: String,
+    pub state: String,
+    pub reason: String,
+    pub channel: Option<String>,
+    pub due_at: i64,
+    pub created_at: i64,
+    pub updated_at: i64,
+}
+
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub(crate) enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+/// Kind word and id of a recipient.
+pub(super) fn recipient_columns(recipient: Recipient) -> (&'static str, String) {
+    match recipient {
+        Recipient::Doctor(id) => ("doctor", text(&id)),
+        Recipient::Patient(id) => ("patient", text(&id)),
+    }
+}
+
+fn row(n: &Notification) -> ActiveModel {
+    let (kind, id) = recipient_columns(n.recipient);
+    ActiveModel {
+        id: Set(text(&n.id)),
+        recipient_kind: Set(kind.to_owned()),
+        recipient_id: Set(id),
+        consultation_id: Set(text_opt(n.consultation_id.as_ref())),
+        cause: Set(n.cause.as_str().to_owned()),
+        state: Set(n.state.as_str().to_owned()),
+        reason: Set(n.reason.as_str().to_owned()),
+        channel: Set(n.channel.map(|c| c.as_str().to_owned())),
+        due_at: Set(n.due_at.as_millis()),
+        created_at: Set(n.created_at.as_millis()),
+        updated_at: Set(n.updated_at.as_millis()),
+    }
+}
+
+fn notification(row: Model) -> Result<Notification, StoreError> {
+    let recipient = match row.recipient_kind.as_str() {
+        "doctor" => Recipient::Doctor(parse("notification.recipient_id", &row.recipient_id)?),
+        "patient" => Recipient::Patient(parse("notification.recipient_id", &row.recipient_id)?),
+        _ => return corrupt("notification.recipient_kind"),
+    };
+    Ok(Notification {
+        id: parse("notification.id", &row.id)?,
+        recipient,
+        consultation_id: parse_opt("notification.consultation_id", row.consultation_id.as_deref())?,
+        cause: known("notification.cause", Cause::parse(&row.cause))?,
+        state: known("notification.state", NotificationState::parse(&row.state))?,
+        reason: known("notification.reason", Reason::parse(&row.reason))?,
+        channel: row.channel.map(|c| known("notification.channel", Channel::parse(&c))).transpose()?,
+        due_at: Timestamp::from_millis(row.due_at),
+        created_at: Timestamp::from_millis(row.created_at),
+        updated_at: Timestamp::from_millis(row.updated_at),
+    })
+}
+
+#[async_trait]
+impl NotificationRepository for SeaUnit {
+    async fn insert_all(&mut self, notifications: &[Notification]) -> Result<(), StoreError> {
+        if notifications.is_empty() {
+            return Ok(());
+        }
+        let insert = Entity::insert_many(notifications.iter().map(row));
+        insert.exec_without_returning(&self.db()).await.map_err(store_error)?;
+        Ok(())
+    }
+
+    async fn find(&mut self, id: NotificationId) -> Result<Option<Notification>, StoreError> {
+        Entity::find_by_id(text(&id)).one(&self.db()).await.map_err(store_error)?.map(notification).transpose()
+    }
+
+    async fn find_locked(&mut self, id: NotificationId) -> Result<Option<Notification>, StoreError> {
+        let select = Entity::find_by_id(text(&id)).lock_exclusive();
+        select.one(&self.db()).await.map_err(store_error)?.map(notification).transpose()
+    }
+
+    async fn update(&mut self, n: &Notification) -> Result<(), StoreError> {
+        let update = Entity::update_many().set(row(n)).filter(Column::Id.eq(text(&n.id)));
+        let done = update.exec(&self.db()).await.map_err(store_error)?;
+        if done.rows_affected == 1 { Ok(()) } else { Err(StoreError::Conflict) }
+    }
+
+    async fn cancel_queued(&mut self, consultation: ConsultationId, now: Timestamp) -> Result<u64, StoreError> {
+        let sql = "UPDATE notification SET state = 'cancelled', reason = $1, updated_at = $2 \
+                   WHERE consultation_id = $3 AND state = 'queued' AND cause <> $4";
+        let values = [
+            Reason::ConsultationClosed.as_str().into(),
+            now.as_millis().into(),
+            text(&consultation).into(),
+            Cause::Ended.as_str().into(),
+        ];
+        self.execute(sql, values).await
+    }
+
+    async fn last_notified(
+        &mut self,
+        recipient: Recipient,
+        consultation: ConsultationId,
+        since: Timestamp,
+        except: Option<NotificationId>,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let (kind, id) = recipient_columns(recipient);
+        let mut select = Entity::find()
+            .filter(Column::ConsultationId.eq(text(&consultation)))
+            .filter(Column::RecipientKind.eq(kind))
+            .filter(Column::RecipientId.eq(id))
+            .filter(Column::State.is_in([NotificationState::Queued.as_str(), NotificationState::Sent.as_str()]))
+            .filter(Column::UpdatedAt.gte(since.as_millis()))
+            .order_by_desc(Column::UpdatedAt)
+            .limit(1);
+        if let Some(except) = except {
+            select = select.filter(Column::Id.ne(text(&except)));
+        }
+        let newest = select.one(&self.db()).await.map_err(store_error)?;
+        Ok(newest.map(|n| Timestamp::from_millis(n.updated_at)))
+    }
+
+    async fn list(&mut self, consultation: ConsultationId) -> Result<Vec<Notification>, StoreError> {
+        let select = Entity::find()
+            .filter(Column::ConsultationId.eq(text(&consultation)))
+            .order_by_asc(Column::CreatedAt)
+            .order_by_asc(Column::Id);
+        select.all(&self.db()).await.map_err(store_error)?.into_iter().map(notification).collect()
+    }
+}

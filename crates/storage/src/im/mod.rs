@@ -1,0 +1,4 @@
+//! Conversations, members and messages.
+
+mod conversation;
+mod message;

@@ -1,0 +1,109 @@
+-- Relations, invitations, consultations with their events, and notifications.
+
+CREATE TABLE relation (
+    id text PRIMARY KEY,
+    doctor_id text NOT NULL,
+    patient_id text NOT NULL,
+    tags {json} NOT NULL,
+    remark text,
+    source text,
+    is_followed boolean NOT NULL,
+    is_blocked boolean NOT NULL,
+    groups {json} NOT NULL,
+    credit text,
+    show_followed_doctor_card boolean NOT NULL,
+    latest_consultation_id text,
+    latest_report_id text,
+    extra {json} NOT NULL,
+    created_at bigint NOT NULL,
+    updated_at bigint NOT NULL,
+    version bigint NOT NULL
+);
+CREATE UNIQUE INDEX relation_pair ON relation (doctor_id, patient_id);
+CREATE INDEX relation_doctor ON relation (doctor_id, created_at, id);
+CREATE INDEX relation_patient ON relation (patient_id, created_at, id);
+
+CREATE TABLE invitation (
+    id text PRIMARY KEY,
+    doctor_id text NOT NULL,
+    scene text NOT NULL,
+    expires_at bigint,
+    revoked_at bigint,
+    scan_count bigint NOT NULL,
+    created_at bigint NOT NULL
+);
+CREATE UNIQUE INDEX invitation_scene ON invitation (scene);
+CREATE INDEX invitation_doctor ON invitation (doctor_id, created_at);
+
+CREATE TABLE consultation (
+    id text PRIMARY KEY,
+    doctor_id text NOT NULL,
+    patient_id text NOT NULL,
+    relation_id text NOT NULL,
+    dialog_id text,
+    status text NOT NULL,
+    is_invalid boolean NOT NULL,
+    end_reason text,
+    end_note text,
+    kind text NOT NULL,
+    price bigint,
+    latest_report_id text,
+    started_at bigint NOT NULL,
+    first_reply_at bigint,
+    last_message_at bigint,
+    ended_at bigint,
+    no_reply_deadline bigint,
+    idle_deadline bigint,
+    is_warned boolean NOT NULL,
+    off_hours_reply_until bigint,
+    patient_message_count bigint NOT NULL,
+    extra {json} NOT NULL,
+    created_at bigint NOT NULL,
+    updated_at bigint NOT NULL,
+    version bigint NOT NULL
+);
+-- At most one open, valid consultation per pair.
+CREATE UNIQUE INDEX consultation_open ON consultation (doctor_id, patient_id) WHERE status <> '2' AND NOT is_invalid;
+CREATE INDEX consultation_doctor ON consultation (doctor_id, created_at, id);
+CREATE INDEX consultation_patient ON consultation (patient_id, created_at, id);
+CREATE INDEX consultation_no_reply ON consultation (no_reply_deadline) WHERE status = '0' AND NOT is_invalid;
+CREATE INDEX consultation_idle ON consultation (idle_deadline) WHERE status = '1' AND NOT is_invalid;
+
+CREATE TABLE consultation_event (
+    id text PRIMARY KEY,
+    consultation_id text NOT NULL,
+    event text NOT NULL,
+    actor text NOT NULL,
+    from_status text,
+    to_status text NOT NULL,
+    end_reason text,
+    note text,
+    at bigint NOT NULL
+);
+CREATE INDEX consultation_event_consultation ON consultation_event (consultation_id, at);
+
+CREATE TABLE notification (
+    id text PRIMARY KEY,
+    recipient_kind text NOT NULL,
+    recipient_id text NOT NULL,
+    consultation_id text,
+    cause text NOT NULL,
+    state text NOT NULL,
+    reason text NOT NULL,
+    channel text,
+    due_at bigint NOT NULL,
+    created_at bigint NOT NULL,
+    updated_at bigint NOT NULL
+);
+CREATE INDEX notification_consultation ON notification (consultation_id, created_at);
+
+-- What the recording notifier delivered: one row per notification, whatever happens.
+CREATE TABLE delivery (
+    notification_id text PRIMARY KEY,
+    recipient_kind text NOT NULL,
+    recipient_id text NOT NULL,
+    channel text NOT NULL,
+    cause text NOT NULL,
+    consultation_id text,
+    delivered_at bigint NOT NULL
+);

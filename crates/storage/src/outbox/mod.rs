@@ -1,0 +1,4 @@
+//! The outbox: written in business units, claimed by workers.
+
+mod queue;
+mod row;

@@ -1,0 +1,5 @@
+//! Patients, doctors and files.
+
+mod doctor;
+mod file;
+mod patient;

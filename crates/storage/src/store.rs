@@ -1,0 +1,190 @@
+//! Opening the store, and the unit of work that is every repository at once.
+
+use ::consultation::notification::NotificationRepository;
+use ::consultation::relation::{InvitationRepository, RelationRepository};
+use ::consultation::{ConsultationStore, ConsultationUnit, consultation::ConsultationRepository};
+use ::im::ConversationRepository;
+use async_trait::async_trait;
+use domain::audit::AuditRepository;
+use domain::doctor::DoctorRepository;
+use domain::file::FileRepository;
+use domain::outbox::OutboxRepository;
+use domain::patient::PatientRepository;
+use domain::{StoreError, Timestamp};
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DatabaseExecutor, DatabaseTransaction, QueryResult, SqliteTransactionMode,
+    Statement, TransactionOptions, TransactionTrait, Value,
+};
+
+use crate::backend::{self, Backend, ConnectError, Connections, DatabaseOptions, store_error};
+use crate::migration;
+
+/// The database.
+#[derive(Clone)]
+pub struct SeaStore {
+    backend: Backend,
+    writer: DatabaseConnection,
+    reader: DatabaseConnection,
+}
+
+impl SeaStore {
+    /// Opens the database; makes the file and its folder on `SQLite`. Does not migrate.
+    ///
+    /// # Errors
+    /// [`ConnectError`] saying which address could not be opened and why.
+    pub async fn connect(options: &DatabaseOptions) -> Result<Self, ConnectError> {
+        let Connections { backend, writer, reader } = backend::connect(options).await?;
+        Ok(Self { backend, writer, reader })
+    }
+
+    /// Brings the tables up to date. Safe to run from several processes at once.
+    ///
+    /// # Errors
+    /// [`StoreError`] when a step fails; that step is then undone.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        migration::run(self.unit().await?).await
+    }
+
+    pub const fn backend(&self) -> Backend {
+        self.backend
+    }
+
+    /// Begins a transaction that may write.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database does not answer.
+    pub async fn unit(&self) -> Result<SeaUnit, StoreError> {
+        let options = TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        };
+        let txn = self.writer.begin_with_options(options).await.map_err(store_error)?;
+        Ok(SeaUnit { backend: self.backend, road: Road::Transaction(txn) })
+    }
+
+    /// The repositories for reading only; each call sees what is committed then.
+    pub fn reading(&self) -> SeaUnit {
+        SeaUnit { backend: self.backend, road: Road::Pool(self.reader.clone()) }
+    }
+
+    /// Proves that writing works, for `/readyz`.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it does not.
+    pub async fn probe_write(&self, now: Timestamp) -> Result<(), StoreError> {
+        let sql = "UPDATE readiness SET checked_at = $1 WHERE id = 1";
+        let statement = Statement::from_sql_and_values(self.sea_backend(), sql, [now.as_millis().into()]);
+        self.writer.execute_raw(statement).await.map_err(store_error)?;
+        Ok(())
+    }
+
+    /// Closes the pools; commits in flight finish first.
+    pub async fn close(&self) {
+        // Closing a pool fails only when it is closed already.
+        let _ = self.writer.clone().close().await;
+        let _ = self.reader.clone().close().await;
+    }
+
+    fn sea_backend(&self) -> sea_orm::DbBackend {
+        self.writer.get_database_backend()
+    }
+}
+
+/// A transaction, or the reading pool.
+enum Road {
+    Transaction(DatabaseTransaction),
+    Pool(DatabaseConnection),
+}
+
+/// Every repository of the product over one transaction (or, for reading, over the pool).
+pub struct SeaUnit {
+    pub(crate) backend: Backend,
+    road: Road,
+}
+
+impl SeaUnit {
+    /// What statements run on.
+    pub(crate) fn db(&self) -> DatabaseExecutor<'_> {
+        match &self.road {
+            Road::Transaction(txn) => txn.into(),
+            Road::Pool(pool) => pool.into(),
+        }
+    }
+
+    /// Ends the transaction, keeping everything.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database does not confirm; nothing may be assumed then.
+    pub async fn finish(self) -> Result<(), StoreError> {
+        match self.road {
+            Road::Transaction(txn) => txn.commit().await.map_err(store_error),
+            Road::Pool(_) => Ok(()),
+        }
+    }
+
+    /// Runs a statement written once for both databases, with `$1`-style parameters; returns rows affected.
+    pub(crate) async fn execute(&self, sql: &str, values: impl IntoIterator<Item = Value>) -> Result<u64, StoreError> {
+        let db = self.db();
+        let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+        Ok(db.execute_raw(statement).await.map_err(store_error)?.rows_affected())
+    }
+
+    /// Like `execute`, for statements that answer rows.
+    pub(crate) async fn query(
+        &self,
+        sql: &str,
+        values: impl IntoIterator<Item = Value>,
+    ) -> Result<Vec<QueryResult>, StoreError> {
+        let db = self.db();
+        let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+        db.query_all_raw(statement).await.map_err(store_error)
+    }
+}
+
+#[async_trait]
+impl ConsultationUnit for SeaUnit {
+    fn doctors(&mut self) -> &mut dyn DoctorRepository {
+        self
+    }
+    fn patients(&mut self) -> &mut dyn PatientRepository {
+        self
+    }
+    fn files(&mut self) -> &mut dyn FileRepository {
+        self
+    }
+    fn relations(&mut self) -> &mut dyn RelationRepository {
+        self
+    }
+    fn invitations(&mut self) -> &mut dyn InvitationRepository {
+        self
+    }
+    fn consultations(&mut self) -> &mut dyn ConsultationRepository {
+        self
+    }
+    fn conversations(&mut self) -> &mut dyn ConversationRepository {
+        self
+    }
+    fn notifications(&mut self) -> &mut dyn NotificationRepository {
+        self
+    }
+    fn audit(&mut self) -> &mut dyn AuditRepository {
+        self
+    }
+    fn outbox(&mut self) -> &mut dyn OutboxRepository {
+        self
+    }
+    async fn commit(self: Box<Self>) -> Result<(), StoreError> {
+        self.finish().await
+    }
+}
+
+#[async_trait]
+impl ConsultationStore for SeaStore {
+    async fn begin(&self) -> Result<Box<dyn ConsultationUnit>, StoreError> {
+        Ok(Box::new(self.unit().await?))
+    }
+
+    fn read(&self) -> Box<dyn ConsultationUnit> {
+        Box::new(self.reading())
+    }
+}
