@@ -1,3 +1,4 @@
 //! `zhaoguan-api`: the server's transport. Parses, calls one use case, converts; rules live below.
 
+pub mod commands;
 pub mod http;

@@ -18,6 +18,7 @@ use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
 use crate::http::context::RequestContext;
 use crate::http::problem::ApiError;
+use crate::http::services::Services;
 
 /// What the application's own credentials allow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -227,9 +228,9 @@ impl<'a, A: Audience> ApiExtractor<'a> for By<A> {
     }
 
     async fn from_request(request: &'a Request, _: &mut RequestBody, _: ExtractParamOptions<()>) -> Result<Self> {
-        let gatekeeper = request.data::<Arc<dyn Gatekeeper>>();
-        let gatekeeper = gatekeeper.ok_or_else(|| ApiError::internal("a request without a gatekeeper"))?;
-        let caller = Caller::resolve(request, gatekeeper.as_ref()).await?;
+        let services = request.data::<Arc<Services>>();
+        let services = services.ok_or_else(|| ApiError::internal("a request without services"))?;
+        let caller = Caller::resolve(request, services.gatekeeper.as_ref()).await?;
         A::admit(&caller).map_err(ApiError::from)?;
         Ok(Self { caller, audience: PhantomData })
     }
