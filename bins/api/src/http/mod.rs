@@ -26,6 +26,8 @@ pub mod values;
 pub mod words;
 
 #[cfg(test)]
+mod router_tests;
+#[cfg(test)]
 mod testing;
 
 use poem_openapi::Tags;
