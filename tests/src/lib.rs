@@ -1,1 +1,4 @@
-//! stub
+//! Black-box suites over the real binaries, and the tools that measure them.
+
+pub mod load;
+pub mod server;

@@ -31,9 +31,11 @@ impl LocalTime {
     pub fn parse(text: &str) -> Option<Self> {
         let normal = text.trim().replace('：', ":");
         let mut parts = normal.split(':');
-        let hours = digits(parts.next()?, 1)?;
-        let minutes = digits(parts.next()?, 2)?;
-        let seconds = parts.next().map_or(Some(0), |s| digits(s, 2))?;
+        let (hours, minutes, seconds) = (parts.next()?, parts.next()?, parts.next());
+        // `H:mm` may drop the leading zero, `HH:mm:ss` may not.
+        let hours = digits(hours, if seconds.is_some() { 2 } else { 1 })?;
+        let minutes = digits(minutes, 2)?;
+        let seconds = seconds.map_or(Some(0), |s| digits(s, 2))?;
         if parts.next().is_some() || minutes > 59 || seconds > 59 {
             return None;
         }
@@ -190,14 +192,17 @@ mod tests {
 
     #[test]
     fn accepted_forms_are_one_time() {
-        for text in ["8:00", "08:00", "08:00:00", " 8：00 ", "8:00:00"] {
+        for text in ["8:00", "08:00", "08:00:00", " 8：00 ", "08：00：00", "\u{3000}08:00\t"] {
             assert_eq!(LocalTime::parse(text).map(LocalTime::seconds), Some(28_800), "{text}");
         }
     }
 
     #[test]
     fn other_forms_are_refused() {
-        for bad in ["", "8", "8:0", "9点", "24:01", "08:60", "08:00:60", "08:00:00:00", "-8:00", "８:00", "008:00"] {
+        let malformed =
+            ["", "8", "8:0", "9点", "08:00:00:00", "-8:00", "８:00", "008:00", "8:00:00", "08:00:", "8: 00"];
+        let out_of_range = ["24:01", "24:00:01", "25:00", "08:60", "08:00:60"];
+        for bad in malformed.into_iter().chain(out_of_range) {
             assert_eq!(LocalTime::parse(bad), None, "{bad}");
         }
         assert_eq!(LocalTime::parse_start("24:00"), None);
@@ -205,7 +210,7 @@ mod tests {
 
     #[test]
     fn the_last_minute_as_an_end_means_midnight() {
-        for text in ["24:00", "23:59", "23:59:59"] {
+        for text in ["24:00", "24:00:00", "23:59", "23:59:00", "23:59:59"] {
             assert_eq!(LocalTime::parse_end(text), Some(LocalTime::END_OF_DAY), "{text}");
         }
         assert_eq!(LocalTime::parse_end("23:58").map(LocalTime::seconds), Some(86_280));

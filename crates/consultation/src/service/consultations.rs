@@ -7,12 +7,11 @@ use domain::text;
 use im::Message;
 use serde_json::json;
 
-use super::certifications::MAX_REASON_CHARS;
 use super::context::Context;
 use super::transition::{self, Change};
 use crate::consultation::{Consultation, ConsultationEvent, ConsultationFilter};
 use crate::error::ConsultationError;
-use crate::machine::{Event, ReopenFacts};
+use crate::machine::{Event, MAX_REASON_CHARS, ReopenFacts};
 use crate::notification::Notification;
 use crate::unit::ConsultationUnit;
 
@@ -20,7 +19,7 @@ use crate::unit::ConsultationUnit;
 const MAX_TRIES: usize = 3;
 
 /// Most system messages answered at once.
-pub const MAX_MESSAGES: u32 = 200;
+pub(super) const MAX_MESSAGES: u32 = 200;
 
 /// What is kept of a consultation beside itself.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,7 +64,8 @@ impl Consultations {
         page: PageRequest,
     ) -> Result<Page<Consultation>, ConsultationError> {
         actor.require(may_see_any(actor))?;
-        let is_own = filter.doctor.is_some_and(|d| actor.is_doctor(d)) || filter.patient.is_some_and(|p| actor.is_patient(p));
+        let is_own =
+            filter.doctor.is_some_and(|d| actor.is_doctor(d)) || filter.patient.is_some_and(|p| actor.is_patient(p));
         actor.require(is_own || actor.is_trusted())?;
         Ok(self.context.store.read().consultations().list(&filter, page).await?)
     }
@@ -115,7 +115,8 @@ impl Consultations {
         reason: Option<String>,
     ) -> Result<Consultation, ConsultationError> {
         actor.require_visible(actor.doctor().is_some() || actor.patient().is_some())?;
-        let reason = reason.map(|r| text::bounded("reason", &r, MAX_REASON_CHARS)).transpose()?.filter(|r| !r.is_empty());
+        let reason =
+            reason.map(|r| text::bounded("reason", &r, MAX_REASON_CHARS)).transpose()?.filter(|r| !r.is_empty());
         let mut last = ConsultationError::Conflict;
         for _ in 0..MAX_TRIES {
             let mut unit = self.context.store.begin().await?;

@@ -9,9 +9,7 @@ use super::context::Context;
 use super::notify::{self, Facts};
 use crate::decision::Decision;
 use crate::error::ConsultationError;
-use crate::notification::{
-    Channel, Delivery, DeliveryError, Notification, NotificationState, Notifier, Reason,
-};
+use crate::notification::{Channel, Delivery, DeliveryError, Notification, NotificationState, Notifier, Reason};
 
 /// Kind of the outbox job that delivers one notification; its payload is `{"notificationId": …}`.
 pub const DELIVER_NOTIFICATION: &str = "deliver_notification";
@@ -109,7 +107,11 @@ impl Deliveries {
     }
 
     /// Changes the notification if it is still queued.
-    async fn settle(&self, id: NotificationId, change: impl FnOnce(&mut Notification)) -> Result<(), ConsultationError> {
+    async fn settle(
+        &self,
+        id: NotificationId,
+        change: impl FnOnce(&mut Notification),
+    ) -> Result<(), ConsultationError> {
         let mut unit = self.context.store.begin().await?;
         let queued = unit.notifications().find_locked(id).await?.filter(|n| n.state == NotificationState::Queued);
         let Some(mut notification) = queued else { return Ok(()) };

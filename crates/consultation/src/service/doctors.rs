@@ -2,11 +2,11 @@
 
 use domain::Actor;
 use domain::FieldError;
+use domain::Patch;
 use domain::certification::Certification;
 use domain::doctor::{Doctor, DoctorPatch, DoctorSearch};
 use domain::id::DoctorId;
 use domain::page::{Page, PageRequest};
-use domain::Patch;
 use serde_json::json;
 
 use super::context::Context;

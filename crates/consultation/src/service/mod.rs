@@ -18,7 +18,7 @@ pub use consultations::{ConsultationTrail, Consultations};
 pub use context::Context;
 pub use deliveries::{DELIVER_NOTIFICATION, Deliveries, DeliveryProgress};
 pub use doctors::Doctors;
-pub use initiate::{Initiate, Initiated, InitiateConsultations};
+pub use initiate::{Initiate, InitiateConsultations, Initiated};
 pub use invitations::Invitations;
 pub use relations::{RelationWithDoctor, RelationWithPatient, Relations};
 pub use reports::Reports;

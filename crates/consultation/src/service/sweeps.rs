@@ -34,7 +34,7 @@ impl Sweeps {
         let past = now - policy.sweep_grace;
         let mut changed = self.sweep(Overdue::NoReply, past, || Event::ExpireNoReply).await?;
         changed += self.sweep(Overdue::Idle, past, || Event::IdleTimeout).await?;
-        changed += self.sweep(Overdue::Unwarned, now + policy.warn_before, || Event::Warn).await?;
+        changed += self.sweep(Overdue::Unwarned, now + policy.warn_before, || Event::WarnOfDeadline).await?;
         if let Some(longest) = policy.max_duration {
             changed += self.sweep(Overdue::StartedBefore, now - longest, || Event::MaxDuration).await?;
         }
@@ -53,7 +53,9 @@ impl Sweeps {
             match self.apply(id, event()).await {
                 Ok(true) => changed += 1,
                 // Somebody was faster, or it is no longer in that state: the next sweep looks again.
-                Ok(false) | Err(ConsultationError::Conflict | ConsultationError::WrongStatus { .. } | ConsultationError::Ended) => {}
+                Ok(false)
+                | Err(ConsultationError::Conflict | ConsultationError::WrongStatus { .. } | ConsultationError::Ended) =>
+                    {}
                 Err(other) => return Err(other),
             }
         }

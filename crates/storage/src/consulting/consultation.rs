@@ -191,7 +191,12 @@ impl ConsultationRepository for SeaUnit {
         if done.rows_affected == 1 { Ok(()) } else { Err(StoreError::Conflict) }
     }
 
-    async fn set_latest_report(&mut self, patient: PatientId, report: ReportId, now: Timestamp) -> Result<(), StoreError> {
+    async fn set_latest_report(
+        &mut self,
+        patient: PatientId,
+        report: ReportId,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let sql = format!(
             "UPDATE consultation SET latest_report_id = $1, updated_at = $2, version = version + 1 \
              WHERE patient_id = $3 AND {IS_OPEN}"

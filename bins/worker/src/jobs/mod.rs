@@ -1,0 +1,9 @@
+//! What workers do: handlers of outbox jobs and scheduled tasks, one file each.
+
+mod deliver_notification;
+mod purge_jobs;
+mod sweep_consultations;
+
+pub(crate) use deliver_notification::DeliverNotification;
+pub(crate) use purge_jobs::PurgeJobs;
+pub(crate) use sweep_consultations::SweepConsultations;

@@ -1,0 +1,306 @@
+//! The plain sections: what each key means and its default.
+
+use std::net::{IpAddr, SocketAddr};
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use domain::time::span;
+use ipnet::IpNet;
+use serde::{Deserialize, Deserializer, de};
+
+use super::duration;
+use super::secret::Secret;
+
+/// How much is forgiven.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Profile {
+    /// Credentials are generated, codes are shown.
+    #[default]
+    Development,
+    /// Weak or missing secrets and development aids are refused.
+    Production,
+}
+
+/// `http.*`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Http {
+    /// Address and port to listen at.
+    #[serde(deserialize_with = "socket_address")]
+    pub listen: SocketAddr,
+    /// Own address as clients see it, without a slash at the end.
+    pub(super) public_url: Option<String>,
+    /// Most bytes of a request that is not an upload.
+    pub max_body_bytes: NonZeroUsize,
+    /// Proxies whose `X-Forwarded-For` is believed, as networks in CIDR form or single addresses.
+    #[serde(deserialize_with = "networks")]
+    pub trusted_proxies: Vec<IpNet>,
+    /// A request that takes longer is answered with 503.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub request_timeout: Duration,
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 3000)),
+            public_url: None,
+            max_body_bytes: NonZeroUsize::MIN.saturating_add(1024 * 1024 - 1),
+            trusted_proxies: Vec::new(),
+            request_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Http {
+    /// The configured address, else the listening one.
+    pub fn public_url(&self) -> String {
+        self.public_url.clone().unwrap_or_else(|| format!("http://{}", self.listen))
+    }
+}
+
+/// Which database the URL names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DatabaseKind {
+    Sqlite,
+    Postgres,
+}
+
+/// How surely SQLite has written before it answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SqliteSynchronous {
+    /// An acknowledged write survives a power cut.
+    #[default]
+    Full,
+    /// The last acknowledged writes may be lost in a power cut, never in a crash of the process.
+    Normal,
+}
+
+/// `database.*`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Database {
+    /// `sqlite://path` or `postgres://…`; may hold a password.
+    pub url: Secret,
+    /// Most connections to PostgreSQL of one process.
+    pub max_connections: NonZeroU32,
+    /// Read connections to SQLite, beside its single writer.
+    pub sqlite_readers: NonZeroU32,
+    pub sqlite_synchronous: SqliteSynchronous,
+    /// How long a request waits for a free connection.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub acquire_timeout: Duration,
+    /// Group commits done at the same time; 1 on SQLite and 4 on PostgreSQL unless set.
+    pub(super) batch_runners: Option<NonZeroUsize>,
+    /// Most writes in one group commit.
+    pub batch_max: NonZeroUsize,
+}
+
+impl Default for Database {
+    fn default() -> Self {
+        Self {
+            url: Secret::new("sqlite://data/zhaoguan.db"),
+            max_connections: NonZeroU32::MIN.saturating_add(19),
+            sqlite_readers: NonZeroU32::MIN.saturating_add(3),
+            sqlite_synchronous: SqliteSynchronous::Full,
+            acquire_timeout: Duration::from_secs(5),
+            batch_runners: None,
+            batch_max: NonZeroUsize::MIN.saturating_add(255),
+        }
+    }
+}
+
+impl Database {
+    /// SQLite unless the URL says PostgreSQL; [`super::Config::load`] lets nothing else pass.
+    pub fn kind(&self) -> DatabaseKind {
+        let url = self.url.expose();
+        let is_postgres = url.starts_with("postgres://") || url.starts_with("postgresql://");
+        if is_postgres { DatabaseKind::Postgres } else { DatabaseKind::Sqlite }
+    }
+
+    /// Group commits at the same time: never more than one on SQLite, which has one writer.
+    pub fn batch_runners(&self) -> usize {
+        match self.kind() {
+            DatabaseKind::Sqlite => 1,
+            DatabaseKind::Postgres => self.batch_runners.map_or(4, NonZeroUsize::get),
+        }
+    }
+}
+
+/// `files.*`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Files {
+    /// `fs://folder`, `fs:///absolute/folder`, `memory://`, or `s3://`, `oss://`, `cos://` with bucket and prefix.
+    pub url: String,
+    /// Most bytes of one uploaded file.
+    pub max_bytes: NonZeroUsize,
+    /// Address of the object store, e.g. `https://oss-cn-shanghai.aliyuncs.com`.
+    pub endpoint: Option<String>,
+    /// Region, which S3 asks for; `auto` suits most compatible stores.
+    pub region: Option<String>,
+    pub access_key_id: Option<String>,
+    pub access_key_secret: Option<Secret>,
+}
+
+impl Default for Files {
+    fn default() -> Self {
+        Self {
+            url: "fs://data/files".to_owned(),
+            max_bytes: NonZeroUsize::MIN.saturating_add(20 * 1024 * 1024 - 1),
+            endpoint: None,
+            region: None,
+            access_key_id: None,
+            access_key_secret: None,
+        }
+    }
+}
+
+/// `fanout.*`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Fanout {
+    /// Empty for within the process, or `nats://…`; may hold a password.
+    pub url: Secret,
+}
+
+impl Default for Fanout {
+    fn default() -> Self {
+        Self { url: Secret::new("") }
+    }
+}
+
+/// `app.*`: the application's credentials; in development generated when absent, see [`crate::Credentials`].
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct App {
+    pub id: Option<String>,
+    pub key: Option<Secret>,
+    pub master_key: Option<Secret>,
+}
+
+/// `leancloud.*`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Leancloud {
+    /// Whether the LeanCloud surface is served.
+    pub enabled: bool,
+    /// Whether starting a consultation needs a session beside the application's key.
+    pub require_session: bool,
+}
+
+impl Default for Leancloud {
+    fn default() -> Self {
+        Self { enabled: true, require_session: false }
+    }
+}
+
+/// `session.*`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Session {
+    /// A patient's or doctor's session ends when unused for this long.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub lifetime: Duration,
+    /// The end moves at most this often, so that reading does not write each time.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub renew_after: Duration,
+    /// An agent's or administrator's session ends when unused for this long.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub staff_lifetime: Duration,
+}
+
+impl Default for Session {
+    fn default() -> Self {
+        Self { lifetime: span::days(90), renew_after: span::days(1), staff_lifetime: span::hours(12) }
+    }
+}
+
+/// `worker.*`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Worker {
+    /// Whether the API process runs the worker; on SQLite by default, not on PostgreSQL.
+    pub(super) embedded: Option<bool>,
+    /// Jobs done at the same time.
+    pub concurrency: NonZeroUsize,
+    /// Longest pause between looking for due jobs.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub poll: Duration,
+    /// A claimed job is given to another worker after this long without an outcome.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub lease: Duration,
+    /// Pause between two looks at the deadlines of consultations.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub sweep_every: Duration,
+    /// Tries before a job becomes a dead letter.
+    pub max_attempts: NonZeroU32,
+}
+
+impl Default for Worker {
+    fn default() -> Self {
+        Self {
+            embedded: None,
+            concurrency: NonZeroUsize::MIN.saturating_add(7),
+            poll: Duration::from_secs(1),
+            lease: span::minutes(1),
+            sweep_every: Duration::from_secs(15),
+            max_attempts: NonZeroU32::MIN.saturating_add(9),
+        }
+    }
+}
+
+/// Shape of the log on standard error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    #[default]
+    Text,
+    Json,
+}
+
+/// `log.*`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    pub format: LogFormat,
+    /// Levels by target, e.g. `info,consultation=debug`.
+    pub filter: String,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::Text, filter: "info".to_owned() }
+    }
+}
+
+/// `security.*`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Security {
+    /// Key for digests of codes and phones and for signed links; the same on every node.
+    pub secret: Option<Secret>,
+    /// Where development keeps its generated credentials.
+    pub secrets_file: PathBuf,
+}
+
+impl Default for Security {
+    fn default() -> Self {
+        Self { secret: None, secrets_file: PathBuf::from("data/secrets.toml") }
+    }
+}
+
+fn socket_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(|_malformed| de::Error::custom("is an address with a port like 127.0.0.1:3000"))
+}
+
+fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    let parse = |text: &String| text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
+    let networks: Option<Vec<IpNet>> = texts.iter().map(parse).collect();
+    networks.ok_or_else(|| de::Error::custom("is a list of networks or addresses like [\"10.0.0.0/8\", \"::1\"]"))
+}

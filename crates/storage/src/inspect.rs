@@ -1,0 +1,90 @@
+//! Looking for rows that contradict each other, for `check` and for the proofs: none may ever be found.
+
+use domain::StoreError;
+use serde::Serialize;
+
+use crate::backend::store_error;
+use crate::store::SeaStore;
+
+/// A rule that must hold between rows, and how many break it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Violation {
+    pub rule: &'static str,
+    pub rows: i64,
+}
+
+/// Each rule with the statement that counts what breaks it.
+const RULES: [(&str, &str); 11] = [
+    (
+        "a pair has at most one open consultation",
+        "SELECT COUNT(*) FROM (SELECT 1 FROM consultation WHERE status <> '2' AND NOT is_invalid \
+         GROUP BY doctor_id, patient_id HAVING COUNT(*) > 1) AS broken",
+    ),
+    (
+        "a pair has one relation and a consultation belongs to it",
+        "SELECT COUNT(*) FROM consultation c LEFT JOIN relation r ON r.id = c.relation_id \
+         WHERE r.id IS NULL OR r.doctor_id <> c.doctor_id OR r.patient_id <> c.patient_id",
+    ),
+    (
+        "a consultation's last event left it in its status",
+        "SELECT COUNT(*) FROM consultation c JOIN consultation_event e ON e.consultation_id = c.id \
+         WHERE e.to_status <> c.status AND NOT EXISTS (SELECT 1 FROM consultation_event later \
+         WHERE later.consultation_id = c.id AND (later.at > e.at OR (later.at = e.at AND later.id > e.id)))",
+    ),
+    (
+        "a consultation started here has its first event",
+        "SELECT COUNT(*) FROM consultation c WHERE c.end_reason IS NULL AND c.dialog_id IS NOT NULL AND EXISTS \
+         (SELECT 1 FROM notification n WHERE n.consultation_id = c.id AND n.cause = 'initiated') AND NOT EXISTS \
+         (SELECT 1 FROM consultation_event e WHERE e.consultation_id = c.id AND e.from_status IS NULL)",
+    ),
+    (
+        "ended exactly when there is an end",
+        "SELECT COUNT(*) FROM consultation WHERE (status = '2') <> (ended_at IS NOT NULL AND end_reason IS NOT NULL)",
+    ),
+    (
+        "a dialog exists and has both parties",
+        "SELECT COUNT(*) FROM consultation c WHERE c.dialog_id IS NOT NULL AND (SELECT COUNT(*) FROM conversation d \
+         JOIN conversation_member m ON m.conversation_id = d.id AND m.client_id IN (c.doctor_id, c.patient_id) \
+         WHERE d.id = c.dialog_id) <> 2",
+    ),
+    (
+        "sequence numbers are contiguous from one",
+        "SELECT COUNT(*) FROM conversation c WHERE c.last_seq <> (SELECT COUNT(*) FROM message m \
+         WHERE m.conversation_id = c.id) OR c.last_seq <> (SELECT COALESCE(MAX(m.seq), 0) FROM message m \
+         WHERE m.conversation_id = c.id)",
+    ),
+    ("a follow is a group", "SELECT COUNT(*) FROM relation WHERE is_followed <> (CAST(groups AS text) LIKE '%\"2\"%')"),
+    (
+        "a queued notification has its job",
+        "SELECT COUNT(*) FROM notification n WHERE n.state = 'queued' AND NOT EXISTS (SELECT 1 FROM job j \
+         WHERE j.idempotency_key = 'notification:' || n.id AND j.state IN ('queued', 'dead'))",
+    ),
+    (
+        "a sent notification was delivered",
+        "SELECT COUNT(*) FROM notification n WHERE n.state = 'sent' AND NOT EXISTS (SELECT 1 FROM delivery d \
+         WHERE d.notification_id = n.id)",
+    ),
+    (
+        "a delivery belongs to a notification that is sent or about to be",
+        "SELECT COUNT(*) FROM delivery d LEFT JOIN notification n ON n.id = d.notification_id \
+         WHERE n.id IS NULL OR n.state NOT IN ('sent', 'queued')",
+    ),
+];
+
+impl SeaStore {
+    /// Every rule that some rows break. Reads whole tables: for operators and proofs, not for requests.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database does not answer.
+    pub async fn inspect(&self) -> Result<Vec<Violation>, StoreError> {
+        let mut violations = Vec::new();
+        for (rule, sql) in RULES {
+            let rows = self.reading().query(sql, []).await?;
+            let count = rows.first().map(|row| row.try_get_by_index::<i64>(0).map_err(store_error)).transpose()?;
+            if let Some(rows @ 1..) = count {
+                violations.push(Violation { rule, rows });
+            }
+        }
+        Ok(violations)
+    }
+}
