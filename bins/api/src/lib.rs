@@ -1,1 +1,4 @@
-//! stub
+//! `zhaoguan-api`: the server's transport. Parses, calls one use case, converts; rules live below.
+
+pub mod commands;
+pub mod http;
