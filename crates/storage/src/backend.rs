@@ -93,11 +93,27 @@ impl Backend {
         }
     }
 
+    /// Column type of bytes.
+    pub(crate) const fn bytes_type(self) -> &'static str {
+        match self {
+            Self::Sqlite => "blob",
+            Self::Postgres => "bytea",
+        }
+    }
+
     /// The table function that lists the elements of a JSON array of strings, in a column named `value`.
     pub(crate) const fn json_elements(self) -> &'static str {
         match self {
             Self::Sqlite => "json_each",
             Self::Postgres => "jsonb_array_elements_text",
+        }
+    }
+
+    /// Suffix of a select whose rows nobody else may change until the unit ends.
+    pub(crate) const fn for_update(self) -> &'static str {
+        match self {
+            Self::Sqlite => "",
+            Self::Postgres => " FOR UPDATE",
         }
     }
 
