@@ -67,5 +67,5 @@ pub async fn appending_nothing_is_fine_and_an_id_is_taken_once(h: &dyn Harness) 
     given(h, &[]).await;
     given(h, &[audit_event(1, at(0))]).await;
     let again = attempt(h, async |unit| unit.audit().append_all(&[audit_event(1, at(1))]).await).await;
-    assert_unique(again, "audit_event");
+    assert_unique(&again, "audit_event");
 }

@@ -91,7 +91,7 @@ pub async fn settling_twice_counts_once(h: &dyn Harness) {
 }
 
 async fn take(h: &dyn Harness, name: &str, worker: &str, now: i64) -> bool {
-    let (every, lease) = (Duration::from_millis(1_000), Duration::from_millis(100));
+    let (every, lease) = (Duration::from_secs(1), Duration::from_millis(100));
     h.queue().take_schedule(name, worker, at(now), every, lease).await.unwrap()
 }
 

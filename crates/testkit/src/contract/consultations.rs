@@ -76,7 +76,7 @@ pub async fn the_open_rule_holds_however_often_a_statement_ran(h: &dyn Harness) 
 pub async fn a_consultation_id_is_taken_once(h: &dyn Harness) {
     insert(h, &[open(1, pair(1, 1))]).await;
     let again = attempt(h, async |unit| unit.consultations().insert_open(&[open(1, pair(1, 2))]).await).await;
-    assert_unique(again, "consultation");
+    assert_unique(&again, "consultation");
 }
 
 pub async fn an_update_writes_every_field_and_bumps_the_version(h: &dyn Harness) {
@@ -93,16 +93,16 @@ pub async fn a_stale_update_is_a_conflict_and_changes_nothing(h: &dyn Harness) {
     insert(h, &[open(1, pair(1, 1))]).await;
     for version in [0, 2] {
         let stale = Consultation { version, ..ended(1, pair(1, 1)) };
-        assert_conflict(attempt(h, async |unit| unit.consultations().update(&stale).await).await);
+        assert_conflict(&attempt(h, async |unit| unit.consultations().update(&stale).await).await);
     }
-    assert_conflict(attempt(h, async |unit| unit.consultations().update(&ended(2, pair(1, 1))).await).await);
+    assert_conflict(&attempt(h, async |unit| unit.consultations().update(&ended(2, pair(1, 1))).await).await);
     assert_eq!(stored(h, 1).await, Some(open(1, pair(1, 1))));
 }
 
 pub async fn reopening_beside_an_open_one_breaks_the_rule(h: &dyn Harness) {
     insert(h, &[ended(1, pair(1, 1)), open(2, pair(1, 1))]).await;
     let reopened = attempt(h, async |unit| unit.consultations().update(&open(1, pair(1, 1))).await).await;
-    assert_unique(reopened, "consultation");
+    assert_unique(&reopened, "consultation");
     assert_eq!(stored(h, 1).await, Some(ended(1, pair(1, 1))));
 }
 
@@ -239,5 +239,5 @@ pub async fn an_event_id_is_taken_once(h: &dyn Harness) {
     let one = event(1, consultation_id(1), at(1));
     assert_eq!(one.id, ConsultationEventId(object_id(1)));
     let twice = attempt(h, async |unit| unit.consultations().append_events(&[one.clone(), one]).await).await;
-    assert_unique(twice, "consultation_event");
+    assert_unique(&twice, "consultation_event");
 }

@@ -67,10 +67,10 @@ pub async fn conversations_and_memberships_are_unique(h: &dyn Harness) {
     given(h, &[conversation(1)], &members(1)).await;
     given(h, &[], &[]).await;
     let again = attempt(h, async |unit| unit.conversations().insert_all(&[conversation(1)], &[]).await).await;
-    assert_unique(again, "conversation");
+    assert_unique(&again, "conversation");
     let member = Member::doctor(dialog_id(1), doctor_id(1), at(9));
     let again = attempt(h, async |unit| unit.conversations().insert_all(&[], &[member]).await).await;
-    assert_unique(again, "conversation_member");
+    assert_unique(&again, "conversation_member");
 }
 
 pub async fn a_system_message_is_kept_as_event_and_text(h: &dyn Harness) {
@@ -120,7 +120,7 @@ pub async fn messages_to_several_new_conversations_are_appended_at_once(h: &dyn 
 pub async fn a_message_to_an_unknown_conversation_is_refused_and_nothing_is_written(h: &dyn Harness) {
     given(h, &[conversation(1)], &[]).await;
     let mixed = [message(1, dialog_id(1)), message(2, dialog_id(9))];
-    assert_conflict(attempt(h, async |unit| unit.conversations().append_system(&mixed).await).await);
+    assert_conflict(&attempt(h, async |unit| unit.conversations().append_system(&mixed).await).await);
     assert_eq!(stored(h, dialog_id(1)).await, Some(conversation(1)));
     assert!(numbered(h, dialog_id(1)).await.is_empty());
     append(h, &[message(3, dialog_id(1))]).await;
@@ -131,7 +131,7 @@ pub async fn a_message_id_is_taken_once(h: &dyn Harness) {
     given(h, &[conversation(1), conversation(2)], &[]).await;
     append(h, &[message(1, dialog_id(1))]).await;
     let again = attempt(h, async |unit| unit.conversations().append_system(&[message(1, dialog_id(2))]).await).await;
-    assert_unique(again, "message");
+    assert_unique(&again, "message");
     assert_eq!(stored(h, dialog_id(2)).await, Some(conversation(2)));
 }
 

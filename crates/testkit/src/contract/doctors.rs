@@ -80,17 +80,17 @@ pub async fn a_stale_update_is_a_conflict_and_changes_nothing(h: &dyn Harness) {
     given(h, &[doctor(1).done()]).await;
     for version in [0, 2] {
         let stale = Doctor { version, ..doctor(1).name("旧").done() };
-        assert_conflict(attempt(h, async |unit| unit.doctors().update(&stale).await).await);
+        assert_conflict(&attempt(h, async |unit| unit.doctors().update(&stale).await).await);
     }
-    assert_conflict(attempt(h, async |unit| unit.doctors().update(&doctor(2).done()).await).await);
+    assert_conflict(&attempt(h, async |unit| unit.doctors().update(&doctor(2).done()).await).await);
     assert_eq!(stored(h, doctor_id(1)).await, Some(doctor(1).done()));
 }
 
 pub async fn ids_and_accounts_of_doctors_are_taken_once(h: &dyn Harness) {
     given(h, &[doctor(1).user(7).done(), doctor(2).done()]).await;
-    assert_unique(attempt(h, async |unit| unit.doctors().insert(&doctor(1).done()).await).await, "doctor");
-    assert_unique(attempt(h, async |unit| unit.doctors().insert(&doctor(3).user(7).done()).await).await, "doctor");
-    assert_unique(attempt(h, async |unit| unit.doctors().update(&doctor(2).user(7).done()).await).await, "doctor");
+    assert_unique(&attempt(h, async |unit| unit.doctors().insert(&doctor(1).done()).await).await, "doctor");
+    assert_unique(&attempt(h, async |unit| unit.doctors().insert(&doctor(3).user(7).done()).await).await, "doctor");
+    assert_unique(&attempt(h, async |unit| unit.doctors().update(&doctor(2).user(7).done()).await).await, "doctor");
 }
 
 async fn search(h: &dyn Harness, text: Option<&str>) -> Vec<DoctorId> {

@@ -45,5 +45,5 @@ pub async fn several_files_are_found_at_once(h: &dyn Harness) {
 
 pub async fn a_file_id_is_taken_once(h: &dyn Harness) {
     given(h, &[file(1)]).await;
-    assert_unique(attempt(h, async |unit| unit.files().insert(&file(1)).await).await, "file");
+    assert_unique(&attempt(h, async |unit| unit.files().insert(&file(1)).await).await, "file");
 }

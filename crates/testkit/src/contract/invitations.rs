@@ -40,9 +40,9 @@ pub async fn an_invitation_is_found_by_its_exact_scene(h: &dyn Harness) {
 pub async fn a_scene_and_an_id_are_taken_once(h: &dyn Harness) {
     given(h, &[invitation(1, 1)]).await;
     let same_scene = Invitation { scene: "scene1".into(), ..invitation(2, 1) };
-    assert_unique(attempt(h, async |unit| unit.invitations().insert(&same_scene).await).await, "invitation");
+    assert_unique(&attempt(h, async |unit| unit.invitations().insert(&same_scene).await).await, "invitation");
     let same_id = Invitation { scene: "other".into(), ..invitation(1, 1) };
-    assert_unique(attempt(h, async |unit| unit.invitations().insert(&same_id).await).await, "invitation");
+    assert_unique(&attempt(h, async |unit| unit.invitations().insert(&same_id).await).await, "invitation");
 }
 
 pub async fn a_doctors_invitations_are_listed_newest_first(h: &dyn Harness) {

@@ -87,7 +87,7 @@ pub async fn a_key_stays_taken_after_its_job_is_done(h: &dyn Harness) {
 pub async fn a_job_id_is_taken_once(h: &dyn Harness) {
     given(h, &[job(1, 0)]).await;
     let other_key = NewJob { idempotency_key: "other".into(), ..job(1, 0) };
-    assert_unique(attempt(h, async |unit| unit.outbox().append_all(&[other_key]).await).await, "job");
+    assert_unique(&attempt(h, async |unit| unit.outbox().append_all(&[other_key]).await).await, "job");
 }
 
 pub async fn a_done_job_is_kept_and_not_claimed_again(h: &dyn Harness) {

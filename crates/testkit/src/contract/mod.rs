@@ -52,7 +52,7 @@ pub trait Harness: Send + Sync {
 }
 
 /// Longest a behaviour may take: a store whose units wait for each other in a circle fails instead of hanging.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Runs one behaviour on a store of its own and takes the store down afterwards.
 pub async fn run(harness: Box<dyn Harness>, behaviour: impl AsyncFnOnce(&dyn Harness)) {
@@ -81,13 +81,13 @@ async fn attempt<T>(harness: &dyn Harness, act: impl AsyncFnOnce(&mut dyn Consul
 
 /// The write named a version or row that is not there any more.
 #[track_caller]
-fn assert_conflict<T: std::fmt::Debug>(outcome: Result<T, StoreError>) {
+fn assert_conflict<T: std::fmt::Debug>(outcome: &Result<T, StoreError>) {
     assert!(matches!(outcome, Err(StoreError::Conflict)), "a conflict was due, but: {outcome:?}");
 }
 
 /// The write broke a unique rule of the table.
 #[track_caller]
-fn assert_unique<T: std::fmt::Debug>(outcome: Result<T, StoreError>, table: &str) {
+fn assert_unique<T: std::fmt::Debug>(outcome: &Result<T, StoreError>, table: &str) {
     match outcome {
         Err(StoreError::Unique(rule)) => assert!(rule.starts_with(table), "{rule} is not a rule of {table}"),
         other => panic!("a unique rule of {table} was due, but: {other:?}"),

@@ -63,13 +63,13 @@ pub async fn an_update_writes_every_field(h: &dyn Harness) {
     within(h, async |unit| unit.notifications().update(&sent).await.unwrap()).await;
     assert_eq!(stored(h, 1).await, Some(sent));
     assert_eq!(stored(h, 2).await, Some(of_one(2)));
-    assert_conflict(attempt(h, async |unit| unit.notifications().update(&of_one(3)).await).await);
+    assert_conflict(&attempt(h, async |unit| unit.notifications().update(&of_one(3)).await).await);
 }
 
 pub async fn a_notification_id_is_taken_once(h: &dyn Harness) {
     given(h, &[of_one(1)]).await;
     let again = attempt(h, async |unit| unit.notifications().insert_all(&[of_one(2), of_one(1)]).await).await;
-    assert_unique(again, "notification");
+    assert_unique(&again, "notification");
     assert_eq!(stored(h, 2).await, None);
 }
 

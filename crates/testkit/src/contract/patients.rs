@@ -82,22 +82,22 @@ pub async fn a_stale_update_is_a_conflict_and_changes_nothing(h: &dyn Harness) {
     given(h, &[patient(1).done()]).await;
     for version in [0, 2] {
         let stale = Patient { version, ..patient(1).name("旧").done() };
-        assert_conflict(attempt(h, async |unit| unit.patients().update(&stale).await).await);
+        assert_conflict(&attempt(h, async |unit| unit.patients().update(&stale).await).await);
     }
-    assert_conflict(attempt(h, async |unit| unit.patients().update(&patient(2).done()).await).await);
+    assert_conflict(&attempt(h, async |unit| unit.patients().update(&patient(2).done()).await).await);
     assert_eq!(stored(h, patient_id(1)).await, Some(patient(1).done()));
 }
 
 pub async fn a_patient_id_is_taken_once(h: &dyn Harness) {
     given(h, &[patient(1).done()]).await;
     let again = patient(1).name("另一位").done();
-    assert_unique(attempt(h, async |unit| unit.patients().insert(&again).await).await, "patient");
+    assert_unique(&attempt(h, async |unit| unit.patients().insert(&again).await).await, "patient");
 }
 
 pub async fn an_account_belongs_to_one_patient(h: &dyn Harness) {
     given(h, &[patient(1).user(7).done(), patient(2).done(), patient(3).done()]).await;
     let inserted = attempt(h, async |unit| unit.patients().insert(&patient(4).user(7).done()).await).await;
-    assert_unique(inserted, "patient");
+    assert_unique(&inserted, "patient");
     let linked = attempt(h, async |unit| unit.patients().update(&patient(2).user(7).done()).await).await;
-    assert_unique(linked, "patient");
+    assert_unique(&linked, "patient");
 }

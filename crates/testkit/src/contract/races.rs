@@ -17,7 +17,7 @@ use super::samples::{at, conversation, invitation, job, message, notification};
 use super::{Harness, sorted, within};
 use crate::build::{consultation, consultation_id, dialog_id, doctor, doctor_id, pair, patient_id, relation};
 
-const LEASE: Duration = Duration::from_secs(60);
+const LEASE: Duration = Duration::from_mins(1);
 
 /// Runs `task` for 1..=`count`, all at once.
 async fn all_at_once<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
@@ -334,7 +334,7 @@ pub async fn a_schedule_due_for_all_is_taken_by_one(h: &dyn Harness) {
         let taken = all_at_once(8, |n| {
             let queue = queue.clone();
             async move {
-                let every = Duration::from_millis(1_000);
+                let every = Duration::from_secs(1);
                 queue.take_schedule("sweep", &format!("w{n}"), at(now), every, every).await.unwrap()
             }
         })

@@ -80,7 +80,7 @@ pub async fn a_unit_that_failed_leaves_nothing_and_the_next_one_works(h: &dyn Ha
         unit.patients().insert(&patient(3).user(7).done()).await
     })
     .await;
-    assert_unique(failed, "patient");
+    assert_unique(&failed, "patient");
     assert_eq!(h.store().read().patients().find(patient_id(1)).await.unwrap(), None);
     within(h, async |unit| unit.patients().insert(&patient(1).done()).await.unwrap()).await;
     assert!(h.store().read().patients().find(patient_id(1)).await.unwrap().is_some());
