@@ -217,7 +217,7 @@ impl ConsultationRepository for SeaUnit {
             Overdue::Idle => ("status = '1' AND idle_deadline < $1", "idle_deadline"),
             Overdue::Unwarned => (
                 "NOT is_warned AND ((status = '0' AND no_reply_deadline < $1) OR (status = '1' AND idle_deadline < $1))",
-                "id",
+                "CASE status WHEN '0' THEN no_reply_deadline ELSE idle_deadline END",
             ),
             Overdue::StartedBefore => ("status <> '2' AND started_at < $1", "started_at"),
         };
