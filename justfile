@@ -12,7 +12,7 @@ setup *parts:
     scripts/setup.sh "$@"
 
 # Start the server on SQLite; generated credentials are printed once
-run *args:
+run *args: (setup "base")
     cargo run --bin zhaoguan-api -- serve "$@"
 
 # All tests, on SQLite and fakes; arguments go to nextest

@@ -118,6 +118,21 @@ impl ApiError {
         self.code
     }
 
+    /// What kind of error the catalogue says this is.
+    pub fn kind(&self) -> ErrorKind {
+        catalogue::find(self.code).map_or(ErrorKind::Internal, |entry| entry.kind)
+    }
+
+    /// The sentence for developers, if there is one.
+    pub fn detail_text(&self) -> &str {
+        self.detail.as_deref().unwrap_or_default()
+    }
+
+    /// The fields at fault.
+    pub fn fields(&self) -> &[FieldError] {
+        &self.fields
+    }
+
     pub const fn status(&self) -> StatusCode {
         self.status
     }

@@ -109,6 +109,7 @@ fn parts() -> Parts {
     };
     let services = Services {
         gatekeeper: Arc::new(World),
+        clock: Arc::new(World),
         certifications: Certifications::new(context.clone()),
         consultations: Consultations::new(context.clone()),
         doctors: Doctors::new(context.clone()),

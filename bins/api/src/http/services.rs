@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use consultation::service::{
     Certifications, Consultations, Doctors, Initiate, Initiated, Invitations, Relations, Reports,
 };
+use domain::Clock;
 use poem::{Request, RequestBody, Result};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
@@ -24,6 +25,7 @@ pub trait InitiateQueue: Send + Sync {
 /// Everything a handler may call.
 pub struct Services {
     pub gatekeeper: Arc<dyn Gatekeeper>,
+    pub clock: Arc<dyn Clock>,
     pub certifications: Certifications,
     pub consultations: Consultations,
     pub doctors: Doctors,
