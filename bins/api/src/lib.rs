@@ -1,5 +1,6 @@
 //! `zhaoguan-api`: the server's transport. Parses, calls one use case, converts; rules live below.
 
+pub mod app;
 pub mod commands;
 pub mod http;
 pub mod leancloud;

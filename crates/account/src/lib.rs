@@ -16,6 +16,7 @@ pub mod housekeeping;
 pub mod idempotency;
 pub mod keys;
 pub mod limits;
+pub mod oversight;
 pub mod password;
 pub mod phone_binding;
 pub mod profile;

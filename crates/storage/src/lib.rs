@@ -12,6 +12,7 @@ mod im;
 pub mod inspect;
 mod migration;
 mod outbox;
+mod oversight;
 mod people;
 mod store;
 mod values;

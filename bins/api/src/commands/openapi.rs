@@ -34,12 +34,11 @@ pub struct WriteError {
 /// [`WriteError`] naming the file.
 pub fn run(arguments: &Arguments) -> Result<(), WriteError> {
     let document = Document::of(apis());
-    match &arguments.output {
-        Some(path) => write(path, document.text())?,
-        None => {
-            let printed = io::stdout().write_all(document.text().as_bytes());
-            printed.map_err(|source| WriteError { path: "standard output".into(), source })?;
-        }
+    if let Some(path) = &arguments.output {
+        write(path, document.text())?;
+    } else {
+        let printed = io::stdout().write_all(document.text().as_bytes());
+        printed.map_err(|source| WriteError { path: "standard output".into(), source })?;
     }
     match &arguments.errors {
         Some(path) => write(path, &catalogue::markdown()),

@@ -3,50 +3,33 @@
 //! Wrong credentials are refused even where none are needed: a client that sends them means them.
 
 use std::marker::PhantomData;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::ops::Deref;
 use std::sync::Arc;
 
+use account::challenge::Origin;
+use account::{AppAccess, AppHeaders};
 use async_trait::async_trait;
 use domain::Actor;
 use domain::actor::AccessError;
+use domain::id::SessionId;
 use poem::http::HeaderMap;
 use poem::http::header::AUTHORIZATION;
 use poem::{Request, RequestBody, Result};
 use poem_openapi::registry::{MetaSecurityScheme, Registry};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
+use crate::http::catalogue::code;
 use crate::http::context::RequestContext;
 use crate::http::problem::ApiError;
 use crate::http::services::Services;
 
-/// What the application's own credentials allow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AppAccess {
-    /// Id and application key: a client of the product.
-    Client,
-    /// Id and master key: an integrator.
-    Master,
-}
-
-/// Application credentials as they were sent.
-#[derive(Clone, Copy, Default)]
-pub struct AppHeaders<'a> {
-    pub id: Option<&'a str>,
-    pub key: Option<&'a str>,
-    pub sign: Option<&'a str>,
-}
-
-impl<'a> AppHeaders<'a> {
-    /// Reads `X-LC-Id`, `X-LC-Key` and `X-LC-Sign`.
-    pub fn of(headers: &'a HeaderMap) -> Self {
-        let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default());
-        Self { id: text("x-lc-id"), key: text("x-lc-key"), sign: text("x-lc-sign") }
-    }
-
-    pub const fn is_absent(self) -> bool {
-        self.id.is_none() && self.key.is_none() && self.sign.is_none()
-    }
+/// Reads `X-LC-Id`, `X-LC-Key` and `X-LC-Sign`; `None` when none of them was sent.
+pub fn app_headers(headers: &HeaderMap) -> Option<AppHeaders<'_>> {
+    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    let sent = AppHeaders { id: text("x-lc-id"), key: text("x-lc-key"), sign: text("x-lc-sign") };
+    let is_absent = sent.id.is_none() && sent.key.is_none() && sent.sign.is_none();
+    (!is_absent).then_some(sent)
 }
 
 /// Knows the application's keys and the sessions.
@@ -58,11 +41,27 @@ pub trait Gatekeeper: Send + Sync {
     /// 401 when they are wrong or incomplete.
     fn check_app(&self, sent: AppHeaders<'_>) -> Result<AppAccess, ApiError>;
 
-    /// Whose session a token belongs to.
+    /// Whose session a token belongs to; `None` when it is unknown, revoked or expired.
     ///
     /// # Errors
-    /// 401 when the session is unknown, revoked or expired.
-    async fn find_session(&self, token: &str) -> Result<Actor, ApiError>;
+    /// When that cannot be found out.
+    async fn find_session(&self, token: &str) -> Result<Option<KnownSession>, ApiError>;
+}
+
+/// A session that is valid.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownSession {
+    pub id: SessionId,
+    pub actor: Actor,
+}
+
+/// What becomes of a request with a session that is not valid any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StaleSession {
+    /// 401.
+    Refused,
+    /// As if none had been sent: a client that signs in anew still holds its old token.
+    Ignored,
 }
 
 /// The caller of an operation.
@@ -71,6 +70,8 @@ pub struct Caller {
     /// Set when the application's credentials were sent and right.
     pub app: Option<AppAccess>,
     pub actor: Actor,
+    /// The session this request is made with.
+    pub session: Option<SessionId>,
     pub ip: Option<IpAddr>,
     /// The client's own name of its device, for limits and the list of sessions.
     pub device: Option<String>,
@@ -85,17 +86,24 @@ impl Caller {
     ///
     /// # Errors
     /// 401 for wrong application credentials and for sessions that are not valid.
-    pub async fn resolve(request: &Request, gatekeeper: &dyn Gatekeeper) -> Result<Self, ApiError> {
+    pub async fn resolve(
+        request: &Request,
+        gatekeeper: &dyn Gatekeeper,
+        stale: StaleSession,
+    ) -> Result<Self, ApiError> {
         let headers = request.headers();
-        let sent = AppHeaders::of(headers);
-        let app = if sent.is_absent() { None } else { Some(gatekeeper.check_app(sent)?) };
+        let app = app_headers(headers).map(|sent| gatekeeper.check_app(sent)).transpose()?;
         let session = match session_token(headers) {
-            Some(token) => Some(gatekeeper.find_session(token).await?),
+            Some(token) => match (gatekeeper.find_session(token).await?, stale) {
+                (None, StaleSession::Refused) => return Err(ApiError::of(code::SESSION_NOT_VALID)),
+                (found, _) => found,
+            },
             None => None,
         };
+        let session_id = session.as_ref().map(|known| known.id);
         let actor = match (app, session) {
             (Some(AppAccess::Master), _) => Actor::Integrator,
-            (_, Some(actor)) => actor,
+            (_, Some(known)) => known.actor,
             (Some(AppAccess::Client), None) => Actor::App,
             (None, None) => Actor::Nobody,
         };
@@ -103,7 +111,13 @@ impl Caller {
         let context = context.ok_or_else(|| ApiError::internal("a request without its context"))?;
         let device = headers.get("x-device-id").and_then(|value| value.to_str().ok());
         let device = device.map(|text| text.chars().take(MAX_DEVICE_CHARS).collect());
-        Ok(Self { app, actor, ip: context.ip, device, request: context })
+        Ok(Self { app, actor, session: session_id, ip: context.ip, device, request: context })
+    }
+
+    /// Where the request comes from, for limits. Peers without an address share one.
+    pub fn origin(&self) -> Origin {
+        let address = self.ip.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        Origin { address, device: self.device.clone() }
     }
 }
 
@@ -125,13 +139,14 @@ pub trait Audience: Send + Sync {
     const SCHEMES: &'static [&'static str];
     /// Whether the operation also works without any credentials.
     const IS_OPEN: bool = false;
+    const STALE_SESSION: StaleSession = StaleSession::Refused;
 
     /// # Errors
     /// [`AccessError`] when this caller is not of the audience.
     fn admit(caller: &Caller) -> Result<(), AccessError>;
 }
 
-/// Anybody; credentials are checked if sent.
+/// Anybody; application credentials are checked if sent, a stale session is ignored.
 #[derive(Debug)]
 pub struct Anybody;
 /// A person or member of staff with a session, or an integrator.
@@ -148,8 +163,9 @@ pub struct Application;
 pub struct Integrator;
 
 impl Audience for Anybody {
-    const SCHEMES: &'static [&'static str] = &[];
+    const SCHEMES: &'static [&'static str] = &[schemes::BEARER, schemes::SESSION];
     const IS_OPEN: bool = true;
+    const STALE_SESSION: StaleSession = StaleSession::Ignored;
 
     fn admit(_: &Caller) -> Result<(), AccessError> {
         Ok(())
@@ -230,7 +246,7 @@ impl<'a, A: Audience> ApiExtractor<'a> for By<A> {
     async fn from_request(request: &'a Request, _: &mut RequestBody, _: ExtractParamOptions<()>) -> Result<Self> {
         let services = request.data::<Arc<Services>>();
         let services = services.ok_or_else(|| ApiError::internal("a request without services"))?;
-        let caller = Caller::resolve(request, services.gatekeeper.as_ref()).await?;
+        let caller = Caller::resolve(request, services.gatekeeper.as_ref(), A::STALE_SESSION).await?;
         A::admit(&caller).map_err(ApiError::from)?;
         Ok(Self { caller, audience: PhantomData })
     }
@@ -296,7 +312,7 @@ pub mod schemes {
 mod tests {
     use domain::ObjectId;
     use domain::actor::UserActor;
-    use domain::id::{AgentId, SessionId, UserId};
+    use domain::id::{AgentId, UserId};
     use rstest::rstest;
 
     use super::*;
@@ -323,12 +339,13 @@ mod tests {
             }
         }
 
-        async fn find_session(&self, token: &str) -> Result<Actor, ApiError> {
-            match token {
-                "patient" => Ok(user()),
-                "agent" => Ok(Actor::Agent(AgentId(id()))),
-                _ => Err(AccessError::Unauthenticated.into()),
-            }
+        async fn find_session(&self, token: &str) -> Result<Option<KnownSession>, ApiError> {
+            let actor = match token {
+                "patient" => Some(user()),
+                "agent" => Some(Actor::Agent(AgentId(id()))),
+                _ => None,
+            };
+            Ok(actor.map(|actor| KnownSession { id: SessionId(id()), actor }))
         }
     }
 
@@ -339,7 +356,7 @@ mod tests {
         }
         let mut request = builder.finish();
         request.set_data(context(Language::Chinese));
-        Caller::resolve(&request, &Doorman).await
+        Caller::resolve(&request, &Doorman, StaleSession::Refused).await
     }
 
     #[rstest]

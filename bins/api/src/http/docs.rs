@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use poem::endpoint::make_sync;
 use poem::http::header::CONTENT_SECURITY_POLICY;
-use poem::{Response, Route};
+use poem::{Response, Route, get};
 use poem_openapi::OpenApi;
 
 use crate::http::spec::{self, Document};
@@ -18,18 +18,12 @@ pub fn add_to<T: OpenApi>(router: Route, apis: T, document: &Document) -> Route 
     // poem-openapi shows its own document in the page; put ours in its place.
     let page = Bytes::from(service.swagger_ui_html().replacen(&service.spec(), document.text(), 1));
     let json = Bytes::from(document.text().to_owned());
-    router
-        .at(
-            "/openapi.json",
-            make_sync(move |_| Response::builder().content_type("application/json").body(json.clone())),
-        )
-        .at(
-            "/docs",
-            make_sync(move |_| {
-                Response::builder()
-                    .content_type("text/html; charset=utf-8")
-                    .header(CONTENT_SECURITY_POLICY, DOCS_CSP)
-                    .body(page.clone())
-            }),
-        )
+    let document = make_sync(move |_| Response::builder().content_type("application/json").body(json.clone()));
+    let page = make_sync(move |_| {
+        Response::builder()
+            .content_type("text/html; charset=utf-8")
+            .header(CONTENT_SECURITY_POLICY, DOCS_CSP)
+            .body(page.clone())
+    });
+    router.at("/openapi.json", get(document)).at("/docs", get(page))
 }

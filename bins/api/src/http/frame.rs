@@ -94,12 +94,12 @@ impl<E: Endpoint> Frame<E> {
         Ok(Some(overflow))
     }
 
-    fn render(&self, error: poem::Error, path_is_leancloud: bool, context: &RequestContext) -> Response {
+    fn render(&self, error: poem::Error, path: &str, context: &RequestContext) -> Response {
         let data = RouteData::of(&error);
-        let error = to_api_error(error, &self.document);
+        let error = to_api_error(error, path, &self.document);
         error.log();
         let mut response =
-            if path_is_leancloud { (self.render_leancloud)(&error, context) } else { error.render(context) };
+            if is_leancloud(path) { (self.render_leancloud)(&error, context) } else { error.render(context) };
         data.keep_in(&mut response);
         response
     }
@@ -134,16 +134,12 @@ fn cut_off(body: Body, limit: u64, overflow: Arc<AtomicBool>) -> Body {
     let mut left = limit;
     Body::from_bytes_stream(body.into_bytes_stream().map(move |chunk| {
         let chunk = chunk?;
-        match left.checked_sub(chunk.len() as u64) {
-            Some(rest) => {
-                left = rest;
-                Ok(chunk)
-            }
-            None => {
-                overflow.store(true, Ordering::Relaxed);
-                Err(std::io::Error::other("the body is too large"))
-            }
-        }
+        let Some(rest) = left.checked_sub(chunk.len() as u64) else {
+            overflow.store(true, Ordering::Relaxed);
+            return Err(std::io::Error::other("the body is too large"));
+        };
+        left = rest;
+        Ok(chunk)
     }))
 }
 
@@ -213,7 +209,8 @@ impl<E: Endpoint> Endpoint for Frame<E> {
         };
         request.set_data(context.clone());
         let method = request.method().clone();
-        let (path_is_leancloud, path_is_shared) = (is_leancloud(request.uri().path()), is_shared(request.uri().path()));
+        let uri = request.uri().clone();
+        let path_is_shared = is_shared(uri.path());
         let is_preflight = method == Method::OPTIONS
             && path_is_shared
             && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
@@ -224,7 +221,7 @@ impl<E: Endpoint> Endpoint for Frame<E> {
             }
             match self.serve(request, &context).await {
                 Ok(response) => response,
-                Err(error) => self.render(error, path_is_leancloud, &context),
+                Err(error) => self.render(error, uri.path(), &context),
             }
         }
         .instrument(span.clone())

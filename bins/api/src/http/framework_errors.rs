@@ -4,7 +4,6 @@
 
 use domain::{ErrorKind, FieldError};
 use poem::error::{MethodNotAllowedError, NotFoundError, ParseMultipartError, ReadBodyError};
-use poem::http::StatusCode;
 use poem_openapi::OperationId;
 use poem_openapi::error::{
     AuthorizationError, ContentTypeError, ParseMultipartError as ParseFormError, ParseParamError, ParsePathError,
@@ -17,7 +16,7 @@ use crate::http::spec::Document;
 use crate::http::{catalogue, shape};
 
 /// The product's error for anything that came out of the router.
-pub fn to_api_error(error: poem::Error, document: &Document) -> ApiError {
+pub fn to_api_error(error: poem::Error, path: &str, document: &Document) -> ApiError {
     let error = match error.downcast::<ApiError>() {
         Ok(own) => return own,
         Err(other) => other,
@@ -39,7 +38,9 @@ pub fn to_api_error(error: poem::Error, document: &Document) -> ApiError {
         return ApiError::of(code::UNKNOWN_PATH);
     }
     if error.is::<MethodNotAllowedError>() {
-        return ApiError::of(code::METHOD_NOT_ALLOWED).with_status(StatusCode::METHOD_NOT_ALLOWED);
+        let documented = document.methods_at(path);
+        // What is not in the document are pages for operators, which are only read.
+        return ApiError::method_not_allowed(if documented.is_empty() { "GET".into() } else { documented });
     }
     if error.is::<ContentTypeError>() {
         return ApiError::of(code::UNSUPPORTED_MEDIA);

@@ -1,6 +1,7 @@
 //! The native API over HTTP: what surrounds every request, and the areas with their operations.
 
 pub mod admin;
+pub mod auth;
 pub mod body;
 pub mod caller;
 pub mod catalogue;
@@ -9,8 +10,11 @@ pub mod consultations;
 pub mod context;
 pub mod docs;
 pub mod doctors;
+pub mod files;
 pub mod frame;
 pub mod framework_errors;
+pub mod gatekeeper;
+pub mod idempotency;
 pub mod invitations;
 mod measure;
 pub mod ops;
@@ -35,6 +39,9 @@ use poem_openapi::Tags;
 /// The areas of the native API.
 #[derive(Tags)]
 pub enum Area {
+    /// Signing in, sessions, and who one is.
+    #[oai(rename = "auth")]
+    Auth,
     /// Patients' profiles.
     #[oai(rename = "patients")]
     Patients,
@@ -53,6 +60,9 @@ pub enum Area {
     /// Consultations and their trail.
     #[oai(rename = "consultations")]
     Consultations,
+    /// Uploads and downloads.
+    #[oai(rename = "files")]
+    Files,
     /// For administrators.
     #[oai(rename = "admin")]
     Admin,
@@ -60,26 +70,32 @@ pub enum Area {
 
 /// All operations of the native API.
 pub type Apis = (
+    auth::AuthApi,
     patients::PatientsApi,
     doctors::DoctorsApi,
     certification::CertificationApi,
     relations::RelationsApi,
     invitations::InvitationsApi,
     consultations::ConsultationsApi,
+    files::FilesApi,
     admin::certifications::ReviewApi,
     admin::consultations::VoidApi,
+    admin::agents::AgentsApi,
 );
 
 /// All operations of the native API.
 pub const fn apis() -> Apis {
     (
+        auth::AuthApi,
         patients::PatientsApi,
         doctors::DoctorsApi,
         certification::CertificationApi,
         relations::RelationsApi,
         invitations::InvitationsApi,
         consultations::ConsultationsApi,
+        files::FilesApi,
         admin::certifications::ReviewApi,
         admin::consultations::VoidApi,
+        admin::agents::AgentsApi,
     )
 }

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use domain::StoreError;
 use poem::endpoint::{make, make_sync};
 use poem::http::StatusCode;
-use poem::{Response, Route};
+use poem::{Response, Route, get};
 use serde_json::json;
 
 use crate::http::problem::ApiError;
@@ -36,7 +36,7 @@ pub fn add_to(router: Route, readiness: Arc<dyn Readiness>, metrics: RenderMetri
     let rendered = make_sync(move |_| {
         Response::builder().content_type("text/plain; version=0.0.4; charset=utf-8").body(metrics())
     });
-    router.at("/healthz", make_sync(|_| answer("alive"))).at("/readyz", ready).at("/metrics", rendered)
+    router.at("/healthz", get(make_sync(|_| answer("alive")))).at("/readyz", get(ready)).at("/metrics", get(rendered))
 }
 
 fn answer(status: &str) -> Response {

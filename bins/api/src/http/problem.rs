@@ -8,7 +8,7 @@ use std::fmt;
 
 use domain::{Coded, ErrorKind, FieldError};
 use poem::error::ResponseError;
-use poem::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+use poem::http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
 use poem::http::{HeaderValue, StatusCode};
 use poem::{Body, Response};
 use poem_openapi::registry::{MetaHeader, MetaMediaType, MetaResponse, MetaResponses, Registry};
@@ -58,12 +58,18 @@ pub struct FieldProblem {
 
 /// Why a request was not served. Anything [`Coded`] converts into it with `?`.
 #[derive(Debug)]
-pub struct ApiError {
+pub struct ApiError(Box<Failure>);
+
+/// Boxed, because most results are not errors.
+#[derive(Debug)]
+struct Failure {
     code: &'static str,
     status: StatusCode,
     detail: Option<String>,
     fields: Vec<FieldError>,
     retry_after_s: Option<u64>,
+    /// The `Allow` header of a 405.
+    allow: Option<String>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -71,7 +77,15 @@ impl ApiError {
     /// An error of the transport itself, by its code in the catalogue.
     pub fn of(code: &'static str) -> Self {
         let kind = catalogue::find(code).map_or(ErrorKind::Internal, |entry| entry.kind);
-        Self { code, status: status(kind), detail: None, fields: Vec::new(), retry_after_s: None, source: None }
+        Self(Box::new(Failure {
+            code,
+            status: status(kind),
+            detail: None,
+            fields: Vec::new(),
+            retry_after_s: None,
+            allow: None,
+            source: None,
+        }))
     }
 
     /// A request whose shape is wrong, with the fields at fault.
@@ -86,94 +100,110 @@ impl ApiError {
 
     /// Something that must not happen; `source` goes to the log only.
     pub fn internal(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self { source: Some(source.into()), ..Self::of(code::INTERNAL) }
+        let mut error = Self::of(code::INTERNAL);
+        error.0.source = Some(source.into());
+        error
     }
 
     #[must_use]
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
-        self.detail = Some(detail.into());
+        self.0.detail = Some(detail.into());
         self
     }
 
     #[must_use]
     pub fn with_fields(mut self, fields: Vec<FieldError>) -> Self {
-        self.fields = fields;
+        self.0.fields = fields;
         self
     }
 
-    /// A status of HTTP's own that no kind of error stands for, such as 405.
+    /// A status of HTTP's own that no kind of error stands for.
     #[must_use]
     pub fn with_status(mut self, status: StatusCode) -> Self {
-        self.status = status;
+        self.0.status = status;
         self
+    }
+
+    /// 405, with the methods that are served there.
+    pub fn method_not_allowed(allow: String) -> Self {
+        let mut error = Self::of(code::METHOD_NOT_ALLOWED).with_status(StatusCode::METHOD_NOT_ALLOWED);
+        error.0.allow = Some(allow);
+        error
     }
 
     #[must_use]
     pub fn retry_after(mut self, seconds: u64) -> Self {
-        self.retry_after_s = Some(seconds);
+        self.0.retry_after_s = Some(seconds);
         self
     }
 
-    pub const fn code(&self) -> &'static str {
-        self.code
+    pub fn code(&self) -> &'static str {
+        self.0.code
     }
 
-    /// What kind of error the catalogue says this is.
+    pub fn status(&self) -> StatusCode {
+        self.0.status
+    }
+
+    /// The kind that the catalogue has for the code.
     pub fn kind(&self) -> ErrorKind {
-        catalogue::find(self.code).map_or(ErrorKind::Internal, |entry| entry.kind)
+        catalogue::find(self.0.code).map_or(ErrorKind::Internal, |entry| entry.kind)
     }
 
-    /// The sentence for developers, if there is one.
-    pub fn detail_text(&self) -> &str {
-        self.detail.as_deref().unwrap_or_default()
-    }
-
-    /// The fields at fault.
     pub fn fields(&self) -> &[FieldError] {
-        &self.fields
+        &self.0.fields
     }
 
-    pub const fn status(&self) -> StatusCode {
-        self.status
+    pub fn retry_after_s(&self) -> Option<u64> {
+        self.0.retry_after_s
+    }
+
+    /// What went wrong in one English sentence.
+    pub fn sentence(&self) -> &str {
+        let title = || catalogue::find(self.0.code).map_or(self.0.code, |entry| entry.en);
+        self.0.detail.as_deref().unwrap_or_else(title)
     }
 
     /// The answer for this request.
     pub fn render(&self, context: &RequestContext) -> Response {
         let body = serde_json::to_vec(&self.problem(context)).unwrap_or_default();
-        let mut response = Response::builder().status(self.status).content_type(PROBLEM_JSON).body(Body::from(body));
+        let mut response = Response::builder().status(self.0.status).content_type(PROBLEM_JSON).body(Body::from(body));
         let headers = response.headers_mut();
-        if let Some(seconds) = self.retry_after_s {
+        if let Some(seconds) = self.0.retry_after_s {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if self.status == StatusCode::UNAUTHORIZED {
+        if let Some(Ok(allow)) = self.0.allow.as_deref().map(HeaderValue::from_str) {
+            headers.insert(ALLOW, allow);
+        }
+        if self.0.status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
     }
 
     fn problem(&self, context: &RequestContext) -> Problem {
-        let title = catalogue::find(self.code).map_or(self.code, |entry| match context.language {
+        let title = catalogue::find(self.0.code).map_or(self.0.code, |entry| match context.language {
             Language::Chinese => entry.zh,
             Language::English => entry.en,
         });
-        let is_internal = self.status == StatusCode::INTERNAL_SERVER_ERROR;
-        let errors = self.fields.iter().map(|f| FieldProblem { field: f.field.clone(), message: f.message.clone() });
+        let is_internal = self.0.status == StatusCode::INTERNAL_SERVER_ERROR;
+        let errors = self.0.fields.iter().map(|f| FieldProblem { field: f.field.clone(), message: f.message.clone() });
         Problem {
-            type_uri: format!("urn:zhaoguan:error:{}", self.code),
+            type_uri: format!("urn:zhaoguan:error:{}", self.0.code),
             title: title.to_owned(),
-            status: self.status.as_u16(),
-            code: self.code.to_owned(),
-            detail: self.detail.clone().filter(|_| !is_internal),
+            status: self.0.status.as_u16(),
+            code: self.0.code.to_owned(),
+            detail: self.0.detail.clone().filter(|_| !is_internal),
             request_id: context.request_id.as_str().to_owned(),
-            errors: (!self.fields.is_empty()).then(|| errors.collect()),
+            errors: (!self.0.fields.is_empty()).then(|| errors.collect()),
         }
     }
 
     /// Writes the chain of causes to the log, for failures that are the server's.
     pub fn log(&self) {
-        if self.status.is_server_error() {
-            let causes = self.source.as_deref().map(|source| Chain(source).to_string());
-            tracing::error!(code = self.code, causes, "a request failed");
+        if self.0.status.is_server_error() {
+            let causes = self.0.source.as_deref().map(|source| Chain(source).to_string());
+            tracing::error!(code = self.0.code, causes, "a request failed");
         }
     }
 }
@@ -200,32 +230,33 @@ impl fmt::Display for Chain<'_> {
 
 impl<E: Coded + Send + Sync + 'static> From<E> for ApiError {
     fn from(error: E) -> Self {
-        Self {
+        Self(Box::new(Failure {
             code: error.code(),
             status: status(error.kind()),
             detail: Some(error.to_string()),
             fields: error.fields(),
             retry_after_s: error.retry_after_s(),
+            allow: None,
             source: Some(Box::new(error)),
-        }
+        }))
     }
 }
 
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.code)
+        f.write_str(self.0.code)
     }
 }
 
 impl StdError for ApiError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.source.as_deref().map(|source| source as &(dyn StdError + 'static))
+        self.0.source.as_deref().map(|source| source as &(dyn StdError + 'static))
     }
 }
 
 impl ResponseError for ApiError {
     fn status(&self) -> StatusCode {
-        self.status
+        self.0.status
     }
 }
 
@@ -329,7 +360,7 @@ mod tests {
     fn the_chain_names_every_cause_once() {
         let inner = std::io::Error::other("connection refused");
         let error = ApiError::from(StoreError::backend(inner));
-        let source = error.source.as_deref().unwrap();
+        let source = error.0.source.as_deref().unwrap();
         assert_eq!(Chain(source).to_string(), "the database did not answer as it should: connection refused");
     }
 }

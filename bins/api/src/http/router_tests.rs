@@ -3,29 +3,34 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use account::captcha::MockCaptchaVerifier;
+use account::password::MockPasswordHasher;
+use account::{AccountKeys, AccountPorts, AccountSettings, AccountStore, AccountUnit, Accounts, AppAccess, AppHeaders};
 use async_trait::async_trait;
 use consultation::service::{
     Certifications, Consultations, Context, Doctors, Initiate, Initiated, Invitations, Relations, Reports,
 };
 use consultation::{ConsultationPolicy, ConsultationStore, ConsultationUnit};
 use domain::actor::{AccessError, UserActor};
+use domain::file::MockBlobStore;
 use domain::id::{DoctorId, SessionId, UserId};
 use domain::outbox::JobSignal;
 use domain::rng::SecureRandom;
+use domain::sms::MockSmsGateway;
 use domain::{Actor, Clock, ObjectId, StoreError, Timestamp};
 use poem::http::StatusCode;
 use poem::{Body, Endpoint, Request, RequestBuilder, Response, Route};
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use crate::http::caller::{AppAccess, AppHeaders, Gatekeeper};
-use crate::http::context::RequestContext;
+use crate::http::caller::{Gatekeeper, KnownSession};
 use crate::http::frame::FrameSettings;
 use crate::http::ops::Readiness;
 use crate::http::problem::ApiError;
 use crate::http::router::{Parts, server};
 use crate::http::services::{InitiateQueue, Services};
 use crate::http::testing::FixedIds;
+use crate::leancloud;
 
 const DOCTOR: &str = "5daeb07b7b968a0074945056";
 const MAX_BODY_BYTES: u64 = 2_000;
@@ -44,6 +49,17 @@ impl ConsultationStore for World {
     }
 
     fn read(&self) -> Box<dyn ConsultationUnit> {
+        panic!("these tests stop before anything is read")
+    }
+}
+
+#[async_trait]
+impl AccountStore for World {
+    async fn begin(&self) -> Result<Box<dyn AccountUnit>, StoreError> {
+        Err(down())
+    }
+
+    fn read(&self) -> Box<dyn AccountUnit> {
         panic!("these tests stop before anything is read")
     }
 }
@@ -81,10 +97,10 @@ impl Gatekeeper for World {
         }
     }
 
-    async fn find_session(&self, token: &str) -> Result<Actor, ApiError> {
+    async fn find_session(&self, token: &str) -> Result<Option<KnownSession>, ApiError> {
         let id: ObjectId = DOCTOR.parse().unwrap();
         let doctor = UserActor { user: UserId(id), session: SessionId(id), patient: None, doctor: Some(DoctorId(id)) };
-        if token == "doctor" { Ok(Actor::User(doctor)) } else { Err(AccessError::Unauthenticated.into()) }
+        Ok((token == "doctor").then_some(KnownSession { id: SessionId(id), actor: Actor::User(doctor) }))
     }
 }
 
@@ -95,10 +111,6 @@ impl Readiness for World {
     }
 }
 
-fn leancloud(error: &ApiError, _: &RequestContext) -> Response {
-    Response::builder().status(error.status()).body("leancloud")
-}
-
 fn parts() -> Parts {
     let context = Context {
         store: Arc::new(World),
@@ -107,9 +119,21 @@ fn parts() -> Parts {
         signal: Arc::new(World),
         policy: Arc::new(ConsultationPolicy::default()),
     };
+    let ports = AccountPorts {
+        store: Arc::new(World),
+        clock: Arc::new(World),
+        ids: Arc::new(FixedIds),
+        random: Arc::new(World),
+        sms: Arc::new(MockSmsGateway::new()),
+        captcha: Arc::new(MockCaptchaVerifier::new()),
+        hasher: Arc::new(MockPasswordHasher::new()),
+        blobs: Arc::new(MockBlobStore::new()),
+    };
+    let keys = AccountKeys::derive(&[0; 32]).unwrap();
     let services = Services {
         gatekeeper: Arc::new(World),
-        clock: Arc::new(World),
+        accounts: Arc::new(Accounts::new(ports, keys, AccountSettings::default())),
+        public_url: "http://localhost".into(),
         certifications: Certifications::new(context.clone()),
         consultations: Consultations::new(context.clone()),
         doctors: Doctors::new(context.clone()),
@@ -130,12 +154,14 @@ fn parts() -> Parts {
             request_timeout: Duration::from_millis(50),
             is_https: true,
         },
-        render_leancloud: leancloud,
+        render_leancloud: leancloud::render,
     }
 }
 
 async fn send(request: Request) -> Response {
-    server(parts(), Route::new()).get_response(request).await
+    let parts = parts();
+    let router = leancloud::add_to(Route::new(), &parts.services, Arc::new(World));
+    server(parts, router).get_response(request).await
 }
 
 fn request(method: &str, path: &str) -> RequestBuilder {
@@ -308,7 +334,74 @@ async fn browsers_of_other_sites_may_ask_first(#[case] path: &str) {
 async fn errors_below_the_leancloud_prefix_have_its_shape() {
     let response = send(request("GET", "/1.1/nowhere").finish()).await;
     assert_eq!(response.status(), StatusCode::NOT_FOUND);
-    assert_eq!(response.into_body().into_string().await.unwrap(), "leancloud");
+    let body: Value = response.into_body().into_json().await.unwrap();
+    assert_eq!(body["code"], 101);
+    assert!(body["error"].as_str().unwrap().starts_with("request.unknown_path: "), "{body}");
+}
+
+fn function(name: &str) -> RequestBuilder {
+    request("POST", &format!("/1.1/functions/{name}")).header("x-lc-id", "app").header("x-lc-key", "key")
+}
+
+async fn leancloud_error(request: Request) -> (u16, Value) {
+    let response = send(request).await;
+    let status = response.status().as_u16();
+    (status, response.into_body().into_json().await.unwrap())
+}
+
+#[tokio::test]
+async fn functions_need_the_application() {
+    let (status, body) = leancloud_error(request("POST", "/1.1/functions/initiateConsultation").finish()).await;
+    assert_eq!((status, body), (401, json!({"code": 401, "error": "Unauthorized."})));
+}
+
+#[rstest]
+#[case::unknown("noSuchFunction", "", 404, 1)]
+#[case::empty("initiateConsultation", "", 400, 142)]
+#[case::null("initiateConsultation", "null", 400, 142)]
+#[case::malformed("initiateConsultation", "{", 400, 107)]
+#[tokio::test]
+async fn functions_refuse_in_leanclouds_words(
+    #[case] name: &str,
+    #[case] body: &'static str,
+    #[case] status: u16,
+    #[case] code: i32,
+) {
+    let (found, answer) = leancloud_error(function(name).content_type("text/plain").body(body)).await;
+    assert_eq!((found, answer["code"].as_i64()), (status, Some(code.into())), "{answer}");
+}
+
+#[tokio::test]
+async fn a_function_that_takes_too_long_is_given_up() {
+    let body = json!({"doctorId": DOCTOR, "patientId": DOCTOR, "__ignore_hooks": true}).to_string();
+    let (status, answer) = leancloud_error(function("initiateConsultation").body(body)).await;
+    assert_eq!((status, answer["code"].as_i64()), (503, Some(503)));
+}
+
+#[tokio::test]
+async fn the_servers_time_is_a_typed_date() {
+    let response = send(request("GET", "/1.1/date").finish()).await;
+    let body: Value = response.into_body().into_json().await.unwrap();
+    assert_eq!(body, json!({"__type": "Date", "iso": "1970-01-01T00:00:00.000Z"}));
+}
+
+#[tokio::test]
+async fn a_refused_method_is_told_which_ones_are_served() {
+    let response = send(request("DELETE", "/api/v1/doctors/5daeb07b7b968a0074945056").finish()).await;
+    assert_eq!((response.status().as_u16(), response.header("allow")), (405, Some("GET, PATCH")));
+    let response = send(request("POST", "/healthz").finish()).await;
+    assert_eq!((response.status().as_u16(), response.header("allow")), (405, Some("GET")));
+}
+
+#[tokio::test]
+async fn an_idempotency_key_is_checked_before_anything_is_done() {
+    let keyed = request("POST", &format!("/api/v1/doctors/{DOCTOR}/invitations"))
+        .header("authorization", "Bearer doctor")
+        .header("idempotency-key", "with space")
+        .content_type("application/json")
+        .body("{}");
+    let (status, problem) = problem(keyed).await;
+    assert_eq!((status, fields(&problem)), (400, vec!["Idempotency-Key"]));
 }
 
 #[tokio::test]

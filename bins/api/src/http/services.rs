@@ -3,15 +3,16 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
+use account::Accounts;
 use async_trait::async_trait;
 use consultation::service::{
     Certifications, Consultations, Doctors, Initiate, Initiated, Invitations, Relations, Reports,
 };
-use domain::Clock;
 use poem::{Request, RequestBody, Result};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
 use crate::http::caller::Gatekeeper;
+use crate::http::files::links::Links;
 use crate::http::problem::ApiError;
 
 /// Starts consultations, gathering calls into batches.
@@ -25,7 +26,7 @@ pub trait InitiateQueue: Send + Sync {
 /// Everything a handler may call.
 pub struct Services {
     pub gatekeeper: Arc<dyn Gatekeeper>,
-    pub clock: Arc<dyn Clock>,
+    pub accounts: Arc<Accounts>,
     pub certifications: Certifications,
     pub consultations: Consultations,
     pub doctors: Doctors,
@@ -33,6 +34,15 @@ pub struct Services {
     pub invitations: Invitations,
     pub relations: Relations,
     pub reports: Reports,
+    /// Own address as clients see it.
+    pub public_url: String,
+}
+
+impl Services {
+    /// Makes the download addresses inside views.
+    pub fn links(&self) -> Links<'_> {
+        Links::new(&self.accounts, &self.public_url)
+    }
 }
 
 /// The services, as an argument of a handler.

@@ -1,49 +1,60 @@
-//! Answers in LeanCloud's shape.
+//! Answers in LeanCloud's shape: plain JSON, and errors as `{"code", "error"}`.
+
+use std::fmt;
 
 use domain::{Coded, ErrorKind, FieldError};
 use leancloud::wire::ErrorBody;
-use poem::http::{StatusCode, header};
-use poem::{Request, Response};
+use poem::http::StatusCode;
+use poem::http::header::RETRY_AFTER;
+use poem::{Body, Response};
 use serde::Serialize;
 
+use crate::http::catalogue::code;
 use crate::http::context::RequestContext;
 use crate::http::problem::ApiError;
 
-/// An answer with a JSON body.
-pub(super) fn json<T: Serialize>(status: StatusCode, body: &T) -> Response {
-    // The bodies given here are plain data, which always serialise.
-    let bytes = serde_json::to_vec(body).unwrap_or_default();
-    Response::builder().status(status).header(header::CONTENT_TYPE, "application/json;charset=utf-8").body(bytes)
+/// 200 with JSON.
+pub(super) fn ok(body: &impl Serialize) -> Response {
+    with_status(StatusCode::OK, body)
 }
 
-/// An error as the SDKs read it.
+/// An error that the wire crate has words for.
 pub(super) fn error(body: &ErrorBody) -> Response {
-    json(StatusCode::from_u16(body.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), body)
+    let status = StatusCode::from_u16(body.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    with_status(status, body)
 }
 
-/// An error that left the router, for requests to this surface.
-pub fn render_error(error: &ApiError, _: &RequestContext) -> Response {
-    self::error(&ErrorBody::from(&Seen(error) as &dyn Coded))
+fn with_status(status: StatusCode, body: &impl Serialize) -> Response {
+    let body = serde_json::to_vec(body).map_or_else(|_| Body::empty(), Body::from);
+    Response::builder().status(status).content_type("application/json").body(body)
 }
 
-/// There is nothing under this path.
-pub(super) fn unknown_path(_: Request) -> Response {
-    error(&ErrorBody::unknown_path())
+/// Any error of the server, for clients below `/1.1` and `/1.2`.
+pub fn render(refused: &ApiError, _: &RequestContext) -> Response {
+    let body = match refused.code() {
+        code::MALFORMED_JSON => ErrorBody::malformed_json(),
+        _ => ErrorBody::from(&Told(refused) as &dyn Coded),
+    };
+    let mut response = error(&body);
+    if let Some(seconds) = refused.retry_after_s() {
+        response.headers_mut().insert(RETRY_AFTER, seconds.into());
+    }
+    response
 }
 
-/// An [`ApiError`] as the `leancloud` crate looks at errors.
+/// An error of the transport as the wire crate reads errors.
 #[derive(Debug)]
-struct Seen<'a>(&'a ApiError);
+struct Told<'a>(&'a ApiError);
 
-impl std::fmt::Display for Seen<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.0.detail_text())
+impl fmt::Display for Told<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.sentence())
     }
 }
 
-impl std::error::Error for Seen<'_> {}
+impl std::error::Error for Told<'_> {}
 
-impl Coded for Seen<'_> {
+impl Coded for Told<'_> {
     fn code(&self) -> &'static str {
         self.0.code()
     }

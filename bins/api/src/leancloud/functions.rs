@@ -1,48 +1,57 @@
-//! Cloud functions: `/1.1/functions/<name>` and `/1.1/call/<name>` run the same use cases as the native API.
+//! `POST /1.1/functions/:name` and `POST /1.1/call/:name`.
 
-use std::sync::Arc;
-
-use bytes::Bytes;
+use account::AppAccess;
 use consultation::consultation::OpenConsultation;
 use consultation::service::{Initiate, Initiated};
 use domain::Actor;
-use domain::actor::AccessError;
 use leancloud::functions::{
-    FunctionResult, INITIATE_CONSULTATION, InitiateConsultationParams, InitiateConsultationView, parse_params,
+    FunctionResult, INITIATE_CONSULTATION, InitiateConsultationParams, InitiateConsultationView, ParamsError,
+    parse_params,
 };
 use leancloud::wire::ErrorBody;
-use poem::http::StatusCode;
-use poem::web::{Data, Path};
-use poem::{Request, Response, handler};
+use poem::{Request, Response, Result};
+use serde_json::{Map, Value};
 
 use super::answer;
-use crate::http::caller::Caller;
+use crate::http::caller::{app_headers, session_token};
 use crate::http::problem::ApiError;
 use crate::http::services::Services;
 
-/// Runs one function. The body may be empty or `null` for a call without parameters, with any content type.
-#[handler]
-pub(super) async fn run(
-    request: &Request,
-    Path(name): Path<String>,
-    Data(services): Data<&Arc<Services>>,
-    body: Bytes,
-) -> poem::Result<Response> {
-    let caller = Caller::resolve(request, services.gatekeeper.as_ref()).await?;
-    if caller.app.is_none() {
-        return Err(ApiError::from(AccessError::Unauthenticated).into());
-    }
+/// Calls the function named in the path. The body may be empty, `null` or of any content type.
+pub(super) async fn call(services: &Services, mut request: Request) -> Result<Response> {
+    let actor = resolve(services, &request).await?;
+    let name = request.raw_path_param("name").unwrap_or_default().to_owned();
+    let body = request.take_body().into_bytes().await?;
+    let params = match parse_params(&body) {
+        Ok(params) => params,
+        Err(ParamsError::Malformed) => return Ok(answer::error(&ErrorBody::malformed_json())),
+        Err(refused) => return Err(ApiError::from(refused).into()),
+    };
     match name.as_str() {
-        INITIATE_CONSULTATION => Ok(initiate_consultation(services, caller.actor, &body).await?),
+        INITIATE_CONSULTATION => Ok(initiate_consultation(services, actor, &params).await?),
         _ => Ok(answer::error(&ErrorBody::unknown_function())),
     }
 }
 
-async fn initiate_consultation(services: &Services, actor: Actor, body: &Bytes) -> Result<Response, ApiError> {
-    let params = InitiateConsultationParams::from_map(&parse_params(body)?)?;
+/// Application credentials are needed; a session that is not valid any more counts as none, as on LeanCloud.
+async fn resolve(services: &Services, request: &Request) -> Result<Actor, ApiError> {
+    let headers = request.headers();
+    let access = services.gatekeeper.check_app(app_headers(headers).unwrap_or_default())?;
+    let session = match (access, session_token(headers)) {
+        (AppAccess::Client, Some(token)) => services.gatekeeper.find_session(token).await?,
+        _ => None,
+    };
+    Ok(session.map_or_else(|| access.actor(), |known| known.actor))
+}
+
+async fn initiate_consultation(
+    services: &Services,
+    actor: Actor,
+    params: &Map<String, Value>,
+) -> Result<Response, ApiError> {
+    let params = InitiateConsultationParams::from_map(params)?;
     let call = Initiate { actor, doctor: params.doctor_id, patient: params.patient_id, kind: params.kind };
     let Initiated { consultation_id, is_old, status, started_at } = services.initiate.call(call).await?;
     let open = OpenConsultation { id: consultation_id, status, started_at };
-    let result = InitiateConsultationView::new(open, is_old);
-    Ok(answer::json(StatusCode::OK, &FunctionResult { result }))
+    Ok(answer::ok(&FunctionResult { result: InitiateConsultationView::new(open, is_old) }))
 }

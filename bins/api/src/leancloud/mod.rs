@@ -1,21 +1,29 @@
-//! The LeanCloud surface: unmodified SDKs call here after changing only their server address.
-//!
-//! Parsing and wire forms are the `leancloud` crate's; here are only the routes and the credentials.
+//! The LeanCloud surface: cloud functions and the server's time, as unmodified SDK clients call them.
 
 mod answer;
 mod functions;
-mod server_date;
 
+use std::sync::Arc;
+
+use domain::Clock;
+use leancloud::wire;
+use poem::endpoint::{make, make_sync};
 use poem::{Route, get, post};
+use serde_json::json;
 
-pub use answer::render_error;
+pub use answer::render;
 
-/// Adds the LeanCloud routes.
-pub fn add_to(router: Route) -> Route {
-    router
-        .at("/1.1/functions/:name", post(functions::run))
-        .at("/1.1/call/:name", post(functions::run))
-        .at("/1.1/date", get(server_date::date))
-        .at("/1.1/*", poem::endpoint::make_sync(answer::unknown_path))
-        .at("/1.2/*", poem::endpoint::make_sync(answer::unknown_path))
+use crate::http::services::Services;
+
+/// Adds `/1.1/functions`, `/1.1/call` and `/1.1/date`.
+pub fn add_to(router: Route, services: &Arc<Services>, clock: Arc<dyn Clock>) -> Route {
+    let call = || {
+        let services = Arc::clone(services);
+        post(make(move |request| {
+            let services = Arc::clone(&services);
+            async move { functions::call(&services, request).await }
+        }))
+    };
+    let date = make_sync(move |_| answer::ok(&json!(wire::date(clock.now()))));
+    router.at("/1.1/functions/:name", call()).at("/1.1/call/:name", call()).at("/1.1/date", get(date))
 }

@@ -42,7 +42,7 @@ impl ReviewApi {
         let page = page_request(&limit, &cursor)?;
         let state = state.0.unwrap_or(CertificationState::UnderReview).into();
         let found = app.certifications.list(&caller.actor, state, page).await?;
-        Ok(Json(PageOf::of(found, CertificationView::from)))
+        Ok(Json(PageOf::of(found, |doctor| CertificationView::of(doctor, app.links()))))
     }
 
     /// Get a certification for review
@@ -56,7 +56,8 @@ impl ReviewApi {
         /// Id of the doctor.
         id: Path<Id>,
     ) -> Result<Json<CertificationView>, ApiError> {
-        Ok(Json(app.certifications.get(&caller.actor, DoctorId(id.0.0)).await?.into()))
+        let doctor = app.certifications.get(&caller.actor, DoctorId(id.0.0)).await?;
+        Ok(Json(CertificationView::of(doctor, app.links())))
     }
 
     /// Approve a certification
@@ -110,5 +111,6 @@ async fn review(
     doctor: Id,
     verdict: Verdict,
 ) -> Result<Json<CertificationView>, ApiError> {
-    Ok(Json(app.certifications.review(&caller.actor, DoctorId(doctor.0), verdict).await?.into()))
+    let doctor = app.certifications.review(&caller.actor, DoctorId(doctor.0), verdict).await?;
+    Ok(Json(CertificationView::of(doctor, app.links())))
 }

@@ -1,5 +1,6 @@
-//! Administration: reviewing certifications, and setting single consultations right.
+//! Administration: reviewing certifications, looking after agents, and setting single consultations right.
 
+pub mod agents;
 pub mod certifications;
 pub mod consultations;
 pub mod dto;

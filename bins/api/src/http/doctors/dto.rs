@@ -1,5 +1,6 @@
 //! Doctors on the wire.
 
+use domain::Actor;
 use domain::doctor::{Doctor, DoctorPatch};
 use domain::hours::{DatedHours, DayWindow, WeeklyWindow};
 use domain::id::FileId;
@@ -7,6 +8,8 @@ use domain::money::Fen;
 use poem_openapi::Object;
 use poem_openapi::types::MaybeUndefined;
 
+use crate::http::files::links::{FileRef, Links};
+use crate::http::patients::dto::phone_for;
 use crate::http::values::{Date, Id, Instant, patch};
 use crate::http::words::{CertificationState, Gender};
 
@@ -59,7 +62,7 @@ pub struct DoctorCard {
     /// Gender.
     pub gender: Option<Gender>,
     /// Picture.
-    pub icon: Option<Id>,
+    pub icon: Option<FileRef>,
     /// Hospital.
     pub hospital: Option<String>,
     /// Department.
@@ -99,7 +102,7 @@ pub struct DoctorView {
     /// The part everybody may see.
     #[oai(flatten)]
     pub card: DoctorCard,
-    /// Phone number, E.164.
+    /// Phone number, E.164; for staff with its middle hidden.
     pub phone: Option<String>,
     /// Why the last certification was rejected or revoked.
     pub reject_reason: Option<String>,
@@ -190,13 +193,13 @@ impl From<HourException> for DatedHours {
     }
 }
 
-impl From<Doctor> for DoctorCard {
-    fn from(doctor: Doctor) -> Self {
+impl DoctorCard {
+    pub fn of(doctor: Doctor, links: Links<'_>) -> Self {
         Self {
             object_id: doctor.id.into(),
             name: doctor.name,
             gender: doctor.gender.map(Gender::from),
-            icon: doctor.icon.map(Id::from),
+            icon: doctor.icon.map(|icon| links.file(icon)),
             hospital: doctor.hospital,
             department: doctor.department,
             title: doctor.title,
@@ -216,15 +219,16 @@ impl From<Doctor> for DoctorCard {
     }
 }
 
-impl From<Doctor> for DoctorView {
-    fn from(mut doctor: Doctor) -> Self {
+impl DoctorView {
+    /// The whole profile; staff see the phone number masked until they ask for it to be revealed.
+    pub fn of(mut doctor: Doctor, reader: &Actor, links: Links<'_>) -> Self {
         Self {
-            phone: doctor.phone.take().map(|phone| phone.as_e164().to_owned()),
+            phone: doctor.phone.take().map(|phone| phone_for(reader, &phone)),
             reject_reason: doctor.reject_reason.take(),
             reviewed_at: doctor.reviewed_at.map(Instant),
             created_at: Instant(doctor.created_at),
             updated_at: Instant(doctor.updated_at),
-            card: doctor.into(),
+            card: DoctorCard::of(doctor, links),
         }
     }
 }

@@ -42,7 +42,7 @@ impl DoctorsApi {
     ) -> Result<Json<PageOf<DoctorCard>>, ApiError> {
         let page = page_request(&limit, &cursor)?;
         let found = app.doctors.search(&caller.actor, DoctorSearch { text: text.0 }, page).await?;
-        Ok(Json(PageOf::of(found, DoctorCard::from)))
+        Ok(Json(PageOf::of(found, |doctor| DoctorCard::of(doctor, app.links()))))
     }
 
     /// Get a doctor's whole profile
@@ -56,7 +56,8 @@ impl DoctorsApi {
         /// Id of the doctor.
         id: Path<Id>,
     ) -> Result<Json<DoctorView>, ApiError> {
-        Ok(Json(app.doctors.get(&caller.actor, DoctorId(id.0.0)).await?.into()))
+        let doctor = app.doctors.get(&caller.actor, DoctorId(id.0.0)).await?;
+        Ok(Json(DoctorView::of(doctor, &caller.actor, app.links())))
     }
 
     /// Change the own doctor's profile
@@ -71,7 +72,8 @@ impl DoctorsApi {
         id: Path<Id>,
         patch: Body<DoctorProfilePatch>,
     ) -> Result<Json<DoctorView>, ApiError> {
-        Ok(Json(app.doctors.update(&caller.actor, DoctorId(id.0.0), patch.0.into()).await?.into()))
+        let doctor = app.doctors.update(&caller.actor, DoctorId(id.0.0), patch.0.into()).await?;
+        Ok(Json(DoctorView::of(doctor, &caller.actor, app.links())))
     }
 
     /// Get a doctor's public card
@@ -85,6 +87,7 @@ impl DoctorsApi {
         /// Id of the doctor.
         id: Path<Id>,
     ) -> Result<Json<DoctorCard>, ApiError> {
-        Ok(Json(app.doctors.card(&caller.actor, DoctorId(id.0.0)).await?.into()))
+        let doctor = app.doctors.card(&caller.actor, DoctorId(id.0.0)).await?;
+        Ok(Json(DoctorCard::of(doctor, app.links())))
     }
 }

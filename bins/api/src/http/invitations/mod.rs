@@ -80,6 +80,7 @@ impl InvitationsApi {
         caller: By<SignedIn>,
         request: Body<ScanInvitationRequest>,
     ) -> Result<Json<DoctorOfPatientView>, ApiError> {
-        Ok(Json(app.invitations.scan(&caller.actor, &request.0.scene).await?.into()))
+        let relation = app.invitations.scan(&caller.actor, &request.0.scene).await?;
+        Ok(Json(DoctorOfPatientView::of(relation, app.links())))
     }
 }

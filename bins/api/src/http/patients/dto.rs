@@ -2,9 +2,11 @@
 
 use domain::id::FileId;
 use domain::patient::{Patient, PatientPatch};
+use domain::{Actor, Phone};
 use poem_openapi::Object;
 use poem_openapi::types::MaybeUndefined;
 
+use crate::http::files::links::{FileRef, Links};
 use crate::http::values::{Date, Id, Instant, patch};
 use crate::http::words::Gender;
 
@@ -24,10 +26,10 @@ pub struct PatientView {
     pub height: Option<f64>,
     /// Weight in kg.
     pub weight: Option<f64>,
-    /// Phone number, E.164. Changes only by proving the new number.
+    /// Phone number, E.164; for staff with its middle hidden. Changes only by proving the new number.
     pub phone: Option<String>,
     /// Picture.
-    pub icon: Option<Id>,
+    pub icon: Option<FileRef>,
     /// City.
     pub location: Option<String>,
     /// The newest sleep report.
@@ -57,7 +59,7 @@ pub struct PatientSummary {
     /// Phone number with its middle hidden, e.g. `139****0000`.
     pub phone: Option<String>,
     /// Picture.
-    pub icon: Option<Id>,
+    pub icon: Option<FileRef>,
     /// City.
     pub location: Option<String>,
 }
@@ -94,8 +96,13 @@ pub struct LatestReportRequest {
     pub report_id: Id,
 }
 
-impl From<Patient> for PatientView {
-    fn from(patient: Patient) -> Self {
+/// Staff see numbers masked until they ask for one to be revealed, which is audited.
+pub fn phone_for(reader: &Actor, phone: &Phone) -> String {
+    if reader.staff().is_some() { phone.masked() } else { phone.as_e164().to_owned() }
+}
+
+impl PatientView {
+    pub fn of(patient: Patient, reader: &Actor, links: Links<'_>) -> Self {
         Self {
             object_id: patient.id.into(),
             name: patient.name,
@@ -103,8 +110,8 @@ impl From<Patient> for PatientView {
             birthday: patient.birthday.map(Date),
             height: patient.height_cm,
             weight: patient.weight_kg,
-            phone: patient.phone.map(|phone| phone.as_e164().to_owned()),
-            icon: patient.icon.map(Id::from),
+            phone: patient.phone.map(|phone| phone_for(reader, &phone)),
+            icon: patient.icon.map(|icon| links.file(icon)),
             location: patient.location,
             latest_report_id: patient.latest_report_id.map(Id::from),
             created_at: Instant(patient.created_at),
@@ -113,8 +120,8 @@ impl From<Patient> for PatientView {
     }
 }
 
-impl From<Patient> for PatientSummary {
-    fn from(patient: Patient) -> Self {
+impl PatientSummary {
+    pub fn of(patient: Patient, links: Links<'_>) -> Self {
         Self {
             object_id: patient.id.into(),
             name: patient.name,
@@ -123,7 +130,7 @@ impl From<Patient> for PatientSummary {
             height: patient.height_cm,
             weight: patient.weight_kg,
             phone: patient.phone.map(|phone| phone.masked()),
-            icon: patient.icon.map(Id::from),
+            icon: patient.icon.map(|icon| links.file(icon)),
             location: patient.location,
         }
     }

@@ -7,6 +7,7 @@ use poem_openapi::Object;
 use poem_openapi::types::MaybeUndefined;
 
 use crate::http::doctors::dto::DoctorCard;
+use crate::http::files::links::Links;
 use crate::http::patients::dto::PatientSummary;
 use crate::http::values::{Id, Instant, patch};
 
@@ -85,14 +86,14 @@ pub struct RelationChangePatch {
     pub group: Option<Vec<String>>,
 }
 
-impl From<RelationWithPatient> for RelationView {
-    fn from(found: RelationWithPatient) -> Self {
+impl RelationView {
+    pub fn of(found: RelationWithPatient, links: Links<'_>) -> Self {
         let RelationWithPatient { relation, patient } = found;
         Self {
             object_id: relation.id.into(),
             id_doctor: relation.pair.doctor.into(),
             id_patient: relation.pair.patient.into(),
-            patient: patient.into(),
+            patient: PatientSummary::of(patient, links),
             tag: relation.tags,
             remark: relation.remark,
             source: relation.source,
@@ -108,15 +109,15 @@ impl From<RelationWithPatient> for RelationView {
     }
 }
 
-impl From<RelationWithDoctor> for DoctorOfPatientView {
-    fn from(found: RelationWithDoctor) -> Self {
+impl DoctorOfPatientView {
+    pub fn of(found: RelationWithDoctor, links: Links<'_>) -> Self {
         let RelationWithDoctor { relation, doctor } = found;
         let Relation { id, pair, source, latest_consultation_id, created_at, .. } = relation;
         Self {
             object_id: id.into(),
             id_doctor: pair.doctor.into(),
             id_patient: pair.patient.into(),
-            doctor: doctor.into(),
+            doctor: DoctorCard::of(doctor, links),
             source,
             latest_consultation_id: latest_consultation_id.map(Id::from),
             created_at: Instant(created_at),

@@ -52,7 +52,7 @@ impl RelationsApi {
         let page = page_request(&limit, &cursor)?;
         let filter = RelationFilter { group: group.0, tag: tag.0, text: text.0, ..RelationFilter::default() };
         let found = app.relations.list_of_doctor(&caller.actor, DoctorId(id.0.0), filter, page).await?;
-        Ok(Json(PageOf::of(found, RelationView::from)))
+        Ok(Json(PageOf::of(found, |relation| RelationView::of(relation, app.links()))))
     }
 
     /// Get a relation
@@ -66,7 +66,8 @@ impl RelationsApi {
         /// Id of the relation.
         id: Path<Id>,
     ) -> Result<Json<RelationView>, ApiError> {
-        Ok(Json(app.relations.get(&caller.actor, RelationId(id.0.0)).await?.into()))
+        let relation = app.relations.get(&caller.actor, RelationId(id.0.0)).await?;
+        Ok(Json(RelationView::of(relation, app.links())))
     }
 
     /// Change tags, remark, follow, groups or block
@@ -83,7 +84,7 @@ impl RelationsApi {
         patch: Body<RelationChangePatch>,
     ) -> Result<Json<RelationView>, ApiError> {
         let changed = app.relations.update(&caller.actor, RelationId(id.0.0), patch.0.into()).await?;
-        Ok(Json(changed.into()))
+        Ok(Json(RelationView::of(changed, app.links())))
     }
 
     /// List a patient's doctors
@@ -105,7 +106,7 @@ impl RelationsApi {
     ) -> Result<Json<PageOf<DoctorOfPatientView>>, ApiError> {
         let page = page_request(&limit, &cursor)?;
         let found = app.relations.list_of_patient(&caller.actor, PatientId(id.0.0), page).await?;
-        Ok(Json(PageOf::of(found, DoctorOfPatientView::from)))
+        Ok(Json(PageOf::of(found, |relation| DoctorOfPatientView::of(relation, app.links()))))
     }
 
     /// Take the cards of doctors who followed the patient
@@ -120,6 +121,6 @@ impl RelationsApi {
         id: Path<Id>,
     ) -> Result<Json<PageOf<DoctorOfPatientView>>, ApiError> {
         let cards = app.relations.take_cards(&caller.actor, PatientId(id.0.0)).await?;
-        Ok(Json(PageOf::whole(cards, DoctorOfPatientView::from)))
+        Ok(Json(PageOf::whole(cards, |relation| DoctorOfPatientView::of(relation, app.links()))))
     }
 }

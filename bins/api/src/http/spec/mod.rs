@@ -5,7 +5,7 @@ mod polish;
 #[cfg(test)]
 mod rules;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use poem_openapi::{OpenApi, OpenApiService};
 use serde_json::Value;
@@ -34,6 +34,7 @@ pub struct Document {
 #[derive(Debug)]
 struct Operation {
     route: String,
+    method: String,
     parameters: Vec<Value>,
 }
 
@@ -73,6 +74,19 @@ impl Document {
         self.operations.get(operation).map_or("unmatched", |known| known.route.as_str())
     }
 
+    /// Id of the operation at a path. Looks at every operation, so not for every request.
+    pub fn operation_at(&self, method: &str, path: &str) -> Option<&str> {
+        let found = self.operations.iter().find(|(_, known)| known.method == method && is_at(&known.route, path));
+        found.map(|(id, _)| id.as_str())
+    }
+
+    /// The methods of a path, as the `Allow` header lists them; empty when there are none.
+    pub fn methods_at(&self, path: &str) -> String {
+        let methods = self.operations.values().filter(|known| is_at(&known.route, path));
+        let methods: BTreeSet<String> = methods.map(|known| known.method.to_uppercase()).collect();
+        methods.into_iter().collect::<Vec<_>>().join(", ")
+    }
+
     /// Name and schema of a parameter. The router calls path parameters `param0`, `param1`, …
     pub fn parameter<'a>(&'a self, operation: &str, name: &'a str) -> (&'a str, Option<&'a Value>) {
         let Some(operation) = self.operations.get(operation) else { return (name, None) };
@@ -89,13 +103,26 @@ impl Document {
     }
 }
 
+/// Whether a path is of a route such as `/doctors/{id}/card`.
+fn is_at(route: &str, path: &str) -> bool {
+    let (mut route, mut path) = (route.split('/'), path.split('/'));
+    loop {
+        match (route.next(), path.next()) {
+            (None, None) => return true,
+            (Some(expected), Some(found)) if expected == found || (expected.starts_with('{') && !found.is_empty()) => {}
+            _ => return false,
+        }
+    }
+}
+
 fn operations(document: &Value) -> HashMap<String, Operation> {
     let mut operations = HashMap::new();
     for (route, methods) in document["paths"].as_object().into_iter().flatten() {
-        for operation in methods.as_object().into_iter().flatten().map(|(_, operation)| operation) {
+        for (method, operation) in methods.as_object().into_iter().flatten() {
             let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
             if let Some(id) = operation["operationId"].as_str() {
-                operations.insert(id.to_owned(), Operation { route: route.clone(), parameters });
+                let operation = Operation { route: route.clone(), method: method.clone(), parameters };
+                operations.insert(id.to_owned(), operation);
             }
         }
     }

@@ -1,9 +1,12 @@
 //! Adds to the generated document what poem-openapi leaves out, so that it says what the server does:
 //! unknown fields refused, nulls accepted, integer bounds, plain content types, paired credentials.
+#![expect(clippy::indexing_slicing, reason = "a JSON object is indexed by name, which inserts and never panics")]
 
+use account::idempotency::MAX_KEY_CHARS;
 use serde_json::{Map, Value, json};
 
 use crate::http::caller::schemes::{APPLICATION_ID, NEEDING_ID};
+use crate::http::idempotency;
 
 /// The finished document.
 pub(super) fn polish(mut document: Value) -> Value {
@@ -15,6 +18,7 @@ pub(super) fn polish(mut document: Value) -> Value {
         describe_responses(operation);
         prune_errors(method, operation);
         pair_credentials(operation);
+        offer_idempotency(operation);
     });
     let requested = schemas_of_requests(&document);
     for name in requested {
@@ -131,6 +135,24 @@ fn pair_credentials(operation: &mut Value) {
         {
             schemes.insert(APPLICATION_ID.into(), json!([]));
         }
+    }
+}
+
+/// The header that [`crate::http::idempotency`] reads.
+fn offer_idempotency(operation: &mut Value) {
+    if !operation["operationId"].as_str().is_some_and(|id| idempotency::OPERATIONS.contains(&id)) {
+        return;
+    }
+    let header = json!({
+        "name": "Idempotency-Key",
+        "in": "header",
+        "required": false,
+        "description": "Makes repeating safe: within 24 hours the same key and request get the first answer again.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": MAX_KEY_CHARS, "pattern": "^[!-~]+$"},
+    });
+    match operation["parameters"].as_array_mut() {
+        Some(parameters) => parameters.push(header),
+        None => operation["parameters"] = json!([header]),
     }
 }
 

@@ -5,12 +5,13 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use super::Document;
-use crate::http::apis;
+use crate::http::{apis, idempotency};
 
 /// Verbs of operation ids.
 const VERBS: &[&str] = &[
     "request", "sign", "get", "list", "revoke", "bind", "update", "set", "submit", "take", "create", "scan",
     "initiate", "end", "reopen", "upload", "download", "approve", "reject", "retry", "discard", "void", "reveal",
+    "reset", "unlock",
 ];
 
 fn operations() -> Vec<(String, String, Value)> {
@@ -68,7 +69,7 @@ fn every_operation_documents_its_errors_as_problems() {
     );
     each(
         |_, _, operation| {
-            let errors = operation["responses"].as_object().unwrap().iter().filter(|(s, _)| !s.starts_with('2'));
+            let errors = operation["responses"].as_object().unwrap().iter().filter(|(s, _)| s.starts_with(['4', '5']));
             errors.into_iter().all(|(_, response)| is_problem(response))
         },
         "with errors that are not problems",
@@ -143,6 +144,19 @@ fn requests_refuse_unknown_fields_in_the_document() {
         .map(|(name, _)| name)
         .collect();
     assert!(open.is_empty(), "{open:?}");
+}
+
+#[test]
+fn creating_operations_take_an_idempotency_key_unless_their_answer_is_secret() {
+    const SECRET: &[&str] = &["sign_in_with_sms_code", "sign_in_agent", "create_agent"];
+    each(
+        |_, _, operation| {
+            let id = operation["operationId"].as_str().unwrap();
+            let creates = operation["responses"].get("201").is_some() && !SECRET.contains(&id);
+            creates == idempotency::OPERATIONS.contains(&id)
+        },
+        "creating without a word on Idempotency-Key, or the other way round",
+    );
 }
 
 #[test]
