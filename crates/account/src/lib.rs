@@ -15,6 +15,7 @@ pub mod files;
 pub mod idempotency;
 pub mod keys;
 pub mod limits;
+pub mod oversight;
 pub mod password;
 pub mod phone_binding;
 pub mod profile;

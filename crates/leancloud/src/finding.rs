@@ -31,6 +31,9 @@ pub enum Problem {
     BadTime,
     BadFile,
     BadReference,
+    BadPassword,
+    BadToken,
+    MissingUsername,
     UnknownWord,
     FollowDisagrees,
     InvalidNotEnded,
@@ -39,6 +42,7 @@ pub enum Problem {
     RelationCreated,
     DialogCreated,
     DialogShared,
+    DialogCompleted,
     Superseded,
     ChangedHere,
 }
@@ -82,6 +86,9 @@ impl Problem {
             Self::BadTime => ("bad_time", "not a time; taken from the id or the time of creation"),
             Self::BadFile => ("bad_file", "not a usable file; the original is kept"),
             Self::BadReference => ("bad_reference", "not a usable reference; the original is kept"),
+            Self::BadPassword => ("bad_password", "not a password of LeanCloud; the person signs in by a code"),
+            Self::BadToken => ("bad_token", "not a session token; the person signs in anew"),
+            Self::MissingUsername => ("missing_username", "no usable name; the id stands in for it"),
             Self::UnknownWord => ("unknown_word", "not one of the known values; the original is kept"),
             Self::FollowDisagrees => ("follow_disagrees", "follow and group disagree; follow was believed"),
             Self::InvalidNotEnded => ("invalid_not_ended", "invalid but not ended; imported as ended"),
@@ -91,6 +98,7 @@ impl Problem {
             Self::DialogShared => {
                 ("dialog_shared", "several consultations share this dialog; it belongs to the newest")
             }
+            Self::DialogCompleted => ("dialog_completed", "a party was missing from the dialog and was added"),
             Self::Superseded => ("superseded", "the pair has a newer open consultation; this one was ended"),
             Self::ChangedHere => {
                 ("changed_here", "changed here since the last import; the export's newer state was not taken")

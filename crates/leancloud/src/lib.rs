@@ -8,5 +8,7 @@
 pub mod export;
 pub mod finding;
 pub mod functions;
+pub mod import;
 pub mod mapping;
+pub mod report;
 pub mod wire;

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use domain::StoreError;
+use sea_orm::sqlx::error::DatabaseError;
 use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr, RuntimeErr, SqlErr};
 
 /// Which database this is.
@@ -93,11 +94,27 @@ impl Backend {
         }
     }
 
+    /// Column type of bytes.
+    pub(crate) const fn bytes_type(self) -> &'static str {
+        match self {
+            Self::Sqlite => "blob",
+            Self::Postgres => "bytea",
+        }
+    }
+
     /// The table function that lists the elements of a JSON array of strings, in a column named `value`.
     pub(crate) const fn json_elements(self) -> &'static str {
         match self {
             Self::Sqlite => "json_each",
             Self::Postgres => "jsonb_array_elements_text",
+        }
+    }
+
+    /// Suffix of a select whose rows nobody else may change until the unit ends.
+    pub(crate) const fn for_update(self) -> &'static str {
+        match self {
+            Self::Sqlite => "",
+            Self::Postgres => " FOR UPDATE",
         }
     }
 
@@ -199,19 +216,33 @@ fn reason_of(error: &DbErr) -> String {
 
 /// Translates a failure of the database into the domain's words.
 pub(crate) fn store_error(error: DbErr) -> StoreError {
-    if let Some(SqlErr::UniqueConstraintViolation(constraint)) = error.sql_err() {
-        return StoreError::Unique(constraint);
+    if let Some(SqlErr::UniqueConstraintViolation(message)) = error.sql_err() {
+        return StoreError::Unique(broken_rule(&error, &message));
     }
     if is_serialization_failure(&error) { StoreError::Conflict } else { StoreError::backend(error) }
 }
 
+/// The broken rule, beginning with its table: the constraint on `PostgreSQL` (`patient_user`), the columns on
+/// `SQLite` (`patient.user_id`), which does not tell the index.
+fn broken_rule(error: &DbErr, message: &str) -> String {
+    let constraint = database_error(error).and_then(|e| e.constraint());
+    constraint.unwrap_or_else(|| message.trim_start_matches("UNIQUE constraint failed: ")).to_owned()
+}
+
 /// `PostgreSQL`: serialization failure (40001) or deadlock (40P01): the same unit may succeed when run again.
 fn is_serialization_failure(error: &DbErr) -> bool {
-    let (DbErr::Exec(RuntimeErr::SqlxError(source)) | DbErr::Query(RuntimeErr::SqlxError(source))) = error else {
-        return false;
-    };
-    let code = source.as_database_error().and_then(|e| e.code().map(std::borrow::Cow::into_owned));
+    let code = database_error(error).and_then(|e| e.code());
     matches!(code.as_deref(), Some("40001" | "40P01"))
+}
+
+/// What the database itself said, if it said anything.
+fn database_error(error: &DbErr) -> Option<&dyn DatabaseError> {
+    match error {
+        DbErr::Exec(RuntimeErr::SqlxError(source)) | DbErr::Query(RuntimeErr::SqlxError(source)) => {
+            source.as_database_error()
+        }
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -434,6 +434,13 @@ fn reopening_starts_a_full_idle_time_and_tells_the_patient() {
 }
 
 #[test]
+fn reopening_takes_back_the_note_of_the_end() {
+    let completed = step(&replying(), &end_by_doctor("已解答"), BEGIN + span::hours(2)).next;
+    let reopened = step(&completed, &Event::Reopen(ALL_FINE), BEGIN + span::hours(3)).next;
+    assert_eq!((completed.end_note.as_deref(), reopened.end_note), (Some("已解答"), None));
+}
+
+#[test]
 fn reasons_are_trimmed_kept_and_bounded() {
     let now = BEGIN + span::hours(2);
     let declined = step(&started(), &end_by_doctor("  转诊 "), now);

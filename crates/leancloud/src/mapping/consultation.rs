@@ -47,7 +47,8 @@ pub fn map_consultation(row: &Map<String, Value>, context: &MapContext) -> Resul
         price: None,
         latest_report_id: fields.reference("latestReportId", &[]),
         started_at: fields.created_at,
-        first_reply_at: None,
+        // There was a reply, at the latest when the row was last changed.
+        first_reply_at: (status == Status::Replying).then_some(fields.updated_at),
         last_message_at: None,
         ended_at: is_ended.then_some(fields.updated_at),
         no_reply_deadline: (status == Status::New).then(|| counted_from + policy.no_reply_after),

@@ -3,7 +3,8 @@
 //! The rule for every field: a value that the product models exactly, or after a conversion that keeps its meaning
 //! (`"188"` for 188, a phone without its prefix), stands in the model alone. A value that is read more loosely, or not
 //! at all, stays in `extra` under its wire name; if it could not be read, a [`Note`] says so. Fields the product does not
-//! know, `ACL` among them, stay in `extra` as they came.
+//! know, `ACL` among them, stay in `extra` as they came. The exception are secrets: a password hash or session token that
+//! cannot be used is told and not kept.
 
 mod consultation;
 mod conversation;
@@ -13,6 +14,7 @@ mod file;
 mod patient;
 mod read;
 mod relation;
+mod user;
 
 use ::consultation::ConsultationPolicy;
 use chrono::NaiveDate;
@@ -27,6 +29,7 @@ pub use self::doctor::map_doctor;
 pub use self::file::{FileRow, map_file};
 pub use self::patient::map_patient;
 pub use self::relation::map_relation;
+pub use self::user::{UserRow, map_user};
 
 /// What mapping needs besides the row.
 #[derive(Debug, Clone)]

@@ -18,7 +18,7 @@ pub(super) fn context() -> MapContext {
 }
 
 /// A row with id and times, and the given fields.
-fn row(fields: Value) -> Map<String, Value> {
+pub(super) fn row(fields: Value) -> Map<String, Value> {
     let Value::Object(fields) = fields else { panic!("not an object") };
     let mut row = Map::new();
     row.insert("objectId".into(), json!(ID));
@@ -33,7 +33,7 @@ fn pointer(class: &str, id: &str) -> Value {
 }
 
 /// `field: problem` of each note.
-fn told<T>(mapped: &Mapped<T>) -> Vec<String> {
+pub(super) fn told<T>(mapped: &Mapped<T>) -> Vec<String> {
     mapped.notes.iter().map(|note| format!("{}: {}", note.field.unwrap_or("-"), note.problem.code())).collect()
 }
 
@@ -277,7 +277,7 @@ fn open_consultations_get_their_deadlines_from_the_import() {
     assert_eq!((new.status, new.no_reply_deadline, new.idle_deadline), (Status::New, Some(deadline), None));
     assert_eq!(new.started_at, new.created_at);
     let replying = consultation(json!({"status": 1})).entity.consultation;
-    assert_eq!(replying.status, Status::Replying);
+    assert_eq!((replying.status, replying.first_reply_at), (Status::Replying, Some(replying.updated_at)));
     assert_eq!((replying.no_reply_deadline, replying.idle_deadline), (None, Some(deadline)));
     assert!(new.is_open() && replying.is_open());
 }
@@ -355,7 +355,7 @@ fn file_rows_need_an_address_or_a_key() {
 }
 
 /// Every line of the sample, by class.
-fn sample(class: &str) -> Vec<Map<String, Value>> {
+pub(super) fn sample(class: &str) -> Vec<Map<String, Value>> {
     let path = format!("{}/../../demo/leancloud-export/{class}.0.jsonl", env!("CARGO_MANIFEST_DIR"));
     let lines = std::fs::read_to_string(path).unwrap();
     lines.lines().filter(|line| !line.starts_with('#')).map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -436,7 +436,7 @@ fn any_json() -> impl Strategy<Value = Value> {
 }
 
 /// Fields of the tables, and some that nobody knows.
-const FIELDS: [&str; 36] = [
+const FIELDS: [&str; 41] = [
     "createdAt",
     "updatedAt",
     "ACL",
@@ -472,6 +472,11 @@ const FIELDS: [&str; 36] = [
     "attr",
     "lm",
     "key",
+    "username",
+    "email",
+    "mobilePhoneNumber",
+    "authData",
+    "emailVerified",
     "unheard",
 ];
 
@@ -526,6 +531,7 @@ proptest! {
         check_nothing_is_lost(&row, map_relation, |relation| &relation.extra)?;
         check_nothing_is_lost(&row, |row| map_consultation(row, &context), |row| &row.consultation.extra)?;
         check_nothing_is_lost(&row, map_conversation, |row| &row.conversation.extra)?;
+        check_nothing_is_lost(&row, map_user, |row| &row.user.extra)?;
         check_nothing_is_lost(&row, |row| map_file(row, &context), |row| &row.file.extra)?;
     }
 

@@ -45,6 +45,11 @@ impl ErrorBody {
     pub fn unknown_function() -> Self {
         Self::new(404, GENERAL, "No such cloud function.")
     }
+
+    /// There is nothing under this path.
+    pub fn unknown_path() -> Self {
+        Self::new(404, NOT_FOUND, "There is nothing under this path.")
+    }
 }
 
 impl From<&dyn Coded> for ErrorBody {

@@ -18,6 +18,7 @@ use super::{event, probe};
 use crate::backend::store_error;
 use crate::convert::{instant, into_object, known, millis, newest_first, object, parse, parse_opt, text, text_opt};
 use crate::store::SeaUnit;
+use crate::values::condition;
 
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "consultation")]
@@ -139,7 +140,7 @@ impl ConsultationRepository for SeaUnit {
         }
         let (tuples, values) = probe::pair_values(pairs);
         let is_one = format!("(doctor_id, patient_id) IN (VALUES {tuples})");
-        let select = Entity::find().filter(Expr::cust(IS_OPEN)).filter(Expr::cust_with_values(is_one, values));
+        let select = Entity::find().filter(Expr::cust(IS_OPEN)).filter(condition(self.backend, &is_one, &values));
         select.all(&self.db()).await.map_err(store_error)?.into_iter().map(consultation).collect()
     }
 
@@ -216,7 +217,7 @@ impl ConsultationRepository for SeaUnit {
             Overdue::Idle => ("status = '1' AND idle_deadline < $1", "idle_deadline"),
             Overdue::Unwarned => (
                 "NOT is_warned AND ((status = '0' AND no_reply_deadline < $1) OR (status = '1' AND idle_deadline < $1))",
-                "id",
+                "CASE status WHEN '0' THEN no_reply_deadline ELSE idle_deadline END",
             ),
             Overdue::StartedBefore => ("status <> '2' AND started_at < $1", "started_at"),
         };

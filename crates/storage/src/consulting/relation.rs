@@ -20,7 +20,7 @@ use crate::convert::{
     from_json, into_object, known, like_pattern, newest_first, object, parse, parse_opt, text, text_opt, to_json,
 };
 use crate::store::SeaUnit;
-use crate::values::tuples;
+use crate::values::{condition, tuples};
 
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "relation")]
@@ -134,7 +134,7 @@ impl RelationRepository for SeaUnit {
         let (tuples, values) = pair_values(&pairs);
         let is_one = format!("(doctor_id, patient_id) IN (VALUES {tuples})");
         let select = Entity::find()
-            .filter(Expr::cust_with_values(is_one, values))
+            .filter(condition(self.backend, &is_one, &values))
             .order_by_asc(Column::DoctorId)
             .order_by_asc(Column::PatientId)
             .lock_exclusive();
@@ -203,14 +203,14 @@ impl RelationRepository for SeaUnit {
             if let Some(wanted) = wanted {
                 let elements = self.backend.json_elements();
                 let holds = format!("EXISTS (SELECT 1 FROM {elements}(relation.{column}) AS e WHERE e.value = $1)");
-                select = select.filter(Expr::cust_with_values(holds, [wanted.as_str()]));
+                select = select.filter(condition(self.backend, &holds, &[wanted.as_str().into()]));
             }
         }
         if let Some(part) = filter.text.as_deref().filter(|t| !t.is_empty()) {
             let holds = "(LOWER(relation.remark) LIKE $1 ESCAPE '\\' OR EXISTS (SELECT 1 FROM patient WHERE \
                          patient.id = relation.patient_id AND (LOWER(patient.name) LIKE $1 ESCAPE '\\' \
                          OR patient.phone LIKE $1 ESCAPE '\\')))";
-            select = select.filter(Expr::cust_with_values(holds, [like_pattern(part)]));
+            select = select.filter(condition(self.backend, holds, &[like_pattern(part).into()]));
         }
         newest_first(QueryTrait::query(&mut select), "relation", "created_at", page);
         let rows = select.all(&self.db()).await.map_err(store_error)?;

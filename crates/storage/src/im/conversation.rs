@@ -190,13 +190,16 @@ async fn reserve_seqs(
         "WITH wanted AS (VALUES {tuples}) \
          UPDATE conversation SET last_seq = last_seq + wanted.column2, last_message_at = wanted.column3, \
          updated_at = wanted.column3 FROM wanted WHERE conversation.id = wanted.column1 \
-         RETURNING conversation.id AS id, conversation.last_seq - wanted.column2 + 1 AS first_seq"
+         RETURNING conversation.id AS id, conversation.last_seq AS last_seq"
     );
     let rows = unit.query(&sql, values).await?;
     let mut first_seqs = BTreeMap::new();
     for row in rows {
         let id: String = row.try_get("", "id").map_err(store_error)?;
-        first_seqs.insert(parse("conversation.id", &id)?, row.try_get("", "first_seq").map_err(store_error)?);
+        let last_seq: i64 = row.try_get("", "last_seq").map_err(store_error)?;
+        let id = parse("conversation.id", &id)?;
+        let count = wanted.get(&id).map_or(0, |(count, _)| *count);
+        first_seqs.insert(id, last_seq - count + 1);
     }
     Ok(first_seqs)
 }

@@ -1,0 +1,148 @@
+//! Notifications.
+
+use consultation::notification::{Cause, Channel, Notification, NotificationState, Reason, Recipient};
+use domain::Timestamp;
+use domain::id::NotificationId;
+
+use super::samples::{at, notification};
+use super::{Harness, assert_conflict, assert_unique, attempt, within};
+use crate::build::{consultation_id, doctor_id, patient_id};
+use crate::ids::object_id;
+
+async fn given(h: &dyn Harness, notifications: &[Notification]) {
+    within(h, async |unit| unit.notifications().insert_all(notifications).await.unwrap()).await;
+}
+
+async fn stored(h: &dyn Harness, n: u32) -> Option<Notification> {
+    h.store().read().notifications().find(NotificationId(object_id(n))).await.unwrap()
+}
+
+/// Notification `n` of consultation 1.
+fn of_one(n: u32) -> Notification {
+    notification(n, Some(consultation_id(1)))
+}
+
+pub async fn a_notification_keeps_every_field(h: &dyn Harness) {
+    let to_patient = Notification {
+        recipient: Recipient::Patient(patient_id(1)),
+        channel: Some(Channel::Sms),
+        due_at: at(7),
+        updated_at: at(8),
+        ..of_one(1)
+    };
+    let bare = Notification { channel: None, ..notification(2, None) };
+    given(h, &[to_patient.clone(), bare.clone()]).await;
+    given(h, &[]).await;
+    assert_eq!(stored(h, 1).await, Some(to_patient.clone()));
+    assert_eq!(stored(h, 2).await, Some(bare));
+    assert_eq!(stored(h, 3).await, None);
+    let locked = within(h, async |unit| unit.notifications().find_locked(to_patient.id).await.unwrap()).await;
+    assert_eq!(locked, Some(to_patient));
+}
+
+pub async fn every_cause_state_and_reason_is_kept(h: &dyn Harness) {
+    let states = NotificationState::ALL.into_iter().cycle();
+    let causes = Cause::ALL.into_iter().cycle();
+    let words = Reason::ALL.into_iter().zip(causes).zip(states);
+    let row = |(n, ((reason, cause), state))| Notification { reason, cause, state, ..of_one(n) };
+    let all: Vec<_> = (1..).zip(words).map(row).collect();
+    given(h, &all).await;
+    assert_eq!(h.store().read().notifications().list(consultation_id(1)).await.unwrap(), all);
+}
+
+pub async fn an_update_writes_every_field(h: &dyn Harness) {
+    given(h, &[of_one(1), of_one(2)]).await;
+    let sent = Notification {
+        state: NotificationState::Sent,
+        reason: Reason::Always,
+        channel: None,
+        due_at: at(5),
+        updated_at: at(6),
+        ..of_one(1)
+    };
+    within(h, async |unit| unit.notifications().update(&sent).await.unwrap()).await;
+    assert_eq!(stored(h, 1).await, Some(sent));
+    assert_eq!(stored(h, 2).await, Some(of_one(2)));
+    assert_conflict(&attempt(h, async |unit| unit.notifications().update(&of_one(3)).await).await);
+}
+
+pub async fn a_notification_id_is_taken_once(h: &dyn Harness) {
+    given(h, &[of_one(1)]).await;
+    let again = attempt(h, async |unit| unit.notifications().insert_all(&[of_one(2), of_one(1)]).await).await;
+    assert_unique(&again, "notification");
+    assert_eq!(stored(h, 2).await, None);
+}
+
+pub async fn cancelling_spares_closing_notices_and_what_is_settled(h: &dyn Harness) {
+    let spared = [
+        Notification { cause: Cause::Ended, ..of_one(3) },
+        Notification { state: NotificationState::Sent, ..of_one(4) },
+        Notification { state: NotificationState::Suppressed, ..of_one(5) },
+        notification(6, Some(consultation_id(2))),
+        notification(7, None),
+    ];
+    let reminder =
+        Notification { recipient: Recipient::Patient(patient_id(1)), cause: Cause::AboutToExpire, ..of_one(2) };
+    given(h, &[&[of_one(1), reminder.clone()][..], &spared].concat()).await;
+    let cancel = async || {
+        within(h, async |unit| unit.notifications().cancel_queued(consultation_id(1), at(50)).await.unwrap()).await
+    };
+    assert_eq!(cancel().await, 2);
+    assert_eq!(cancel().await, 0);
+    for old in [of_one(1), reminder] {
+        let cancelled = Notification {
+            state: NotificationState::Cancelled,
+            reason: Reason::ConsultationClosed,
+            updated_at: at(50),
+            ..old.clone()
+        };
+        assert_eq!(h.store().read().notifications().find(old.id).await.unwrap(), Some(cancelled));
+    }
+    for old in spared {
+        assert_eq!(h.store().read().notifications().find(old.id).await.unwrap(), Some(old));
+    }
+}
+
+async fn last(h: &dyn Harness, since: i64, except: Option<u32>) -> Option<Timestamp> {
+    let recipient = Recipient::Doctor(doctor_id(1));
+    let except = except.map(|n| NotificationId(object_id(n)));
+    let mut read = h.store().read();
+    read.notifications().last_notified(recipient, consultation_id(1), at(since), except).await.unwrap()
+}
+
+pub async fn the_last_notification_is_found_within_the_cool_down(h: &dyn Harness) {
+    let sent = Notification { state: NotificationState::Sent, updated_at: at(20), ..of_one(1) };
+    let queued = Notification { updated_at: at(30), ..of_one(2) };
+    given(h, &[sent, queued]).await;
+    assert_eq!(last(h, 0, None).await, Some(at(30)));
+    assert_eq!(last(h, 30, None).await, Some(at(30)));
+    assert_eq!(last(h, 31, None).await, None);
+    assert_eq!(last(h, 20, Some(2)).await, Some(at(20)));
+    assert_eq!(last(h, 21, Some(2)).await, None);
+}
+
+pub async fn only_what_reached_this_recipient_counts_as_notified(h: &dyn Harness) {
+    // The patient bears the doctor's very id, so that only the kind of recipient tells them apart.
+    let namesake = Recipient::Patient(doctor_id(1).0.into());
+    given(
+        h,
+        &[
+            Notification { state: NotificationState::Suppressed, ..of_one(1) },
+            Notification { state: NotificationState::Cancelled, ..of_one(2) },
+            Notification { state: NotificationState::Failed, ..of_one(3) },
+            Notification { recipient: Recipient::Doctor(doctor_id(2)), ..of_one(4) },
+            Notification { recipient: namesake, ..of_one(5) },
+            notification(6, Some(consultation_id(2))),
+            notification(7, None),
+        ],
+    )
+    .await;
+    assert_eq!(last(h, 0, None).await, None);
+}
+
+pub async fn notifications_of_a_consultation_come_oldest_first(h: &dyn Harness) {
+    let late = Notification { created_at: at(9), ..of_one(1) };
+    let same_time = Notification { created_at: at(9), ..of_one(3) };
+    given(h, &[same_time.clone(), late.clone(), of_one(2), notification(4, Some(consultation_id(2)))]).await;
+    assert_eq!(h.store().read().notifications().list(consultation_id(1)).await.unwrap(), [of_one(2), late, same_time]);
+}

@@ -1,0 +1,344 @@
+//! Units and workers side by side. Stores may run them one after another or really at once; what comes out is
+//! the same.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use consultation::notification::NotificationState;
+use consultation::{ConsultationStore, Relation};
+use domain::StoreError;
+use domain::doctor::Doctor;
+use domain::id::JobId;
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+
+use super::samples::{at, conversation, invitation, job, message, notification};
+use super::{Harness, sorted, within};
+use crate::build::{consultation, consultation_id, dialog_id, doctor, doctor_id, pair, patient_id, relation};
+
+const LEASE: Duration = Duration::from_mins(1);
+
+/// Runs `task` for 1..=`count`, all at once.
+async fn all_at_once<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
+    count: u32,
+    task: impl Fn(u32) -> F,
+) -> Vec<T> {
+    let mut tasks = JoinSet::new();
+    for n in 1..=count {
+        tasks.spawn(task(n));
+    }
+    tasks.join_all().await
+}
+
+pub async fn the_second_unit_sees_what_the_first_committed(h: &dyn Harness) {
+    let (wrote, has_written) = oneshot::channel();
+    let first = async |store: Arc<dyn ConsultationStore>| {
+        let mut unit = store.begin().await.unwrap();
+        let made = unit.relations().ensure_all(&[relation(1, pair(1, 1)).done()]).await.unwrap();
+        wrote.send(()).unwrap();
+        unit.commit().await.unwrap();
+        made
+    };
+    let second = async |store: Arc<dyn ConsultationStore>| {
+        has_written.await.unwrap();
+        let mut unit = store.begin().await.unwrap();
+        let found = unit.relations().ensure_all(&[relation(2, pair(1, 1)).done()]).await.unwrap();
+        unit.commit().await.unwrap();
+        found
+    };
+    let (made, found) = tokio::join!(first(h.store()), second(h.store()));
+    assert_eq!(found, made);
+}
+
+pub async fn a_pair_ensured_at_once_has_one_relation(h: &dyn Harness) {
+    let store = h.store();
+    let ensured = all_at_once(16, |n| {
+        let store = store.clone();
+        async move {
+            let mut unit = store.begin().await.unwrap();
+            let found = unit.relations().ensure_all(&[relation(n, pair(1, 1)).done()]).await.unwrap();
+            unit.commit().await.unwrap();
+            found[0].id
+        }
+    })
+    .await;
+    assert_eq!(ensured.len(), 16);
+    assert!(ensured.iter().all(|id| *id == ensured[0]), "{ensured:?}");
+}
+
+pub async fn pairs_ensured_in_opposite_orders_do_not_lock_each_other_out(h: &dyn Harness) {
+    let store = h.store();
+    let ensured = all_at_once(12, |n| {
+        let store = store.clone();
+        async move {
+            let mut candidates: Vec<_> = (1..=5).map(|p| relation(n * 10 + p, pair(1, p)).done()).collect();
+            if n % 2 == 0 {
+                candidates.reverse();
+            }
+            let mut unit = store.begin().await.unwrap();
+            let mut found = unit.relations().ensure_all(&candidates).await.unwrap();
+            unit.commit().await.unwrap();
+            found.sort_by_key(|r| r.pair);
+            found
+        }
+    })
+    .await;
+    assert!(ensured.iter().all(|relations| *relations == ensured[0]));
+}
+
+pub async fn a_pair_started_at_once_has_one_open_consultation(h: &dyn Harness) {
+    let store = h.store();
+    let inserted = all_at_once(16, |n| {
+        let store = store.clone();
+        async move {
+            let mut unit = store.begin().await.unwrap();
+            let ids = unit.consultations().insert_open(&[consultation(n, pair(1, 1)).done()]).await.unwrap();
+            unit.commit().await.unwrap();
+            ids
+        }
+    })
+    .await;
+    let inserted: Vec<_> = inserted.into_iter().flatten().collect();
+    let found = h.store().read().consultations().find_open(&[pair(1, 1)]).await.unwrap();
+    assert_eq!(inserted, [found[0].id]);
+}
+
+pub async fn of_updates_that_read_the_same_version_one_wins(h: &dyn Harness) {
+    within(h, async |unit| unit.doctors().insert(&doctor(1).done()).await.unwrap()).await;
+    let read = h.store().read().doctors().find(doctor_id(1)).await.unwrap().unwrap();
+    let store = h.store();
+    let outcomes = all_at_once(8, |n| {
+        let (store, read) = (store.clone(), read.clone());
+        async move {
+            let mut unit = store.begin().await.unwrap();
+            let written = unit.doctors().update(&Doctor { name: Some(n.to_string()), ..read }).await;
+            if written.is_ok() {
+                unit.commit().await.unwrap();
+            }
+            written
+        }
+    })
+    .await;
+    assert_eq!(outcomes.iter().filter(|o| o.is_ok()).count(), 1, "{outcomes:?}");
+    assert_eq!(outcomes.iter().filter(|o| matches!(o, Err(StoreError::Conflict))).count(), 7, "{outcomes:?}");
+    assert_eq!(h.store().read().doctors().find(doctor_id(1)).await.unwrap().unwrap().version, 2);
+}
+
+pub async fn a_locked_relation_waits_so_no_change_is_lost(h: &dyn Harness) {
+    let made = relation(1, pair(1, 1)).done();
+    within(h, async |unit| unit.relations().ensure_all(std::slice::from_ref(&made)).await.unwrap()).await;
+    let store = h.store();
+    let outcomes = all_at_once(10, |n| {
+        let (store, id) = (store.clone(), made.id);
+        async move {
+            let mut unit = store.begin().await.unwrap();
+            let mut current: Relation = unit.relations().find_locked(id).await.unwrap().unwrap();
+            current.tags.push(n.to_string());
+            unit.relations().update(&current).await?;
+            unit.commit().await
+        }
+    })
+    .await;
+    assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
+    let tags = h.store().read().relations().find(made.id).await.unwrap().unwrap().tags;
+    assert_eq!(sorted(tags.iter().map(|t| t.parse::<u32>().unwrap())), (1..=10).collect::<Vec<_>>());
+}
+
+pub async fn an_ensured_relation_is_locked_for_its_unit(h: &dyn Harness) {
+    let store = h.store();
+    let outcomes = all_at_once(10, |n| {
+        let store = store.clone();
+        async move {
+            let mut unit = store.begin().await.unwrap();
+            let mut found = unit.relations().ensure_all(&[relation(n, pair(1, 1)).done()]).await.unwrap();
+            found[0].tags.push(n.to_string());
+            unit.relations().update(&found[0]).await?;
+            unit.commit().await
+        }
+    })
+    .await;
+    assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
+    let found = h.store().read().relations().find_by_pair(pair(1, 1)).await.unwrap().unwrap();
+    assert_eq!(found.tags.len(), 10);
+}
+
+pub async fn a_shared_doctor_cannot_change_until_the_unit_ends(h: &dyn Harness) {
+    within(h, async |unit| unit.doctors().insert(&doctor(1).certified().done()).await.unwrap()).await;
+    let (store, is_over) = (h.store(), Arc::new(AtomicBool::new(false)));
+    let (locked, is_locked) = oneshot::channel();
+    let revoke = async |store: Arc<dyn ConsultationStore>, is_over: Arc<AtomicBool>| {
+        is_locked.await.unwrap();
+        let mut unit = store.begin().await.unwrap();
+        unit.doctors().update(&doctor(1).done()).await.unwrap();
+        assert!(is_over.load(Ordering::SeqCst), "the doctor changed under a unit that shares it");
+        unit.commit().await.unwrap();
+    };
+    let hold = async |store: Arc<dyn ConsultationStore>, is_over: Arc<AtomicBool>| {
+        let mut unit = store.begin().await.unwrap();
+        unit.doctors().find_all_shared(&[doctor_id(1)]).await.unwrap();
+        locked.send(()).unwrap();
+        for _ in 0..50 {
+            let current = unit.doctors().find(doctor_id(1)).await.unwrap().unwrap();
+            assert!(current.is_certified());
+            tokio::task::yield_now().await;
+        }
+        is_over.store(true, Ordering::SeqCst);
+        unit.commit().await.unwrap();
+    };
+    tokio::join!(revoke(store.clone(), is_over.clone()), hold(store, is_over));
+    assert!(!h.store().read().doctors().find(doctor_id(1)).await.unwrap().unwrap().is_certified());
+}
+
+pub async fn sharing_a_doctor_does_not_keep_others_from_sharing(h: &dyn Harness) {
+    within(h, async |unit| {
+        for n in 1..=4 {
+            unit.doctors().insert(&doctor(n).done()).await.unwrap();
+        }
+    })
+    .await;
+    let store = h.store();
+    let found = all_at_once(12, |n| {
+        let store = store.clone();
+        async move {
+            let mut ids: Vec<_> = (1..=4).map(doctor_id).collect();
+            ids.rotate_left(n as usize % 4);
+            let mut unit = store.begin().await.unwrap();
+            let doctors = unit.doctors().find_all_shared(&ids).await.unwrap();
+            unit.commit().await.unwrap();
+            doctors.len()
+        }
+    })
+    .await;
+    assert_eq!(found, [4; 12]);
+}
+
+pub async fn two_workers_cannot_settle_one_notification(h: &dyn Harness) {
+    let queued = notification(1, Some(consultation_id(1)));
+    within(h, async |unit| unit.notifications().insert_all(std::slice::from_ref(&queued)).await.unwrap()).await;
+    let store = h.store();
+    let settled = all_at_once(8, |_| {
+        let (store, id) = (store.clone(), queued.id);
+        async move {
+            let mut unit = store.begin().await.unwrap();
+            let mut current = unit.notifications().find_locked(id).await.unwrap().unwrap();
+            let is_mine = current.state == NotificationState::Queued;
+            current.state = NotificationState::Sent;
+            unit.notifications().update(&current).await.unwrap();
+            unit.commit().await.unwrap();
+            is_mine
+        }
+    })
+    .await;
+    assert_eq!(settled.into_iter().filter(|is_mine| *is_mine).count(), 1);
+}
+
+pub async fn messages_appended_at_once_are_numbered_without_gaps(h: &dyn Harness) {
+    within(h, async |unit| unit.conversations().insert_all(&[conversation(1)], &[]).await.unwrap()).await;
+    let store = h.store();
+    all_at_once(12, |n| {
+        let store = store.clone();
+        async move {
+            let new = [1, 2, 3].map(|m| message(n * 10 + m, dialog_id(1)));
+            let mut unit = store.begin().await.unwrap();
+            unit.conversations().append_system(&new).await.unwrap();
+            // Every third unit is given up: its numbers are given again.
+            if n % 3 != 0 {
+                unit.commit().await.unwrap();
+            }
+        }
+    })
+    .await;
+    let mut read = h.store().read();
+    let messages = read.conversations().messages(dialog_id(1), 0, 100).await.unwrap();
+    assert_eq!(messages.iter().map(|m| m.seq).collect::<Vec<_>>(), (1..=24).collect::<Vec<_>>());
+    assert_eq!(read.conversations().find(dialog_id(1)).await.unwrap().unwrap().last_seq, 24);
+}
+
+pub async fn cards_asked_for_at_once_are_shown_once(h: &dyn Harness) {
+    let shown: Vec<_> = (1..=3).map(|n| relation(n, pair(n, 1)).with_card().done()).collect();
+    within(h, async |unit| unit.relations().ensure_all(&shown).await.unwrap()).await;
+    let store = h.store();
+    let taken = all_at_once(8, |_| {
+        let store = store.clone();
+        async move {
+            let mut unit = store.begin().await.unwrap();
+            let taken = unit.relations().take_cards(patient_id(1), at(5)).await.unwrap();
+            unit.commit().await.unwrap();
+            taken.len()
+        }
+    })
+    .await;
+    assert_eq!(taken.iter().sum::<usize>(), 3, "{taken:?}");
+}
+
+pub async fn scans_at_once_are_all_counted(h: &dyn Harness) {
+    within(h, async |unit| unit.invitations().insert(&invitation(1, 1)).await.unwrap()).await;
+    let store = h.store();
+    all_at_once(16, |_| {
+        let store = store.clone();
+        async move {
+            let mut unit = store.begin().await.unwrap();
+            unit.invitations().count_scan(invitation(1, 1).id).await.unwrap();
+            unit.commit().await.unwrap();
+        }
+    })
+    .await;
+    let found = h.store().read().invitations().find(invitation(1, 1).id).await.unwrap().unwrap();
+    assert_eq!(found.scan_count, 16);
+}
+
+pub async fn jobs_under_one_key_at_once_become_one(h: &dyn Harness) {
+    let store = h.store();
+    all_at_once(16, |n| {
+        let store = store.clone();
+        async move {
+            let mut new = job(n, 0);
+            new.idempotency_key = "same".into();
+            let mut unit = store.begin().await.unwrap();
+            unit.outbox().append_all(&[new]).await.unwrap();
+            unit.commit().await.unwrap();
+        }
+    })
+    .await;
+    assert_eq!(h.queue().claim("w", 99, at(0), LEASE).await.unwrap().len(), 1);
+}
+
+pub async fn workers_claiming_at_once_share_the_jobs_out(h: &dyn Harness) {
+    let all: Vec<_> = (1..=200).map(|n| job(n, 0)).collect();
+    within(h, async |unit| unit.outbox().append_all(&all).await.unwrap()).await;
+    let queue = h.queue();
+    let claimed = all_at_once(6, |n| {
+        let queue = queue.clone();
+        async move {
+            let mut mine: Vec<JobId> = Vec::new();
+            loop {
+                let batch = queue.claim(&format!("w{n}"), 7, at(0), LEASE).await.unwrap();
+                assert!(batch.len() <= 7, "a claim of 7 gave {}", batch.len());
+                assert!(batch.iter().all(|j| j.attempt == 1));
+                if batch.is_empty() && queue.next_due().await.unwrap().is_none_or(|due| due > at(0)) {
+                    return mine;
+                }
+                mine.extend(batch.into_iter().map(|j| j.id));
+            }
+        }
+    })
+    .await;
+    let claimed = sorted(claimed.into_iter().flatten());
+    assert_eq!(claimed, all.into_iter().map(|j| j.id).collect::<Vec<_>>());
+}
+
+pub async fn a_schedule_due_for_all_is_taken_by_one(h: &dyn Harness) {
+    let queue = h.queue();
+    for now in [0, 5_000] {
+        let taken = all_at_once(8, |n| {
+            let queue = queue.clone();
+            async move {
+                let every = Duration::from_secs(1);
+                queue.take_schedule("sweep", &format!("w{n}"), at(now), every, every).await.unwrap()
+            }
+        })
+        .await;
+        assert_eq!(taken.into_iter().filter(|is_mine| *is_mine).count(), 1, "at {now}");
+    }
+}

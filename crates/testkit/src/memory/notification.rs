@@ -1,0 +1,79 @@
+//! Notifications in memory.
+
+use async_trait::async_trait;
+use consultation::notification::{Cause, Notification, NotificationRepository, NotificationState, Reason, Recipient};
+use domain::id::{ConsultationId, NotificationId};
+use domain::{StoreError, Timestamp};
+
+use super::MemoryUnit;
+use super::tables::insert_new;
+
+#[async_trait]
+impl NotificationRepository for MemoryUnit {
+    async fn insert_all(&mut self, notifications: &[Notification]) -> Result<(), StoreError> {
+        self.write(|tables| {
+            let rows = &mut tables.notifications;
+            notifications.iter().try_for_each(|n| insert_new(rows, n.id, n.clone(), "notification_pkey"))
+        })
+    }
+
+    async fn find(&mut self, id: NotificationId) -> Result<Option<Notification>, StoreError> {
+        Ok(self.tables()?.notifications.get(&id).cloned())
+    }
+
+    async fn find_locked(&mut self, id: NotificationId) -> Result<Option<Notification>, StoreError> {
+        Ok(self.tables()?.notifications.get(&id).cloned())
+    }
+
+    async fn update(&mut self, notification: &Notification) -> Result<(), StoreError> {
+        self.write(|tables| {
+            let row = tables.notifications.get_mut(&notification.id).ok_or(StoreError::Conflict)?;
+            row.clone_from(notification);
+            Ok(())
+        })
+    }
+
+    async fn cancel_queued(&mut self, consultation: ConsultationId, now: Timestamp) -> Result<u64, StoreError> {
+        self.write(|tables| {
+            let is_due = |n: &&mut Notification| {
+                n.consultation_id == Some(consultation)
+                    && n.state == NotificationState::Queued
+                    && n.cause != Cause::Ended
+            };
+            let mut cancelled = 0;
+            for notification in tables.notifications.values_mut().filter(is_due) {
+                notification.state = NotificationState::Cancelled;
+                notification.reason = Reason::ConsultationClosed;
+                notification.updated_at = now;
+                cancelled += 1;
+            }
+            Ok(cancelled)
+        })
+    }
+
+    async fn last_notified(
+        &mut self,
+        recipient: Recipient,
+        consultation: ConsultationId,
+        since: Timestamp,
+        except: Option<NotificationId>,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let tables = self.tables()?;
+        let counts = |n: &&Notification| {
+            n.consultation_id == Some(consultation)
+                && n.recipient == recipient
+                && matches!(n.state, NotificationState::Queued | NotificationState::Sent)
+                && n.updated_at >= since
+                && Some(n.id) != except
+        };
+        Ok(tables.notifications.values().filter(counts).map(|n| n.updated_at).max())
+    }
+
+    async fn list(&mut self, consultation: ConsultationId) -> Result<Vec<Notification>, StoreError> {
+        let tables = self.tables()?;
+        let of_it = tables.notifications.values().filter(|n| n.consultation_id == Some(consultation));
+        let mut found: Vec<_> = of_it.cloned().collect();
+        found.sort_by_key(|n| (n.created_at, n.id));
+        Ok(found)
+    }
+}
