@@ -10,7 +10,7 @@ use consultation::{ConsultationStore, ConsultationUnit, Relation};
 use domain::StoreError;
 use domain::doctor::Doctor;
 use domain::id::JobId;
-use tokio::sync::oneshot;
+use tokio::sync::{Barrier, oneshot};
 use tokio::task::JoinSet;
 
 use super::samples::{at, conversation, invitation, job, message, notification};
@@ -79,14 +79,16 @@ pub async fn pairs_ensured_in_opposite_orders_do_not_lock_each_other_out(h: &dyn
     let store = h.store();
     // Only relations that are new to both are waited for, so each round has its own doctor.
     for round in 1..=5 {
-        let ensured = all_at_once(4, |n| {
-            let store = store.clone();
+        let start = Arc::new(Barrier::new(2));
+        let ensured = all_at_once(2, |n| {
+            let (store, start) = (store.clone(), start.clone());
             async move {
                 let new = |p| relation(round * 10_000 + n * 1_000 + p, pair(round, p)).done();
-                let mut candidates: Vec<_> = (1..=200).map(new).collect();
+                let mut candidates: Vec<_> = (1..=800).map(new).collect();
                 if n % 2 == 0 {
                     candidates.reverse();
                 }
+                start.wait().await;
                 let mut unit = store.begin().await.unwrap();
                 let mut found = unit.relations().ensure_all(&candidates).await.unwrap();
                 unit.commit().await.unwrap();
