@@ -1,3 +1,5 @@
 //! Black-box suites over the real binaries, and the tools that measure them.
 
 pub mod load;
+pub mod server;
+pub mod world;

@@ -1,1 +1,8 @@
-//! stub
+//! `zhaoguan-api`: the server's transport. Parses, calls one use case, converts; rules live below.
+
+pub mod app;
+pub mod commands;
+pub mod http;
+pub mod leancloud;
+pub mod settings;
+pub mod sms;

@@ -19,7 +19,7 @@ use crate::Worker;
 /// First wait after a failure; doubled each time.
 const BACK_OFF: Duration = Duration::from_secs(1);
 /// Longest wait between two tries.
-const MAX_BACK_OFF: Duration = Duration::from_secs(3600);
+const MAX_BACK_OFF: Duration = Duration::from_hours(1);
 /// Wait after the queue itself failed.
 const QUEUE_DOWN: Duration = Duration::from_secs(2);
 
@@ -81,13 +81,10 @@ async fn round(worker: &Worker) -> Result<usize, domain::StoreError> {
         gauge!("outbox_jobs_dead").set(dead);
         return Ok(0);
     }
-    let outcomes: Vec<(JobId, JobOutcome)> = stream::iter(&jobs)
-        .map(|job| async move { (job.id, outcome(worker, job).await) })
-        .buffer_unordered(options.concurrency)
-        .collect()
-        .await;
+    let runs = jobs.into_iter().map(|job| async move { (job.id, outcome(worker, &job).await) });
+    let outcomes: Vec<(JobId, JobOutcome)> = stream::iter(runs).buffer_unordered(options.concurrency).collect().await;
     worker.queue.settle(&options.name, &outcomes, worker.clock.now()).await?;
-    Ok(jobs.len())
+    Ok(outcomes.len())
 }
 
 /// Runs one job, whatever it does: a panic or an overrun is a failure like any other.

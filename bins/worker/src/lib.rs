@@ -5,7 +5,8 @@
 
 mod bell;
 mod claim;
-pub mod jobs;
+mod ground;
+mod jobs;
 mod schedule;
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use runtime::tasks::Tasks;
 
 pub use bell::Bell;
 pub use claim::{JobFailure, JobHandler};
+pub use ground::{Ground, GroundError, database_options};
 pub use schedule::ScheduledTask;
 
 /// Settings of the claim loop.

@@ -1,1 +1,51 @@
-fn main() {}
+//! `zhaoguan-worker`: does the jobs that the API leaves behind, as a process of its own.
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use mimalloc::MiMalloc;
+use runtime::{Config, ConfigSources, Tasks, tasks, telemetry};
+use tracing::info;
+use worker::Ground;
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
+/// Longest wait for jobs in hand when asked to stop.
+const SHUTDOWN: Duration = Duration::from_secs(30);
+
+#[derive(Parser)]
+#[command(name = "zhaoguan-worker", version, about = "Does the jobs of the 兆观医生 server")]
+struct Arguments {
+    /// Configuration file; `zhaoguan.toml` when not given.
+    #[arg(long, env = "ZHAOGUAN_CONFIG")]
+    config: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("zhaoguan-worker: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[tokio::main]
+async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
+    let config = Config::load(&ConfigSources::from_process(arguments.config))?;
+    telemetry::start_logging(&config.log)?;
+    let ground = Ground::lay(&config).await?;
+    let tasks = Tasks::new();
+    ground.worker(&config).start(&tasks);
+    info!("worker started");
+    tasks::termination().await?;
+    tasks.shut_down(SHUTDOWN).await?;
+    ground.store.close().await;
+    Ok(())
+}

@@ -146,9 +146,7 @@ mod tests {
         doctor
     }
 
-    fn picture() -> Option<FileId> {
-        Some(FileId(ObjectId::from_parts(1, [0; 5], 2)))
-    }
+    const PICTURE: Option<FileId> = Some(FileId(ObjectId::from_bytes([2; 12])));
 
     #[rstest]
     #[case(Certification::None, true)]
@@ -156,7 +154,7 @@ mod tests {
     #[case(Certification::UnderReview, false)]
     #[case(Certification::Certified, false)]
     fn submitting_leads_to_review_from_none_and_rejected(#[case] from: Certification, #[case] works: bool) {
-        let pictures = Pictures { certificate2: picture(), licence1: picture(), ..Pictures::default() };
+        let pictures = Pictures { certificate2: PICTURE, licence1: PICTURE, ..Pictures::default() };
         let submitted = submit(&doctor(from), pictures).map(|d| d.certification);
         assert_eq!(submitted.ok(), works.then_some(Certification::UnderReview));
     }
@@ -165,15 +163,15 @@ mod tests {
     fn both_kinds_of_picture_are_needed_and_named() {
         let fields = |pictures| submit(&doctor(Certification::None), pictures).unwrap_err().fields();
         assert_eq!(fields(Pictures::default()).len(), 2);
-        let only_certificate = Pictures { certificate1: picture(), ..Pictures::default() };
+        let only_certificate = Pictures { certificate1: PICTURE, ..Pictures::default() };
         assert_eq!(fields(only_certificate)[0].field, "licence1");
     }
 
     #[test]
     fn a_resubmission_may_keep_earlier_pictures() {
         let mut rejected = doctor(Certification::Rejected);
-        rejected.licence1 = picture();
-        let pictures = Pictures { certificate1: picture(), ..Pictures::default() };
+        rejected.licence1 = PICTURE;
+        let pictures = Pictures { certificate1: PICTURE, ..Pictures::default() };
         assert!(submit(&rejected, pictures).is_ok());
     }
 
@@ -210,9 +208,9 @@ mod tests {
         assert!(with(|d| d.hospital = Some("新".into())));
         assert!(with(|d| d.department = Some("新".into())));
         assert!(with(|d| d.title = Some("新".into())));
-        assert!(with(|d| d.licence2 = picture()));
+        assert!(with(|d| d.licence2 = PICTURE));
         assert!(!with(|d| d.description = Some("新".into())));
-        assert!(!with(|d| d.certificate1 = picture()));
+        assert!(!with(|d| d.certificate1 = PICTURE));
         assert!(!needs_review_after(
             &doctor(Certification::None),
             &Doctor { name: Some("新".into()), ..before.clone() }

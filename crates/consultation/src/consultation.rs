@@ -1,6 +1,7 @@
 //! One episode of consulting, its transitions' records and how they are stored.
 
 use async_trait::async_trait;
+use domain::doctor::Doctor;
 use domain::id::{ConsultationEventId, ConsultationId, ConversationId, DoctorId, PatientId, RelationId, ReportId};
 use domain::money::Fen;
 use domain::page::{Page, PageRequest};
@@ -55,6 +56,22 @@ impl ConsultationType {
 
     pub fn parse(text: &str) -> Option<Self> {
         [Self::Normal, Self::Phone].into_iter().find(|t| t.as_str() == text)
+    }
+
+    /// Whether the doctor offers this type: `Normal` unless switched off, `Phone` only if switched on.
+    pub fn is_offered_by(self, doctor: &Doctor) -> bool {
+        match self {
+            Self::Normal => doctor.is_normal_open.unwrap_or(true),
+            Self::Phone => doctor.is_phone_open.unwrap_or(false),
+        }
+    }
+
+    /// What the doctor asks for this type at present.
+    pub const fn price_of(self, doctor: &Doctor) -> Option<Fen> {
+        match self {
+            Self::Normal => doctor.normal_price,
+            Self::Phone => doctor.phone_price,
+        }
     }
 }
 

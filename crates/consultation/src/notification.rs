@@ -4,11 +4,39 @@ use async_trait::async_trait;
 use domain::id::{ConsultationId, DoctorId, NotificationId, PatientId};
 use domain::{StoreError, Timestamp};
 
+use crate::consultation::Pair;
+
 /// Who is to be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Recipient {
     Doctor(DoctorId),
     Patient(PatientId),
+}
+
+impl Recipient {
+    pub const fn side(self) -> Side {
+        match self {
+            Self::Doctor(_) => Side::Doctor,
+            Self::Patient(_) => Side::Patient,
+        }
+    }
+}
+
+/// One of the two parties of a consultation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Side {
+    Doctor,
+    Patient,
+}
+
+impl Side {
+    /// Who that is in a pair.
+    pub const fn of(self, pair: Pair) -> Recipient {
+        match self {
+            Self::Doctor => Recipient::Doctor(pair.doctor),
+            Self::Patient => Recipient::Patient(pair.patient),
+        }
+    }
 }
 
 /// What happened that somebody may have to be told of.

@@ -123,10 +123,9 @@ struct Span {
 /// ```
 pub fn hours_at(now: Timestamp, schedule: &Schedule) -> Hours {
     let today = schedule.local_date(now);
-    // Two dates back: a window may have begun yesterday, and an overlap at midnight may have put the
-    // local clock back to the day before. One ahead for the same reason. Where spans overlap, that of
-    // the later date is the one in force.
-    let latest_first = [1, 0, -1, -2].into_iter().filter_map(|days| today.checked_add_signed(TimeDelta::days(days)));
+    // Yesterday's window may have run past midnight, and tomorrow's may have begun where an overlap at midnight put
+    // the local clock back to today. Where spans overlap, that of the later date is the one in force.
+    let latest_first = [1, 0, -1].into_iter().filter_map(|days| today.checked_add_signed(TimeDelta::days(days)));
     let mut around = latest_first.flat_map(|date| schedule.spans(date));
     if let Some(span) = around.find(|span| span.from <= now && now < span.until) {
         return span.hours;

@@ -32,8 +32,10 @@ pub enum SqliteSync {
 pub struct DatabaseOptions {
     /// `sqlite://path/to/file.db` or `postgres://…`.
     pub url: String,
-    /// Connections of the pool (readers on SQLite).
+    /// Most connections to `PostgreSQL`.
     pub max_connections: u32,
+    /// Reading connections to `SQLite`, beside its single writer.
+    pub sqlite_readers: u32,
     /// How long to wait for a free connection.
     pub acquire_timeout: Duration,
     pub sqlite_sync: SqliteSync,
@@ -44,6 +46,7 @@ impl DatabaseOptions {
         Self {
             url: url.into(),
             max_connections: 16,
+            sqlite_readers: 4,
             acquire_timeout: Duration::from_secs(10),
             sqlite_sync: SqliteSync::Full,
         }
@@ -91,11 +94,27 @@ impl Backend {
         }
     }
 
+    /// Column type of bytes.
+    pub(crate) const fn bytes_type(self) -> &'static str {
+        match self {
+            Self::Sqlite => "blob",
+            Self::Postgres => "bytea",
+        }
+    }
+
     /// The table function that lists the elements of a JSON array of strings, in a column named `value`.
     pub(crate) const fn json_elements(self) -> &'static str {
         match self {
             Self::Sqlite => "json_each",
             Self::Postgres => "jsonb_array_elements_text",
+        }
+    }
+
+    /// Suffix of a select whose rows nobody else may change until the unit ends.
+    pub(crate) const fn for_update(self) -> &'static str {
+        match self {
+            Self::Sqlite => "",
+            Self::Postgres => " FOR UPDATE",
         }
     }
 
@@ -137,7 +156,7 @@ fn sqlite_options(options: &DatabaseOptions, is_reader: bool) -> ConnectOptions 
     };
     let mut connect = ConnectOptions::new(options.url.clone());
     connect
-        .max_connections(if is_reader { options.max_connections.min(4) } else { 1 })
+        .max_connections(if is_reader { options.sqlite_readers } else { 1 })
         .min_connections(1)
         .acquire_timeout(options.acquire_timeout)
         .sqlx_logging(false)

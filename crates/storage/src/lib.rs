@@ -3,6 +3,7 @@
 //! [`SeaStore`] opens units of work; one [`SeaUnit`] implements every repository of every domain crate by
 //! returning itself. Entities stay private to this crate. Only [`backend`] knows how the two databases differ.
 
+mod account;
 mod audit;
 pub mod backend;
 mod consulting;
@@ -11,6 +12,7 @@ mod im;
 pub mod inspect;
 mod migration;
 mod outbox;
+mod oversight;
 mod people;
 mod store;
 mod values;

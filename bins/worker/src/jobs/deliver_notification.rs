@@ -11,7 +11,7 @@ use serde::Deserialize;
 use crate::{JobFailure, JobHandler};
 
 /// Handler of [`DELIVER_NOTIFICATION`].
-pub struct DeliverNotification(pub Deliveries);
+pub(crate) struct DeliverNotification(pub(crate) Deliveries);
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -4,6 +4,6 @@ mod deliver_notification;
 mod purge_jobs;
 mod sweep_consultations;
 
-pub use deliver_notification::DeliverNotification;
-pub use purge_jobs::PurgeJobs;
-pub use sweep_consultations::SweepConsultations;
+pub(crate) use deliver_notification::DeliverNotification;
+pub(crate) use purge_jobs::PurgeJobs;
+pub(crate) use sweep_consultations::SweepConsultations;

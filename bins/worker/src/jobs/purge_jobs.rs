@@ -14,9 +14,9 @@ use crate::ScheduledTask;
 const KEEP: Duration = span::days(7);
 
 /// Deletes old done and discarded jobs.
-pub struct PurgeJobs {
-    pub queue: Arc<dyn JobQueue>,
-    pub clock: Arc<dyn Clock>,
+pub(crate) struct PurgeJobs {
+    pub(crate) queue: Arc<dyn JobQueue>,
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
 #[async_trait]

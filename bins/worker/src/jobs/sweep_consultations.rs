@@ -10,9 +10,9 @@ use tracing::info;
 use crate::ScheduledTask;
 
 /// Runs the sweeps over deadlines.
-pub struct SweepConsultations {
-    pub sweeps: Sweeps,
-    pub every: Duration,
+pub(crate) struct SweepConsultations {
+    pub(crate) sweeps: Sweeps,
+    pub(crate) every: Duration,
 }
 
 #[async_trait]

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use chrono_tz::America::{Havana, New_York, Toronto};
+use chrono_tz::America::{Havana, New_York, St_Johns};
 use chrono_tz::Asia::Shanghai;
 use chrono_tz::Europe::Berlin;
 use chrono_tz::Pacific::Apia;
@@ -162,12 +162,12 @@ fn daylight_saving_in_berlin(#[case] start: &str, #[case] end: &str, #[case] now
     assert_eq!(hours_at(at(now), &daily(Some(start), Some(end), Berlin)), expected);
 }
 
-/// Midnight happens twice in Havana on 2026-11-01; in Toronto on 1947-09-28 one minute past it became
+/// Midnight happens twice in Havana on 2026-11-01; in St. John's on 2010-11-07 one minute past it became
 /// 23:01 of the day before; Samoa left out 2011-12-30.
 #[rstest]
 #[case::first_midnight(Havana, "22:00", "00:00", "2026-11-01T04:30:00Z", closed_until("2026-11-02T03:00:00Z"))]
 #[case::opens_at_the_first_midnight(Havana, "00:00", "01:00", "2026-11-01T05:30:00Z", Hours::Open)]
-#[case::back_before_midnight(Toronto, "00:00", "06:00", "1947-09-28T04:30:00Z", Hours::Open)]
+#[case::back_before_midnight(St_Johns, "00:00", "06:00", "2010-11-07T03:00:00Z", Hours::Open)]
 #[case::a_day_that_was_not(Apia, "08:00", "09:00", "2011-12-29T20:00:00Z", closed_until("2011-12-30T18:00:00Z"))]
 fn midnight_and_lost_days(
     #[case] zone: Tz,
@@ -233,6 +233,7 @@ fn an_unreadable_weekday_spoils_the_week() {
 #[case::first_window("2026-11-25T10:30:00+08:00", Hours::Open)]
 #[case::between("2026-11-25T11:00:00+08:00", closed_until("2026-11-25T15:00:00+08:00"))]
 #[case::the_usual_window_is_replaced("2026-11-25T22:30:00+08:00", closed_until("2026-11-26T22:00:00+08:00"))]
+#[case::unreadable_while_the_night_before_lasts("2026-11-27T02:00:00+08:00", Hours::Invalid)]
 #[case::unreadable("2026-11-27T12:00:00+08:00", Hours::Invalid)]
 #[case::unreadable_for_the_date_only("2026-11-28T06:00:00+08:00", closed_until("2026-11-28T22:00:00+08:00"))]
 fn exceptions_replace_everything_on_their_date(#[case] now: &str, #[case] expected: Hours) {

@@ -12,12 +12,9 @@ use super::notify;
 use super::transition::{self, Change};
 use crate::certification::{self, Pictures, Verdict};
 use crate::error::ConsultationError;
-use crate::machine::Event;
+use crate::machine::{Event, MAX_REASON_CHARS};
 use crate::notification::Cause;
 use crate::unit::ConsultationUnit;
-
-/// Most characters of a reviewer's reason.
-pub(super) const MAX_REASON_CHARS: usize = 500;
 
 /// Use cases of certification.
 #[derive(Clone)]
@@ -134,16 +131,10 @@ impl Certifications {
         actor: &Actor,
         doctor: DoctorId,
     ) -> Result<(), ConsultationError> {
-        let mut needs_admin = Vec::new();
         for open in unit.consultations().find_open_of_doctor(doctor).await? {
-            let id = open.id;
             let change = Change { current: open, event: Event::LoseCertification };
-            if !transition::run(&self.context, unit, actor, change).await?.changed {
-                let subject = format!("consultation:{id}");
-                needs_admin.push(self.context.audit(actor, "consultation.needs_admin", subject, json!({})));
-            }
+            transition::run(&self.context, unit, actor, change).await?;
         }
-        unit.audit().append_all(&needs_admin).await?;
         Ok(())
     }
 }

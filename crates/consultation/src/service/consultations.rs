@@ -7,12 +7,11 @@ use domain::text;
 use im::Message;
 use serde_json::json;
 
-use super::certifications::MAX_REASON_CHARS;
 use super::context::Context;
 use super::transition::{self, Change};
 use crate::consultation::{Consultation, ConsultationEvent, ConsultationFilter};
 use crate::error::ConsultationError;
-use crate::machine::{Event, ReopenFacts};
+use crate::machine::{Event, MAX_REASON_CHARS, ReopenFacts};
 use crate::notification::Notification;
 use crate::unit::ConsultationUnit;
 
@@ -20,7 +19,7 @@ use crate::unit::ConsultationUnit;
 const MAX_TRIES: usize = 3;
 
 /// Most system messages answered at once.
-pub const MAX_MESSAGES: u32 = 200;
+pub(super) const MAX_MESSAGES: u32 = 200;
 
 /// What is kept of a consultation beside itself.
 #[derive(Debug, Clone, PartialEq)]

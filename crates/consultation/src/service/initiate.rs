@@ -4,12 +4,12 @@
 //! already has an open consultation; the others share one transaction. A pair is created at most once whatever
 //! happens beside it: the relation is unique and locked, the open consultation is held by a partial unique index.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use domain::actor::AccessError;
 use domain::audit::AuditEvent;
 use domain::doctor::Doctor;
-use domain::id::{ConsultationId, ConversationId, DoctorId, MessageId, PatientId, RelationId};
+use domain::id::{ConsultationEventId, ConsultationId, ConversationId, DoctorId, MessageId, PatientId, RelationId};
 use domain::outbox::NewJob;
 use domain::patient::Patient;
 use domain::{Actor, Timestamp};
@@ -18,13 +18,12 @@ use serde_json::{Map, json};
 
 use super::context::Context;
 use super::notify::{self, Facts};
-use super::transition;
 use crate::consultation::{
     Consultation, ConsultationEvent, ConsultationType, OpenConsultation, Pair, PairProbe, Status,
 };
 use crate::decision::{self, Decision, RecipientState};
 use crate::error::ConsultationError;
-use crate::machine::{self, Start};
+use crate::machine::{self, NewConsultation, Transition};
 use crate::notification::{Cause, Notification, Reason, Recipient};
 use crate::policy::ConsultationPolicy;
 use crate::relation::Relation;
@@ -76,13 +75,17 @@ struct Traces {
 
 /// A consultation that may be created, with what was decided about it.
 struct Candidate {
-    consultation: Consultation,
+    start: Transition,
     doctor: Doctor,
     relation: Relation,
     actor: Actor,
 }
 
 type Answer = Result<Initiated, ConsultationError>;
+/// Makes the refusal for a call of a pair.
+type Refusal = fn(Pair) -> ConsultationError;
+/// What became of a pair.
+type Outcome = Result<Initiated, Refusal>;
 
 impl InitiateConsultations {
     pub fn new(context: Context) -> Self {
@@ -141,14 +144,14 @@ impl InitiateConsultations {
         for call in wanted {
             creators.entry(pair_of(call)).or_insert(call);
         }
-        let mut answers: HashMap<Pair, Answer> = HashMap::with_capacity(creators.len());
-        let candidates = self.candidates(&mut *unit, &creators, &mut answers).await?;
-        let new: Vec<Consultation> = candidates.iter().map(|c| c.consultation.clone()).collect();
+        let mut outcomes: HashMap<Pair, Outcome> = HashMap::with_capacity(creators.len());
+        let candidates = self.candidates(&mut *unit, &creators, &mut outcomes).await?;
+        let new: Vec<Consultation> = candidates.iter().map(|c| c.start.next.clone()).collect();
         let inserted = unit.consultations().insert_open(&new).await?;
         let mut traces = Traces::default();
         let mut raced = Vec::new();
         for candidate in &candidates {
-            let created = &candidate.consultation;
+            let created = &candidate.start.next;
             if inserted.contains(&created.id) {
                 self.trace(candidate, &mut traces);
                 let answer = Initiated {
@@ -157,19 +160,19 @@ impl InitiateConsultations {
                     status: created.status,
                     started_at: created.started_at,
                 };
-                answers.insert(created.pair, Ok(answer));
+                outcomes.insert(created.pair, Ok(answer));
             } else {
                 raced.push(created.pair);
             }
         }
         for open in unit.consultations().find_open(&raced).await? {
             let open_one = OpenConsultation { id: open.id, status: open.status, started_at: open.started_at };
-            answers.insert(open.pair, Ok(Initiated::old(open_one)));
+            outcomes.insert(open.pair, Ok(Initiated::old(open_one)));
         }
         write(&mut *unit, traces, context.clock.now()).await?;
         unit.commit().await?;
         context.signal.wake();
-        Ok(hand_out(wanted, answers))
+        Ok(hand_out(wanted, &outcomes))
     }
 
     /// Locks doctors, then relations, and keeps the pairs that may have a new consultation; the others are answered.
@@ -177,7 +180,7 @@ impl InitiateConsultations {
         &self,
         unit: &mut dyn ConsultationUnit,
         creators: &BTreeMap<Pair, &Initiate>,
-        answers: &mut HashMap<Pair, Answer>,
+        outcomes: &mut HashMap<Pair, Outcome>,
     ) -> Result<Vec<Candidate>, ConsultationError> {
         let context = &self.context;
         let now = context.clock.now();
@@ -192,11 +195,15 @@ impl InitiateConsultations {
         let mut allowed = Vec::new();
         for (pair, call) in creators {
             let doctor = doctors.get(&pair.doctor).ok_or(ConsultationError::DoctorNotFound(pair.doctor));
-            let checked = doctor.and_then(|d| machine::may_start(d, call.kind, &context.policy).map(|()| d));
+            let checked = doctor.and_then(|d| machine::admit(d, false, call.kind, &context.policy).map(|()| d));
             match (checked, patients.get(&pair.patient)) {
                 (Ok(doctor), Some(patient)) => allowed.push((*pair, *call, doctor, patient)),
-                (Ok(_), None) => drop(answers.insert(*pair, Err(ConsultationError::PatientNotFound(pair.patient)))),
-                (Err(refusal), _) => drop(answers.insert(*pair, Err(refusal))),
+                (Ok(_), None) => {
+                    outcomes.insert(*pair, Err(|p| ConsultationError::PatientNotFound(p.patient)));
+                }
+                (Err(refusal), _) => {
+                    outcomes.insert(*pair, Err(repeatable(&refusal)));
+                }
             }
         }
         let fresh = |(pair, _, _, patient): &(Pair, &Initiate, &Doctor, &Patient)| Relation {
@@ -206,20 +213,23 @@ impl InitiateConsultations {
         let relations = unit.relations().ensure_all(&allowed.iter().map(fresh).collect::<Vec<_>>()).await?;
         let mut candidates = Vec::with_capacity(allowed.len());
         for ((pair, call, doctor, patient), relation) in allowed.into_iter().zip(relations) {
-            if relation.is_blocked {
-                answers.insert(pair, Err(ConsultationError::RelationBlocked));
-                continue;
-            }
-            let start = Start {
+            let new = NewConsultation {
                 id: ConsultationId(context.ids.next()),
-                dialog_id: ConversationId(context.ids.next()),
-                relation_id: relation.id,
-                latest_report_id: patient.latest_report_id,
                 pair,
+                relation_id: relation.id,
+                dialog_id: ConversationId(context.ids.next()),
                 kind: call.kind,
+                latest_report_id: patient.latest_report_id,
             };
-            let consultation = machine::start(start, doctor, &context.policy, now);
-            candidates.push(Candidate { consultation, doctor: doctor.clone(), relation, actor: call.actor.clone() });
+            match machine::start(new, doctor, relation.is_blocked, &context.policy, now) {
+                Ok(start) => {
+                    let (doctor, actor) = (doctor.clone(), call.actor.clone());
+                    candidates.push(Candidate { start, doctor, relation, actor });
+                }
+                Err(refusal) => {
+                    outcomes.insert(pair, Err(repeatable(&refusal)));
+                }
+            }
         }
         Ok(self.with_off_hours_replies(candidates))
     }
@@ -228,7 +238,7 @@ impl InitiateConsultations {
     fn with_off_hours_replies(&self, mut candidates: Vec<Candidate>) -> Vec<Candidate> {
         for candidate in &mut candidates {
             if let Decision::Defer { until, reason: Reason::OutsideWindow } = self.decide(candidate) {
-                candidate.consultation.off_hours_reply_until = Some(until);
+                candidate.start.next.off_hours_reply_until = Some(until);
             }
         }
         candidates
@@ -237,7 +247,7 @@ impl InitiateConsultations {
     fn decide(&self, candidate: &Candidate) -> Decision {
         let channels = notify::channels_of_doctor(&candidate.doctor);
         let facts = Facts {
-            consultation: Some(candidate.consultation.clone()),
+            consultation: Some(candidate.start.next.clone()),
             doctor: candidate.doctor.clone(),
             relation: Some(candidate.relation.clone()),
             state: RecipientState { is_viewing: false, was_notified_in_cool_down: false, channels },
@@ -249,9 +259,9 @@ impl InitiateConsultations {
     fn trace(&self, candidate: &Candidate, traces: &mut Traces) {
         let context = &self.context;
         let now = context.clock.now();
-        let Candidate { consultation, doctor, relation, actor } = candidate;
+        let Candidate { start, doctor, relation, actor } = candidate;
+        let consultation = &start.next;
         let pair = consultation.pair;
-        let transition = machine::started(consultation);
         if let Some(dialog) = consultation.dialog_id {
             traces.conversations.push(dialog_of(consultation, dialog, now));
             traces.members.push(Member::patient(dialog, pair.patient, now));
@@ -259,13 +269,13 @@ impl InitiateConsultations {
             let reply = consultation
                 .off_hours_reply_until
                 .map(|until| decision::off_hours_notice(doctor, context.policy.timezone, until));
-            for notice in transition.notice.clone().into_iter().chain(reply) {
+            for notice in start.effects.notice.clone().into_iter().chain(reply) {
                 let id = MessageId(context.ids.next());
                 traces.messages.push(NewSystemMessage { id, conversation_id: dialog, notice, created_at: now });
             }
         }
         traces.latest.push((relation.id, consultation.id));
-        traces.events.push(transition::event_row(context, actor, None, &transition));
+        traces.events.extend(start.record(ConsultationEventId(context.ids.next()), actor, now));
         let subject = format!("consultation:{}", consultation.id);
         traces.audits.push(context.audit(actor, "consultation.initiate", subject, json!({})));
         let recipient = Recipient::Doctor(doctor.id);
@@ -344,32 +354,24 @@ fn set(answers: &mut [Option<Answer>], slot: usize, answer: Option<Answer>) {
     }
 }
 
-/// Gives the creator of each pair its answer; the pair's other calls found an open one, or the same refusal.
-fn hand_out(wanted: &[&Initiate], mut answers: HashMap<Pair, Answer>) -> Vec<Answer> {
-    let mut seen: HashMap<Pair, Result<Initiated, fn(Pair) -> ConsultationError>> = HashMap::new();
-    let mut out = Vec::with_capacity(wanted.len());
-    for call in wanted {
+/// Gives the first call of each pair its answer; the pair's other calls found an open one, or the same refusal.
+fn hand_out(wanted: &[&Initiate], outcomes: &HashMap<Pair, Outcome>) -> Vec<Answer> {
+    let mut seen = HashSet::with_capacity(outcomes.len());
+    let answer = |call: &&Initiate| {
         let pair = pair_of(call);
-        if let Some(first) = answers.remove(&pair) {
-            let again = match &first {
-                Ok(initiated) => Ok(Initiated { is_old: true, ..*initiated }),
-                Err(refusal) => Err(repeated(refusal)),
-            };
-            seen.insert(pair, again);
-            out.push(first);
-        } else {
-            out.push(match seen.get(&pair) {
-                Some(Ok(initiated)) => Ok(*initiated),
-                Some(Err(refusal)) => Err(refusal(pair)),
-                None => Err(ConsultationError::Conflict),
-            });
+        let is_first = seen.insert(pair);
+        match outcomes.get(&pair) {
+            Some(Ok(initiated)) => Ok(Initiated { is_old: initiated.is_old || !is_first, ..*initiated }),
+            Some(Err(refusal)) => Err(refusal(pair)),
+            // A race was lost to a consultation that has ended since: calling again decides anew.
+            None => Err(ConsultationError::Conflict),
         }
-    }
-    out
+    };
+    wanted.iter().map(answer).collect()
 }
 
-/// The same refusal once more, for another call of the pair.
-fn repeated(refusal: &ConsultationError) -> fn(Pair) -> ConsultationError {
+/// A refusal that can be given to every call of a pair.
+fn repeatable(refusal: &ConsultationError) -> Refusal {
     match refusal {
         ConsultationError::DoctorNotFound(_) => |p| ConsultationError::DoctorNotFound(p.doctor),
         ConsultationError::PatientNotFound(_) => |p| ConsultationError::PatientNotFound(p.patient),

@@ -17,7 +17,7 @@ use crate::relation::{Invitation, Relation};
 /// Characters of a scene: 22 of base62 are 131 bits, within WeChat's 32.
 const SCENE_CHARS: usize = 22;
 /// Usable invitations a doctor may have at once.
-pub const MAX_INVITATIONS: usize = 20;
+pub(super) const MAX_INVITATIONS: usize = 20;
 
 /// Use cases on invitations.
 #[derive(Clone)]

@@ -72,15 +72,16 @@ pub(super) async fn facts(
 impl Facts {
     /// The decision as of now.
     pub(super) fn decide(&self, context: &Context, recipient: Recipient, cause: Cause) -> Decision {
-        let case = Case {
+        let schedule = Schedule::of(&self.doctor, context.policy.timezone);
+        let facts = Case {
             cause,
             consultation: self.consultation.as_ref(),
             is_blocked: self.relation.as_ref().is_some_and(|r| r.is_blocked),
             doctor: &self.doctor,
-            schedule: &Schedule::of(&self.doctor, context.policy.timezone),
+            schedule: &schedule,
             recipient: &self.state,
         };
-        decision::decide(context.clock.now(), recipient, &case)
+        decision::decide(context.clock.now(), recipient, &facts)
     }
 }
 

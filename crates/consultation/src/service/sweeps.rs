@@ -34,7 +34,7 @@ impl Sweeps {
         let past = now - policy.sweep_grace;
         let mut changed = self.sweep(Overdue::NoReply, past, || Event::ExpireNoReply).await?;
         changed += self.sweep(Overdue::Idle, past, || Event::IdleTimeout).await?;
-        changed += self.sweep(Overdue::Unwarned, now + policy.warn_before, || Event::Warn).await?;
+        changed += self.sweep(Overdue::Unwarned, now + policy.warn_before, || Event::WarnOfDeadline).await?;
         if let Some(longest) = policy.max_duration {
             changed += self.sweep(Overdue::StartedBefore, now - longest, || Event::MaxDuration).await?;
         }

@@ -3,13 +3,14 @@
 use domain::Actor;
 use domain::id::{ConsultationEventId, MessageId};
 use im::NewSystemMessage;
+use serde_json::json;
 
 use super::context::Context;
 use super::notify;
-use crate::consultation::{Consultation, ConsultationEvent};
+use crate::consultation::Consultation;
 use crate::error::ConsultationError;
 use crate::machine::{self, Event, Transition};
-use crate::notification::Recipient;
+use crate::notification::{Recipient, Side};
 use crate::unit::ConsultationUnit;
 
 /// An event about to happen to a consultation.
@@ -29,12 +30,16 @@ pub(super) async fn run(
     let Change { current, event } = change;
     let now = context.clock.now();
     let mut transition = machine::apply(&current, &event, &context.policy, now)?;
-    if !transition.changed {
-        return Ok(transition);
+    if transition.effects.needs_admin_task {
+        let subject = format!("consultation:{}", current.id);
+        let task = context.audit(actor, "consultation.needs_admin", subject, json!({}));
+        unit.audit().append_all(&[task]).await?;
     }
-    unit.consultations().update(&transition.next).await?;
-    transition.next.version += 1;
-    record(context, unit, actor, Some(&current), &transition).await?;
+    if transition.changed {
+        unit.consultations().update(&transition.next).await?;
+        transition.next.version += 1;
+        record(context, unit, actor, &transition).await?;
+    }
     Ok(transition)
 }
 
@@ -43,51 +48,26 @@ async fn record(
     context: &Context,
     unit: &mut dyn ConsultationUnit,
     actor: &Actor,
-    before: Option<&Consultation>,
     transition: &Transition,
 ) -> Result<(), ConsultationError> {
-    let next = &transition.next;
-    let event = event_row(context, actor, before, transition);
-    unit.consultations().append_events(&[event]).await?;
-    if let (Some(dialog), Some(notice)) = (next.dialog_id, &transition.notice) {
-        let message = NewSystemMessage {
-            id: MessageId(context.ids.next()),
-            conversation_id: dialog,
-            notice: notice.clone(),
-            created_at: context.clock.now(),
-        };
+    let (next, effects) = (&transition.next, &transition.effects);
+    let now = context.clock.now();
+    let event = transition.record(ConsultationEventId(context.ids.next()), actor, now);
+    unit.consultations().append_events(event.as_slice()).await?;
+    if let (Some(dialog), Some(notice)) = (next.dialog_id, &effects.notice) {
+        let id = MessageId(context.ids.next());
+        let message = NewSystemMessage { id, conversation_id: dialog, notice: notice.clone(), created_at: now };
         unit.conversations().append_system(&[message]).await?;
     }
-    if transition.cancels_queued {
-        unit.notifications().cancel_queued(next.id, context.clock.now()).await?;
+    if effects.cancels_queued {
+        unit.notifications().cancel_queued(next.id, now).await?;
     }
-    for told in &transition.notify {
-        let recipient = match told.side {
-            machine::Side::Doctor => Recipient::Doctor(next.pair.doctor),
-            machine::Side::Patient => Recipient::Patient(next.pair.patient),
+    for (side, cause) in &effects.notify {
+        let recipient = match side {
+            Side::Doctor => Recipient::Doctor(next.pair.doctor),
+            Side::Patient => Recipient::Patient(next.pair.patient),
         };
-        notify::plan(context, unit, next, recipient, told.cause).await?;
+        notify::plan(context, unit, next, recipient, *cause).await?;
     }
     Ok(())
-}
-
-/// The row that keeps a transition.
-pub(super) fn event_row(
-    context: &Context,
-    actor: &Actor,
-    before: Option<&Consultation>,
-    transition: &Transition,
-) -> ConsultationEvent {
-    let next = &transition.next;
-    ConsultationEvent {
-        id: ConsultationEventId(context.ids.next()),
-        consultation_id: next.id,
-        event: transition.event.to_owned(),
-        actor: actor.label(),
-        from_status: before.map(|b| b.status),
-        to_status: next.status,
-        end_reason: next.end_reason,
-        note: next.end_note.clone(),
-        at: context.clock.now(),
-    }
 }

@@ -1,18 +1,11 @@
 //! Object stores: S3 and compatible ones, Aliyun OSS, Tencent COS.
 
-use std::time::Duration;
-
 use opendal::{HttpTransporter, OperationContext, Operator, services};
-use opendal_http_transport_reqwest::ReqwestTransport;
-use rustls::crypto::ring;
 
 use super::failed;
+use super::transport::HyperTransport;
 use crate::StartError;
 use crate::config::{Files, Secret};
-
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// An upload of the largest file over a slow line still fits.
-const REQUEST_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// Opens `bucket/prefix` of an object store with the credentials of `files.*` and no others: nothing is
 /// taken from the machine's environment or metadata service.
@@ -52,18 +45,9 @@ pub(super) fn open(scheme: &str, bucket_and_prefix: &str, files: &Files) -> Resu
         ),
     };
     let operator = operator.map_err(|e| failed("is an object store that cannot be opened", e))?;
-    Ok(operator.with_context(OperationContext::default().with_http_transport(transport()?)))
-}
-
-fn transport() -> Result<HttpTransporter, StartError> {
-    // Fails only when another part installed a provider before, which serves as well.
-    let _ = ring::default_provider().install_default();
-    let client = reqwest::Client::builder()
-        .connect_timeout(CONNECT_TIMEOUT)
-        .timeout(REQUEST_TIMEOUT)
-        .build()
-        .map_err(|e| failed("is an object store, for which no HTTP client can be made", e))?;
-    Ok(HttpTransporter::new(ReqwestTransport::new(client)))
+    let transport = HyperTransport::new().map_err(|e| failed("needs the machine's certificates, which", e))?;
+    let transport = HttpTransporter::new(transport);
+    Ok(operator.with_context(OperationContext::default().with_http_transport(transport)))
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 #[cfg(feature = "cloud-files")]
 mod cloud;
+#[cfg(feature = "cloud-files")]
+mod transport;
 
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;

@@ -5,10 +5,13 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use domain::time::span;
+use ipnet::IpNet;
 use serde::Deserialize;
 
 use super::duration;
+use super::rate::Rate;
 use super::secret::Secret;
+use super::sections::networks;
 
 /// `wechat.*`
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -172,7 +175,7 @@ fn tencent_region() -> String {
     "ap-guangzhou".to_owned()
 }
 
-/// `sms.limits.*`: the life of a code, and how many may be asked for.
+/// `sms.limits.*`: the life of a code, and how many may be asked for and tried.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SmsLimits {
@@ -180,42 +183,61 @@ pub struct SmsLimits {
     pub code_lifetime: Duration,
     /// Wrong tries that kill a code.
     pub tries_per_code: NonZeroU32,
-    /// Wrong tries in a row, over all codes of a number, that lock it.
-    pub failures_before_lock: NonZeroU32,
-    /// First lock of a number; doubles each time.
+    /// Wrong tries in a row, over all codes of a number, that lock it; and so many again the next time.
+    pub failures_per_lock: NonZeroU32,
+    /// First lock of a number; each further one is twice as long.
     #[serde(deserialize_with = "duration::deserialize")]
-    pub lock: Duration,
-    /// Pause between two codes to one number.
+    pub first_lock: Duration,
     #[serde(deserialize_with = "duration::deserialize")]
-    pub phone_pause: Duration,
-    pub phone_per_hour: NonZeroU32,
-    pub phone_per_day: NonZeroU32,
-    /// An address is one IPv4 or one IPv6 /64.
-    pub address_per_hour: NonZeroU32,
-    pub address_per_day: NonZeroU32,
-    /// Distinct numbers one address may ask codes for.
-    pub address_phones_per_hour: NonZeroU32,
-    pub device_per_hour: NonZeroU32,
+    pub longest_lock: Duration,
+    /// Wrong tries in a row that lock a number until an administrator unlocks it; well under 100.
+    pub hard_lock_at: NonZeroU32,
+    /// Codes to one number; these hold for everybody.
+    pub per_number: Vec<Rate>,
+    /// Codes asked for from one address: one IPv4 or one IPv6 /64.
+    pub per_address: Vec<Rate>,
+    /// Different numbers one address may ask codes for.
+    pub numbers_per_address: Rate,
+    pub per_device: Vec<Rate>,
+    /// Codes altogether, the last being the daily budget.
+    pub overall: Vec<Rate>,
+    /// Codes without a session that need no captcha, per address and per device.
+    pub free_of_captcha: Rate,
+    /// Wrong tries from one address.
+    pub failures_per_address: Rate,
+    /// Wrong tries altogether.
+    pub failures_overall: Rate,
     /// Country codes that may receive codes.
     pub countries: Vec<String>,
+    /// National prefixes that may not.
+    pub refused_prefixes: Vec<String>,
+    /// Networks free of the limits per address and device and of the captcha.
+    #[serde(deserialize_with = "networks")]
+    pub exempt_networks: Vec<IpNet>,
 }
 
 impl Default for SmsLimits {
     fn default() -> Self {
         let count = |n: u32| NonZeroU32::MIN.saturating_add(n - 1);
+        let (hour, day) = (span::hours(1), span::hours(24));
         Self {
             code_lifetime: span::minutes(5),
             tries_per_code: count(5),
-            failures_before_lock: count(10),
-            lock: span::minutes(30),
-            phone_pause: span::minutes(1),
-            phone_per_hour: count(5),
-            phone_per_day: count(10),
-            address_per_hour: count(10),
-            address_per_day: count(50),
-            address_phones_per_hour: count(5),
-            device_per_hour: count(5),
+            failures_per_lock: count(10),
+            first_lock: span::minutes(30),
+            longest_lock: day,
+            hard_lock_at: count(50),
+            per_number: vec![Rate::new(1, span::minutes(1)), Rate::new(5, hour), Rate::new(10, day)],
+            per_address: vec![Rate::new(10, hour), Rate::new(50, day)],
+            numbers_per_address: Rate::new(5, hour),
+            per_device: vec![Rate::new(5, hour)],
+            overall: vec![Rate::new(2_000, hour), Rate::new(20_000, day)],
+            free_of_captcha: Rate::new(1, day),
+            failures_per_address: Rate::new(30, hour),
+            failures_overall: Rate::new(2_000, hour),
             countries: vec!["86".to_owned()],
+            refused_prefixes: Vec::new(),
+            exempt_networks: Vec::new(),
         }
     }
 }

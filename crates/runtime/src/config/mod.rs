@@ -1,11 +1,13 @@
 //! Settings: defaults, then `zhaoguan.toml`, then `ZHAOGUAN__SECTION__KEY` variables. A key that is unknown,
 //! badly written or unsafe for the profile stops the start with a message naming it and where it was set.
 
+mod accounts;
 mod business;
 mod channels;
 mod duration;
 mod layers;
 mod problem;
+mod rate;
 mod secret;
 mod sections;
 #[cfg(test)]
@@ -22,6 +24,7 @@ pub use channels::{
 };
 pub use layers::{ConfigSources, DEFAULT_FILE, FILE_VARIABLE, PREFIX};
 pub use problem::{ConfigError, Problem};
+pub use rate::Rate;
 pub use secret::Secret;
 pub use sections::{
     App, Database, DatabaseKind, Fanout, Files, Http, Leancloud, Log, LogFormat, Profile, Security, Session,

@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, de};
 
 use super::duration;
+use super::rate::Rate;
 use super::secret::Secret;
 
 /// How much is forgiven.
@@ -138,6 +139,11 @@ pub struct Files {
     pub url: String,
     /// Most bytes of one uploaded file.
     pub max_bytes: NonZeroUsize,
+    /// Uploads of one account.
+    pub uploads: Rate,
+    /// How long a signed download address is good.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub link_lifetime: Duration,
     /// Address of the object store, e.g. `https://oss-cn-shanghai.aliyuncs.com`.
     pub endpoint: Option<String>,
     /// Region, which S3 asks for; `auto` suits most compatible stores.
@@ -151,6 +157,8 @@ impl Default for Files {
         Self {
             url: "fs://data/files".to_owned(),
             max_bytes: NonZeroUsize::MIN.saturating_add(20 * 1024 * 1024 - 1),
+            uploads: Rate::new(120, span::hours(1)),
+            link_lifetime: span::hours(1),
             endpoint: None,
             region: None,
             access_key_id: None,
@@ -205,17 +213,32 @@ pub struct Session {
     /// A patient's or doctor's session ends when unused for this long.
     #[serde(deserialize_with = "duration::deserialize")]
     pub lifetime: Duration,
-    /// The end moves at most this often, so that reading does not write each time.
-    #[serde(deserialize_with = "duration::deserialize")]
-    pub renew_after: Duration,
+    /// `off`, or how long after the sign-in it ends however much it is used.
+    #[serde(deserialize_with = "duration::deserialize_or_off")]
+    pub max_age: Option<Duration>,
     /// An agent's or administrator's session ends when unused for this long.
     #[serde(deserialize_with = "duration::deserialize")]
     pub staff_lifetime: Duration,
+    /// `off`, or how long after the sign-in it ends however much it is used.
+    #[serde(deserialize_with = "duration::deserialize_or_off")]
+    pub staff_max_age: Option<Duration>,
+    /// Use is written down at most this often, so that reading does not write each time.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub renew_after: Duration,
+    /// One sign-in more ends the session unused for longest.
+    pub max_per_subject: NonZeroUsize,
 }
 
 impl Default for Session {
     fn default() -> Self {
-        Self { lifetime: span::days(90), renew_after: span::days(1), staff_lifetime: span::hours(12) }
+        Self {
+            lifetime: span::days(30),
+            max_age: None,
+            staff_lifetime: span::hours(12),
+            staff_max_age: Some(span::days(7)),
+            renew_after: span::minutes(5),
+            max_per_subject: NonZeroUsize::MIN.saturating_add(19),
+        }
     }
 }
 
@@ -233,6 +256,11 @@ pub struct Worker {
     /// A claimed job is given to another worker after this long without an outcome.
     #[serde(deserialize_with = "duration::deserialize")]
     pub lease: Duration,
+    /// Pause between two looks at the deadlines of consultations.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub sweep_every: Duration,
+    /// Tries before a job becomes a dead letter.
+    pub max_attempts: NonZeroU32,
 }
 
 impl Default for Worker {
@@ -242,6 +270,8 @@ impl Default for Worker {
             concurrency: NonZeroUsize::MIN.saturating_add(7),
             poll: Duration::from_secs(1),
             lease: span::minutes(1),
+            sweep_every: Duration::from_secs(15),
+            max_attempts: NonZeroU32::MIN.saturating_add(9),
         }
     }
 }
@@ -291,7 +321,8 @@ fn socket_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAd
     text.parse().map_err(|_malformed| de::Error::custom("is an address with a port like 127.0.0.1:3000"))
 }
 
-fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
+/// Networks, or single addresses as networks of one.
+pub(super) fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
     let texts = Vec::<String>::deserialize(deserializer)?;
     let parse = |text: &String| text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
     let networks: Option<Vec<IpNet>> = texts.iter().map(parse).collect();

@@ -1,13 +1,15 @@
 //! What operators may write, and what they are told when it is wrong.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
+use account::session::SessionLifetime;
 use domain::time::span;
 
 use super::*;
 
 /// A random-looking value that no rule calls weak.
-const STRONG: &str = "k3Jf92lsPq8Zm1xWt7";
+const STRONG: &str = "k3Jf92lsPq8Zm1xWt7Rd5Yh0Uo4Ec6Ag";
 
 fn variables(pairs: &[(&str, &str)]) -> ConfigSources {
     let variables = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
@@ -41,7 +43,7 @@ fn production(more: &[(&str, &str)]) -> Result<Config, ConfigError> {
         ("ZHAOGUAN__APP__ID", "my-app"),
         ("ZHAOGUAN__APP__KEY", STRONG),
         ("ZHAOGUAN__APP__MASTER_KEY", "9Vb2xT0qLw5Rz8NcYd"),
-        ("ZHAOGUAN__SECURITY__SECRET", "pG4hS7uK1eA6oMj3Bi"),
+        ("ZHAOGUAN__SECURITY__SECRET", "pG4hS7uK1eA6oMj3BiNz0Xw2Cv5Lq8Tr"),
     ];
     pairs.retain(|(name, _)| more.iter().all(|(replaced, _)| replaced != name));
     pairs.extend(more);
@@ -65,9 +67,11 @@ fn nothing_set_gives_the_documented_defaults() {
     assert_eq!(config.files.url, "fs://data/files");
     assert_eq!(config.files.max_bytes.get(), 20_971_520);
     assert_eq!(config.sms_providers(), [SmsProvider::Log]);
-    assert_eq!(config.sms.limits.phone_per_day.get(), 10);
+    assert_eq!(config.sms.limits.per_number[2], Rate::new(10, span::hours(24)));
+    assert_eq!((config.session.lifetime, config.session.max_age), (span::days(30), None));
     assert_eq!(config.wechat.base_url, "https://api.weixin.qq.com");
     assert_eq!(config.consultation_policy(), ConsultationPolicy::default());
+    assert_eq!(config.account_settings(), account::AccountSettings::default());
     assert!(config.worker_is_embedded() && config.leancloud.enabled && !config.leancloud.require_session);
     assert_eq!(config.warnings(), Vec::<String>::new());
 }
@@ -186,6 +190,67 @@ fn every_rule_of_the_consultations_can_be_set() {
 }
 
 #[test]
+fn every_limit_of_accounts_can_be_set() {
+    let config = load_file(
+        r#"
+        [business]
+        timezone = "Asia/Urumqi"
+        [session]
+        lifetime = "1d"
+        max_age = "2d"
+        staff_lifetime = "1h"
+        staff_max_age = "off"
+        renew_after = "1m"
+        max_per_subject = 3
+        [files]
+        max_bytes = 7
+        uploads = "8/9s"
+        link_lifetime = "10s"
+        [sms.limits]
+        code_lifetime = "1m"
+        tries_per_code = 2
+        failures_per_lock = 3
+        first_lock = "4m"
+        longest_lock = "5m"
+        hard_lock_at = 6
+        per_number = ["7/7s"]
+        per_address = ["8/8s"]
+        numbers_per_address = "9/9s"
+        per_device = ["10/10s"]
+        overall = ["11/11s"]
+        free_of_captcha = "12/12s"
+        failures_per_address = "13/13s"
+        failures_overall = "14/14s"
+        countries = ["86", "852"]
+        refused_prefixes = ["170"]
+        exempt_networks = ["10.0.0.0/8"]
+        "#,
+    )
+    .unwrap();
+    let settings = config.account_settings();
+    let mut expected = account::AccountSettings { timezone: chrono_tz::Asia::Urumqi, ..Default::default() };
+    let window = |n: u32| account::counter::Window::new(n, Duration::from_secs(n.into()));
+    expected.sessions.user = SessionLifetime { idle: span::days(1), absolute: Some(span::days(2)) };
+    expected.sessions.agent = SessionLifetime { idle: span::hours(1), absolute: None };
+    expected.sessions.touch_every = span::minutes(1);
+    expected.sessions.max_per_subject = 3;
+    expected.files.max_bytes = 7;
+    expected.files.uploads = account::counter::Window::new(8, Duration::from_secs(9));
+    expected.files.link_lifetime = Duration::from_secs(10);
+    let codes = &mut expected.codes;
+    (codes.lifetime, codes.tries_per_challenge) = (span::minutes(1), 2);
+    (codes.guard.failures_per_lock, codes.guard.hard_lock_at) = (3, Some(6));
+    (codes.guard.first_lock, codes.guard.longest_lock) = (span::minutes(4), span::minutes(5));
+    (codes.per_number, codes.per_address, codes.numbers_per_address) = (vec![window(7)], vec![window(8)], window(9));
+    (codes.per_device, codes.overall, codes.free_of_captcha) = (vec![window(10)], vec![window(11)], window(12));
+    (codes.failures_per_address, codes.failures_overall) = (window(13), window(14));
+    codes.country_codes = vec!["86".to_owned(), "852".to_owned()];
+    codes.refused_prefixes = vec!["170".to_owned()];
+    codes.exempt_networks = vec!["10.0.0.0/8".parse().unwrap()];
+    assert_eq!(settings, expected);
+}
+
+#[test]
 fn an_unknown_key_is_named_with_its_origin() {
     let error = load(&[("ZHAOGUAN__HTTP__LISTNE", "127.0.0.1:2")]).unwrap_err();
     assert_eq!(keys(&error), ["http.listne"]);
@@ -224,6 +289,11 @@ fn a_bad_value_is_named_with_its_origin_and_never_quoted() {
         ("ZHAOGUAN__SMS__PROVIDERS", "[\"log\", \"log\"]", "sms.providers", "lists log twice"),
         ("ZHAOGUAN__SMS__LIMITS__COUNTRIES", "[\"+86\"]", "sms.limits.countries", "is a list of country codes"),
         ("ZHAOGUAN__SMS__LIMITS__CODE_LIFETIME", "11m", "sms.limits.code_lifetime", "is at most 10m"),
+        ("ZHAOGUAN__SMS__LIMITS__PER_NUMBER", "[\"5/1h\", \"q7\"]", "sms.limits.per_number.1", "is a limit like"),
+        ("ZHAOGUAN__SMS__LIMITS__HARD_LOCK_AT", "101", "sms.limits.hard_lock_at", "is at most 100"),
+        ("ZHAOGUAN__SMS__LIMITS__EXEMPT_NETWORKS", "[\"q7\"]", "sms.limits.exempt_networks", "is a list of networks"),
+        ("ZHAOGUAN__SESSION__RENEW_AFTER", "13h", "session.renew_after", "is shorter than session.lifetime"),
+        ("ZHAOGUAN__SECURITY__SECRET", "q7", "security.secret", "has at least 32 characters"),
         ("ZHAOGUAN__SMS__RECEIPT_SECRET", "q7", "sms.receipt_secret", "has at least 22 letters"),
         ("ZHAOGUAN__FILES__URL", "ftp://q7", "files.url", "starts with fs://"),
         ("ZHAOGUAN__FILES__URL", "data", "files.url", "starts with fs://"),
@@ -281,7 +351,7 @@ fn production_refuses_what_development_allows() {
         ("ZHAOGUAN__APP__KEY", "", "app.key"),
         ("ZHAOGUAN__APP__MASTER_KEY", "changeme-changeme-changeme", "app.master_key"),
         ("ZHAOGUAN__APP__MASTER_KEY", STRONG, "app.master_key"),
-        ("ZHAOGUAN__SECURITY__SECRET", "aaaaaaaaaaaaaaaaaaaaaaaaaa", "security.secret"),
+        ("ZHAOGUAN__SECURITY__SECRET", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "security.secret"),
         ("ZHAOGUAN__APP__ID", "", "app.id"),
         ("ZHAOGUAN__HTTP__PUBLIC_URL", "http://api.example.com", "http.public_url"),
         ("ZHAOGUAN__SMS__PROVIDERS", "[\"log\"]", "sms.providers"),
@@ -348,4 +418,37 @@ fn unwise_settings_are_warned_of_by_key() {
     let in_production = production(&[]).unwrap().warnings();
     let named: Vec<_> = in_production.iter().filter_map(|w| w.split(' ').next()).collect();
     assert_eq!(named, ["sms.providers", "leancloud.require_session", "http.trusted_proxies"]);
+}
+
+#[test]
+fn the_example_file_shows_the_defaults() {
+    let example = include_str!("../../../../deploy/zhaoguan.example.toml");
+    assert_eq!(load_file(example).unwrap(), Config::default());
+}
+
+#[test]
+fn every_key_of_the_example_file_is_known_also_the_commented_ones() {
+    let example = include_str!("../../../../deploy/zhaoguan.example.toml");
+    let setting = |line: &&str| !line.starts_with('#') || line.contains(" = ") || line.starts_with("# [");
+    let uncommented: Vec<_> = example.lines().filter(setting).map(|line| line.trim_start_matches("# ")).collect();
+    let config = load_file(&uncommented.join("\n")).unwrap();
+    assert!(config.sms.aliyun.is_some() && config.sms.tencent.is_some() && config.sms.webhook.is_some());
+    assert_eq!(config.wechat.apps[0].templates["new_message"], "TEMPLATE-ID");
+}
+
+#[test]
+fn the_compose_file_starts_in_production() {
+    let compose = include_str!("../../../../deploy/compose.yaml");
+    let mut sources = variables(&[]);
+    for (name, value) in compose.lines().filter_map(|line| line.trim().split_once(": ")) {
+        let value = match name {
+            "ZHAOGUAN__HTTP__PUBLIC_URL" => "https://api.example.com".to_owned(),
+            "ZHAOGUAN__APP__MASTER_KEY" => STRONG.chars().rev().collect(),
+            _ => value.trim_matches('\'').replace("${APP_KEY:?}", STRONG).replace("${SECRET:?}", STRONG),
+        };
+        sources.variables.push((name.to_owned(), value));
+    }
+    let config = Config::load(&sources).unwrap();
+    assert!(config.is_production() && !config.worker_is_embedded());
+    assert_eq!(config.fanout.url.expose(), "nats://nats:4222");
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use account::keys::MIN_SECRET_BYTES;
 use domain::time::span;
 use tracing_subscriber::EnvFilter;
 
@@ -16,6 +17,9 @@ pub(super) fn problems(config: &Config) -> Vec<Problem> {
     sms(config, &mut found);
     files(config, &mut found);
     found.require("log.filter", EnvFilter::try_new(&config.log.filter).is_ok(), "is a filter like info,api=debug");
+    let secret = config.security.secret.as_ref().map_or("", Secret::expose);
+    let is_long = secret.is_empty() || secret.len() >= MIN_SECRET_BYTES;
+    found.require("security.secret", is_long, format!("has at least {MIN_SECRET_BYTES} characters"));
     if config.is_production() {
         production(config, &mut found);
     }
@@ -63,6 +67,8 @@ fn durations(config: &Config, found: &mut Found) {
         ("session.staff_lifetime", config.session.staff_lifetime),
         ("worker.poll", config.worker.poll),
         ("worker.lease", config.worker.lease),
+        ("worker.sweep_every", config.worker.sweep_every),
+        ("files.link_lifetime", config.files.link_lifetime),
         ("business.no_reply_after", config.business.no_reply_after),
         ("business.idle_after", config.business.idle_after),
         ("sms.limits.code_lifetime", config.sms.limits.code_lifetime),
@@ -80,10 +86,11 @@ fn durations(config: &Config, found: &mut Found) {
     if let Some(longest) = business.max_duration {
         found.require("business.max_duration", longest > Duration::ZERO, "is longer than nothing, or off");
     }
+    let session = &config.session;
     found.require(
         "session.renew_after",
-        config.session.renew_after < config.session.lifetime,
-        "is shorter than session.lifetime",
+        session.renew_after < session.lifetime.min(session.staff_lifetime),
+        "is shorter than session.lifetime and session.staff_lifetime",
     );
     let longest = span::minutes(10);
     found.require("sms.limits.code_lifetime", config.sms.limits.code_lifetime <= longest, "is at most 10m");
@@ -143,6 +150,8 @@ fn sms(config: &Config, found: &mut Found) {
         let good = secret.expose().len() >= 22 && secret.expose().bytes().all(|b| b.is_ascii_alphanumeric());
         found.require("sms.receipt_secret", good, "has at least 22 letters and digits");
     }
+    let hard_lock = sms.limits.hard_lock_at.get();
+    found.require("sms.limits.hard_lock_at", hard_lock <= 100, "is at most 100");
     let is_code = |c: &String| !c.is_empty() && c.len() <= 3 && c.bytes().all(|b| b.is_ascii_digit());
     let good = !sms.limits.countries.is_empty() && sms.limits.countries.iter().all(is_code);
     found.require("sms.limits.countries", good, "is a list of country codes like [\"86\"]");

@@ -28,6 +28,7 @@ impl MigratorTrait for Migrator {
             name: "m0001_ground",
             parts: &[
                 include_str!("schema/people.sql"),
+                include_str!("schema/account.sql"),
                 include_str!("schema/outbox.sql"),
                 include_str!("schema/im.sql"),
                 include_str!("schema/consultation.sql"),
@@ -36,7 +37,8 @@ impl MigratorTrait for Migrator {
     }
 }
 
-/// A migration written as SQL that both databases read; `{json}` stands for the JSON column type.
+/// A migration written as SQL that both databases read; `{json}` and `{bytes}` stand for the
+/// column types of JSON documents and of bytes.
 struct Schema {
     name: &'static str,
     parts: &'static [&'static str],
@@ -57,7 +59,8 @@ impl MigrationTrait for Schema {
             _ => Backend::Sqlite,
         };
         for part in self.parts {
-            db.execute_unprepared(&part.replace("{json}", backend.json_type())).await?;
+            let sql = part.replace("{json}", backend.json_type()).replace("{bytes}", backend.bytes_type());
+            db.execute_unprepared(&sql).await?;
         }
         Ok(())
     }

@@ -1,0 +1,218 @@
+//! Puts the server together from a configuration, runs it, and stops it in order.
+
+use std::error::Error;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use account::captcha::{ProofOfWork, ProofOfWorkSettings};
+use account::oversight::Oversight;
+use account::password::{ArgonHasher, HashingError, PasswordCost};
+use account::{AccountKeys, AccountPorts, Accounts, AppCredentials};
+use async_trait::async_trait;
+use consultation::ConsultationError;
+use consultation::service::{
+    Certifications, Consultations, Doctors, Initiate, InitiateConsultations, Initiated, Invitations, Relations, Reports,
+};
+use domain::{Clock, StoreError};
+use poem::listener::{Listener, TcpListener};
+use poem::{Endpoint, Response, Route, Server};
+use runtime::config::ConfigError;
+use runtime::tasks::{self, StillRunning};
+use runtime::telemetry::Metrics;
+use runtime::{BatchError, BatchSettings, Batcher, Config, Credentials, OpendalBlobs, StartError, Tasks};
+use storage::SeaStore;
+use worker::{Ground, GroundError};
+
+use crate::http::catalogue::code;
+use crate::http::gatekeeper::AccountGatekeeper;
+use crate::http::ops::Readiness;
+use crate::http::problem::ApiError;
+use crate::http::router::{Parts, server};
+use crate::http::services::{InitiateQueue, Services};
+use crate::{leancloud, settings, sms};
+
+/// Longest wait for requests in hand, and then for background tasks, when asked to stop.
+const SHUTDOWN: Duration = Duration::from_secs(20);
+/// Passwords hashed at the same time; each takes 19 MiB.
+const HASHES_AT_ONCE: usize = 4;
+
+/// Why the server could not start, or did not stop as it should.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error(transparent)]
+    Ground(#[from] GroundError),
+    #[error("security.secret is too short")]
+    Secret(#[from] account::keys::SecretTooShort),
+    #[error(transparent)]
+    Hashing(#[from] HashingError),
+    #[error(transparent)]
+    Sms(#[from] sms::SmsError),
+    #[error("http.listen: {address} cannot be listened at")]
+    Listen { address: SocketAddr, source: io::Error },
+    #[error("the signals to stop could not be listened for")]
+    Signals(#[source] io::Error),
+    #[error("the server stopped by itself")]
+    Broken(#[source] io::Error),
+    #[error(transparent)]
+    StillRunning(#[from] StillRunning),
+}
+
+/// Everything the commands work with: the database, the rules over it, and the accounts.
+pub struct App {
+    pub config: Config,
+    pub ground: Ground,
+    pub accounts: Arc<Accounts>,
+    pub credentials: Credentials,
+    kept_sms: Option<Arc<runtime::LogSms>>,
+}
+
+impl App {
+    /// Opens the database, brings it up to date and wires the use cases.
+    ///
+    /// # Errors
+    /// [`ServeError`] naming what is missing or cannot be reached.
+    pub async fn build(config: Config) -> Result<Self, ServeError> {
+        let ground = Ground::lay(&config).await?;
+        let credentials = Credentials::resolve(&config, ground.random.as_ref())?;
+        let keys = AccountKeys::derive(credentials.secret.expose().as_bytes())?;
+        let sms = sms::gateway(&config, &ground.clock)?;
+        let captcha = ProofOfWork::new(ProofOfWorkSettings::default(), keys.clone(), ground.random.clone());
+        let ports = AccountPorts {
+            store: Arc::new(ground.store.clone()),
+            clock: ground.clock.clone(),
+            ids: ground.ids.clone(),
+            random: ground.random.clone(),
+            sms: sms.gateway,
+            captcha: Arc::new(captcha),
+            hasher: Arc::new(ArgonHasher::new(PasswordCost::default(), HASHES_AT_ONCE, ground.random.clone())?),
+            blobs: Arc::new(OpendalBlobs::open(&config.files)?),
+        };
+        let accounts = Arc::new(Accounts::new(ports, keys, settings::account(&config)));
+        Ok(Self { config, ground, accounts, credentials, kept_sms: sms.kept })
+    }
+
+    /// Serves until the process is asked to stop, then finishes what is in hand.
+    ///
+    /// # Errors
+    /// [`ServeError`] when it cannot listen, or something did not stop in time.
+    pub async fn serve(self, metrics: Metrics) -> Result<(), ServeError> {
+        let address = self.config.http.listen;
+        let acceptor = TcpListener::bind(address).into_acceptor().await;
+        let acceptor = acceptor.map_err(|source| ServeError::Listen { address, source })?;
+        let tasks = Tasks::new();
+        metrics.keep_up(&tasks);
+        if self.config.worker_is_embedded() {
+            self.ground.worker(&self.config).start(&tasks);
+        }
+        let queue = Arc::new(BatchedInitiate::start(&self));
+        let endpoint = self.endpoint(queue.clone(), metrics);
+        tracing::info!(%address, public_url = self.config.http.public_url(), "serving");
+        let asked_to_stop = async {
+            if let Err(error) = tasks::termination().await {
+                tracing::error!(error = &error as &dyn Error, "stopping, because signals cannot be listened for");
+            }
+        };
+        let served = Server::new_with_acceptor(acceptor);
+        served.run_with_graceful_shutdown(endpoint, asked_to_stop, Some(SHUTDOWN)).await.map_err(ServeError::Broken)?;
+        queue.0.close().await;
+        tasks.shut_down(SHUTDOWN).await?;
+        self.ground.store.close().await;
+        Ok(())
+    }
+
+    fn endpoint(&self, initiate: Arc<dyn InitiateQueue>, metrics: Metrics) -> impl Endpoint<Output = Response> + use<> {
+        let services = Arc::new(self.services(initiate));
+        let mut router = Route::new();
+        if self.config.leancloud.enabled {
+            router = leancloud::add_to(router, &services);
+        }
+        let parts = Parts {
+            services,
+            ids: self.ground.ids.clone(),
+            readiness: Arc::new(WriteProbe { store: self.ground.store.clone(), clock: self.ground.clock.clone() }),
+            metrics: Arc::new(move || metrics.render()),
+            settings: settings::frame(&self.config),
+            render_leancloud: leancloud::render,
+        };
+        server(parts, router)
+    }
+
+    fn services(&self, initiate: Arc<dyn InitiateQueue>) -> Services {
+        let Ground { store, context, bell, clock, ids, random } = &self.ground;
+        let credentials = AppCredentials {
+            id: self.credentials.app_id.clone(),
+            key: self.credentials.app_key.expose().to_owned(),
+            master_key: self.credentials.master_key.expose().to_owned(),
+        };
+        Services {
+            gatekeeper: Arc::new(AccountGatekeeper { credentials, accounts: self.accounts.clone() }),
+            clock: clock.clone(),
+            accounts: self.accounts.clone(),
+            certifications: Certifications::new(context.clone()),
+            consultations: Consultations::new(context.clone()),
+            doctors: Doctors::new(context.clone()),
+            initiate,
+            invitations: Invitations::new(context.clone(), random.clone()),
+            oversight: Oversight {
+                store: Arc::new(store.clone()),
+                queue: Arc::new(store.clone()),
+                clock: clock.clone(),
+                ids: ids.clone(),
+                signal: bell.clone(),
+            },
+            relations: Relations::new(context.clone()),
+            reports: Reports::new(context.clone()),
+            kept_sms: self.kept_sms.clone(),
+            public_url: self.config.http.public_url(),
+        }
+    }
+}
+
+/// Gathers calls that start consultations; see [`InitiateConsultations`].
+struct BatchedInitiate(Batcher<Initiate, Result<Initiated, ConsultationError>>);
+
+impl BatchedInitiate {
+    fn start(app: &App) -> Self {
+        let database = &app.config.database;
+        let settings = BatchSettings {
+            runners: database.batch_runners(),
+            max_batch: database.batch_max.get(),
+            ..BatchSettings::default()
+        };
+        let use_case = InitiateConsultations::new(app.ground.context.clone());
+        Self(Batcher::start("initiate", settings, move |calls| {
+            let use_case = use_case.clone();
+            async move { use_case.run(calls).await }
+        }))
+    }
+}
+
+#[async_trait]
+impl InitiateQueue for BatchedInitiate {
+    async fn call(&self, call: Initiate) -> Result<Initiated, ApiError> {
+        match self.0.call(call).await {
+            Ok(answer) => Ok(answer?),
+            Err(BatchError::Closed) => Err(ApiError::of(code::STOPPING).retry_after(1)),
+            Err(broken @ BatchError::BrokenOff) => Err(ApiError::internal(broken)),
+        }
+    }
+}
+
+/// Writes to the database for `/readyz`.
+struct WriteProbe {
+    store: SeaStore,
+    clock: Arc<dyn Clock>,
+}
+
+#[async_trait]
+impl Readiness for WriteProbe {
+    async fn try_write(&self) -> Result<(), StoreError> {
+        self.store.probe_write(self.clock.now()).await
+    }
+}

@@ -1,0 +1,85 @@
+//! `check`: says whether the server could run with this configuration, whether stored rows contradict each other,
+//! and changes nothing.
+
+use clap::Args;
+use domain::Clock;
+use domain::file::BlobStore;
+use runtime::config::DatabaseKind;
+use runtime::{Config, OpendalBlobs, SystemClock};
+use serde_json::json;
+use storage::SeaStore;
+use worker::database_options;
+
+use super::Failure;
+use crate::sms;
+
+/// What to look at.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Also try the outside services.
+    #[arg(long)]
+    online: bool,
+    /// Print only the rules that stored rows break, as JSON for programs.
+    #[arg(long)]
+    json: bool,
+}
+
+/// A key that no file is kept under.
+const ABSENT_KEY: &str = "check/absent";
+
+pub(super) async fn run(config: Config, arguments: Arguments) -> Result<(), Failure> {
+    if arguments.json {
+        let store = SeaStore::connect(&database_options(&config)).await?;
+        println!("{}", json!({ "violations": store.inspect().await? }));
+        store.close().await;
+        return Ok(());
+    }
+    println!("configuration: fine");
+    for warning in config.warnings() {
+        println!("  note: {warning}");
+    }
+    let is_fine = [
+        told("database", database(&config).await),
+        told("SMS", sms::gateway(&config, &(std::sync::Arc::new(SystemClock) as _)).map(drop).map_err(Failure::from)),
+        !arguments.online || told("files", files(&config).await),
+    ];
+    if is_fine.into_iter().all(|fine| fine) { Ok(()) } else { Err("the server could not run like this".into()) }
+}
+
+fn told(what: &str, outcome: Result<(), Failure>) -> bool {
+    match &outcome {
+        Ok(()) => println!("{what}: fine"),
+        Err(failure) => println!("{what}: {}", super::chain(failure.as_ref())),
+    }
+    outcome.is_ok()
+}
+
+async fn database(config: &Config) -> Result<(), Failure> {
+    if config.database.kind() == DatabaseKind::Sqlite && !sqlite_file_exists(config) {
+        return Err("there is no database yet; `migrate` or the first start makes it".into());
+    }
+    let store = SeaStore::connect(&database_options(config)).await?;
+    let written = store.probe_write(SystemClock.now()).await;
+    let inspected = store.inspect().await;
+    store.close().await;
+    written.map_err(|error| format!("{}; has `migrate` been run?", super::chain(&error)))?;
+    match inspected?.as_slice() {
+        [] => Ok(()),
+        broken => {
+            let told: Vec<String> = broken.iter().map(|v| format!("{} ({} rows)", v.rule, v.rows)).collect();
+            Err(format!("rows break these rules: {}", told.join("; ")).into())
+        }
+    }
+}
+
+fn sqlite_file_exists(config: &Config) -> bool {
+    let url = config.database.url.expose();
+    let path = url.trim_start_matches("sqlite:").trim_start_matches("//");
+    let path = path.split('?').next().unwrap_or_default();
+    std::path::Path::new(path).is_file()
+}
+
+async fn files(config: &Config) -> Result<(), Failure> {
+    OpendalBlobs::open(&config.files)?.get(ABSENT_KEY).await?;
+    Ok(())
+}

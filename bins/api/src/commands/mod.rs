@@ -1,0 +1,115 @@
+//! The command line. Each command is thin: it reads the configuration and calls what does the work.
+
+mod check;
+mod create_admin;
+mod migrate;
+mod openapi;
+mod serve;
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use runtime::config::ConfigError;
+use runtime::{Config, ConfigSources};
+
+/// What stops a command; printed with everything that caused it.
+type Failure = Box<dyn Error>;
+
+/// Server of 兆观医生: patients ask, doctors answer.
+#[derive(Debug, Parser)]
+#[command(name = "zhaoguan-api", version)]
+pub struct Cli {
+    /// Configuration file; `zhaoguan.toml` when not given.
+    #[arg(long, global = true, env = "ZHAOGUAN_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// What to do; without a command it serves.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the API (this is what happens without a command).
+    Serve,
+    /// Write the OpenAPI document, and the list of error codes if asked for.
+    Openapi(openapi::Arguments),
+    /// Bring the tables of the database up to date.
+    Migrate,
+    /// Make an administrator; prints the generated password once.
+    CreateAdmin(create_admin::Arguments),
+    /// Check the configuration, the database and the file store.
+    Check(check::Arguments),
+}
+
+/// Runs a command to its end.
+pub fn run(cli: Cli) -> ExitCode {
+    let Cli { config, command } = cli;
+    let done = match command.unwrap_or(Command::Serve) {
+        Command::Openapi(arguments) => openapi::run(&arguments).map_err(Failure::from),
+        Command::Serve => with_config(config, serve::run),
+        Command::Migrate => with_config(config, migrate::run),
+        Command::CreateAdmin(arguments) => with_config(config, |config| create_admin::run(config, arguments)),
+        Command::Check(arguments) => with_config(config, |config| check::run(config, arguments)),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("zhaoguan-api: {}", chain(failure.as_ref()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Reads the configuration and runs an asynchronous command with it.
+fn with_config<F, Fut>(file: Option<PathBuf>, command: F) -> Result<(), Failure>
+where
+    F: FnOnce(Config) -> Fut,
+    Fut: Future<Output = Result<(), Failure>>,
+{
+    let config: Result<Config, ConfigError> = Config::load(&ConfigSources::from_process(file));
+    let runtime = tokio::runtime::Runtime::new()?;
+    runtime.block_on(command(config?))
+}
+
+/// An error and its causes, each told once.
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut told = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if !told.ends_with(&text) {
+            told.push_str(": ");
+            told.push_str(&text);
+        }
+        cause = error.source();
+    }
+    told
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn without_a_command_it_serves() {
+        assert!(Cli::parse_from(["zhaoguan-api"]).command.is_none());
+        let cli = Cli::parse_from(["zhaoguan-api", "check", "--online", "--config", "a.toml"]);
+        assert_eq!(cli.config.unwrap().to_str(), Some("a.toml"));
+    }
+
+    #[test]
+    fn causes_are_told_once() {
+        let inner = std::io::Error::other("no such file");
+        let outer = domain::StoreError::backend(inner);
+        assert_eq!(chain(&outer), "the database did not answer as it should: no such file");
+    }
+}

@@ -1,0 +1,109 @@
+//! The native API over HTTP: what surrounds every request, and the areas with their operations.
+
+pub mod admin;
+pub mod auth;
+pub mod body;
+pub mod caller;
+pub mod catalogue;
+pub mod certification;
+pub mod consultations;
+pub mod context;
+pub mod dev;
+pub mod docs;
+pub mod doctors;
+pub mod files;
+pub mod frame;
+pub mod framework_errors;
+pub mod gatekeeper;
+pub mod idempotency;
+pub mod invitations;
+mod measure;
+pub mod ops;
+pub mod page;
+pub mod patients;
+pub mod problem;
+pub mod relations;
+pub mod router;
+pub mod services;
+pub mod shape;
+pub mod spec;
+pub mod values;
+pub mod words;
+
+#[cfg(test)]
+mod router_tests;
+#[cfg(test)]
+mod testing;
+
+use poem_openapi::Tags;
+
+/// The areas of the native API.
+#[derive(Tags)]
+pub enum Area {
+    /// Signing in, sessions, and who one is.
+    #[oai(rename = "auth")]
+    Auth,
+    /// Patients' profiles.
+    #[oai(rename = "patients")]
+    Patients,
+    /// Doctors' profiles and cards.
+    #[oai(rename = "doctors")]
+    Doctors,
+    /// A doctor's own certification.
+    #[oai(rename = "certification")]
+    Certification,
+    /// A doctor's patients and a patient's doctors.
+    #[oai(rename = "relations")]
+    Relations,
+    /// How patients come to a doctor.
+    #[oai(rename = "invitations")]
+    Invitations,
+    /// Consultations and their trail.
+    #[oai(rename = "consultations")]
+    Consultations,
+    /// Uploads and downloads.
+    #[oai(rename = "files")]
+    Files,
+    /// For administrators.
+    #[oai(rename = "admin")]
+    Admin,
+    /// Development aids.
+    #[oai(rename = "dev")]
+    Dev,
+}
+
+/// All operations of the native API.
+pub type Apis = (
+    auth::AuthApi,
+    patients::PatientsApi,
+    doctors::DoctorsApi,
+    certification::CertificationApi,
+    relations::RelationsApi,
+    invitations::InvitationsApi,
+    consultations::ConsultationsApi,
+    files::FilesApi,
+    admin::certifications::ReviewApi,
+    admin::consultations::VoidApi,
+    admin::agents::AgentsApi,
+    admin::oversight::OversightApi,
+    dev::DevApi,
+);
+
+/// All operations of the native API.
+pub const fn apis() -> Apis {
+    (
+        auth::AuthApi,
+        patients::PatientsApi,
+        doctors::DoctorsApi,
+        certification::CertificationApi,
+        relations::RelationsApi,
+        invitations::InvitationsApi,
+        consultations::ConsultationsApi,
+        files::FilesApi,
+        admin::certifications::ReviewApi,
+        admin::consultations::VoidApi,
+        admin::agents::AgentsApi,
+        admin::oversight::OversightApi,
+        dev::DevApi,
+    )
+}

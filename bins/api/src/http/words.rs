@@ -1,0 +1,163 @@
+//! The enumerations of the wire, each tied to its word in the domain.
+
+use consultation::{consultation as episode, notification};
+use domain::certification;
+use domain::gender;
+use domain::outbox;
+use poem_openapi::Enum;
+
+/// An enumeration of the wire and its conversions; a word added below that is missing here does not compile.
+macro_rules! wire_words {
+    ($(#[$doc:meta])* $name:ident = $domain:path { $($(#[$variant_doc:meta])* $variant:ident = $wire:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+        pub enum $name {
+            $($(#[$variant_doc])* #[oai(rename = $wire)] $variant),+
+        }
+
+        impl From<$domain> for $name {
+            fn from(word: $domain) -> Self {
+                use $domain as Word;
+                match word {
+                    $(Word::$variant => Self::$variant),+
+                }
+            }
+        }
+
+        impl From<$name> for $domain {
+            fn from(word: $name) -> Self {
+                match word {
+                    $($name::$variant => Self::$variant),+
+                }
+            }
+        }
+
+        #[cfg(test)]
+        impl $name {
+            /// Every wire word beside the domain's own.
+            fn spellings() -> Vec<(&'static str, &'static str)> {
+                vec![$(($wire, <$domain>::from(Self::$variant).as_str())),+]
+            }
+        }
+    };
+}
+
+wire_words! {
+    /// Gender.
+    Gender = gender::Gender { Male = "male", Female = "female", Unknown = "unknown" }
+}
+
+wire_words! {
+    /// State of a doctor's certification: "0" not certified, "1" certified, "2" under review, "3" rejected.
+    CertificationState = certification::Certification {
+        None = "0", Certified = "1", UnderReview = "2", Rejected = "3",
+    }
+}
+
+wire_words! {
+    /// Where a consultation stands: "0" started and not answered yet, "1" being answered, "2" ended.
+    ConsultationStatus = episode::Status { New = "0", Replying = "1", Ended = "2" }
+}
+
+wire_words! {
+    /// How the doctor is consulted.
+    ConsultationType = episode::ConsultationType { Normal = "normal", Phone = "phone" }
+}
+
+wire_words! {
+    /// Why a consultation is over.
+    EndReason = episode::EndReason {
+        Declined = "declined",
+        Completed = "completed",
+        Cancelled = "cancelled",
+        CompletedByPatient = "completed_by_patient",
+        ExpiredNoReply = "expired_no_reply",
+        IdleTimeout = "idle_timeout",
+        MaxDuration = "max_duration",
+        Blocked = "blocked",
+        DoctorUnavailable = "doctor_unavailable",
+        Voided = "voided",
+        Superseded = "superseded",
+        Imported = "imported",
+    }
+}
+
+wire_words! {
+    /// What a notification is about.
+    NotificationCause = notification::Cause {
+        Initiated = "initiated",
+        RepeatInitiate = "repeat_initiate",
+        PatientMessage = "patient_message",
+        DoctorMessage = "doctor_message",
+        OwnMessage = "own_message",
+        SystemMessage = "system_message",
+        Ended = "ended",
+        Reopened = "reopened",
+        AboutToExpire = "about_to_expire",
+        Escalation = "escalation",
+        CertificationApproved = "certification_approved",
+        CertificationRejected = "certification_rejected",
+        CertificationRevoked = "certification_revoked",
+    }
+}
+
+wire_words! {
+    /// Why somebody was told, is told later, or was not told.
+    NotificationReason = notification::Reason {
+        ConsultationClosed = "CONSULTATION_CLOSED",
+        RelationBlocked = "RELATION_BLOCKED",
+        DoctorNotAuthenticated = "DOCTOR_NOT_AUTHENTICATED",
+        ConsultingOff = "CONSULTING_OFF",
+        TypeOff = "TYPE_OFF",
+        NotNotifiable = "NOT_NOTIFIABLE",
+        OnlineViewing = "ONLINE_VIEWING",
+        Coalesced = "COALESCED",
+        OutsideWindow = "OUTSIDE_WINDOW",
+        NoChannel = "NO_CHANNEL",
+        HoursInvalid = "HOURS_INVALID",
+        HoursUnset = "HOURS_UNSET",
+        InsideWindow = "INSIDE_WINDOW",
+        Always = "ALWAYS",
+    }
+}
+
+wire_words! {
+    /// What has become of a notification.
+    NotificationState = notification::NotificationState {
+        Queued = "queued", Sent = "sent", Suppressed = "suppressed", Cancelled = "cancelled", Failed = "failed",
+    }
+}
+
+wire_words! {
+    /// The way a notification leaves.
+    NotificationChannel = notification::Channel { Wechat = "wechat", Sms = "sms" }
+}
+
+wire_words! {
+    /// State of a background job.
+    JobState = outbox::JobState { Queued = "queued", Dead = "dead", Done = "done", Discarded = "discarded" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wire_and_the_domain_spell_alike() {
+        let all = [
+            Gender::spellings(),
+            CertificationState::spellings(),
+            ConsultationStatus::spellings(),
+            ConsultationType::spellings(),
+            EndReason::spellings(),
+            NotificationCause::spellings(),
+            NotificationReason::spellings(),
+            NotificationState::spellings(),
+            NotificationChannel::spellings(),
+            JobState::spellings(),
+        ];
+        for (wire, domain) in all.into_iter().flatten() {
+            assert_eq!(wire, domain);
+        }
+    }
+}

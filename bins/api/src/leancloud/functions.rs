@@ -1,0 +1,57 @@
+//! `POST /1.1/functions/:name` and `POST /1.1/call/:name`.
+
+use account::AppAccess;
+use consultation::consultation::OpenConsultation;
+use consultation::service::{Initiate, Initiated};
+use domain::Actor;
+use leancloud::functions::{
+    FunctionResult, INITIATE_CONSULTATION, InitiateConsultationParams, InitiateConsultationView, ParamsError,
+    parse_params,
+};
+use leancloud::wire::ErrorBody;
+use poem::{Request, Response, Result};
+use serde_json::{Map, Value};
+
+use super::answer;
+use crate::http::caller::{app_headers, session_token};
+use crate::http::problem::ApiError;
+use crate::http::services::Services;
+
+/// Calls the function named in the path. The body may be empty, `null` or of any content type.
+pub(super) async fn call(services: &Services, mut request: Request) -> Result<Response> {
+    let actor = resolve(services, &request).await?;
+    let name = request.raw_path_param("name").unwrap_or_default().to_owned();
+    let body = request.take_body().into_bytes().await?;
+    let params = match parse_params(&body) {
+        Ok(params) => params,
+        Err(ParamsError::Malformed) => return Ok(answer::error(&ErrorBody::malformed_json())),
+        Err(refused) => return Err(ApiError::from(refused).into()),
+    };
+    match name.as_str() {
+        INITIATE_CONSULTATION => Ok(initiate_consultation(services, actor, &params).await?),
+        _ => Ok(answer::error(&ErrorBody::unknown_function())),
+    }
+}
+
+/// Application credentials are needed; a session that is not valid any more counts as none, as on LeanCloud.
+async fn resolve(services: &Services, request: &Request) -> Result<Actor, ApiError> {
+    let headers = request.headers();
+    let access = services.gatekeeper.check_app(app_headers(headers).unwrap_or_default())?;
+    let session = match (access, session_token(headers)) {
+        (AppAccess::Client, Some(token)) => services.gatekeeper.find_session(token).await?,
+        _ => None,
+    };
+    Ok(session.map_or_else(|| access.actor(), |known| known.actor))
+}
+
+async fn initiate_consultation(
+    services: &Services,
+    actor: Actor,
+    params: &Map<String, Value>,
+) -> Result<Response, ApiError> {
+    let params = InitiateConsultationParams::from_map(params)?;
+    let call = Initiate { actor, doctor: params.doctor_id, patient: params.patient_id, kind: params.kind };
+    let Initiated { consultation_id, is_old, status, started_at } = services.initiate.call(call).await?;
+    let open = OpenConsultation { id: consultation_id, status, started_at };
+    Ok(answer::ok(&FunctionResult { result: InitiateConsultationView::new(open, is_old) }))
+}

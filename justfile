@@ -1,0 +1,62 @@
+# `just` lists the recipes. `just test` needs no service; `just ci` is what must pass before pushing.
+
+set positional-arguments
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+[private]
+default:
+    @just --list
+
+# Install what this machine lacks: base (also when none is named), lint, services, browser, py
+setup *parts:
+    scripts/setup.sh "$@"
+
+# Start the server on SQLite; generated credentials are printed once
+run *args: (setup "base")
+    cargo run --bin zhaoguan-api -- serve "$@"
+
+# All tests, on SQLite and fakes; arguments go to nextest
+test *args: (setup "base")
+    cargo nextest run --workspace "$@"
+
+# All tests, with a private PostgreSQL and NATS as well
+test-pg *args: (setup "base" "services")
+    scripts/services.sh run --fast -- cargo nextest run --workspace "$@"
+
+# Formatting, clippy, and what dependencies may be used
+lint: (setup "base" "lint")
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+    cargo deny check bans licenses sources
+    if timeout 20 git ls-remote https://github.com/RustSec/advisory-db HEAD >/dev/null 2>&1; then cargo deny check advisories; else echo "the advisory database cannot be reached: not checked" >&2; fi
+
+# Format all code
+fmt:
+    cargo fmt --all
+
+# Write openapi/api.json from the code
+openapi:
+    @mkdir -p target openapi
+    cargo run --quiet --bin zhaoguan-api -- openapi > target/api.json
+    @cp target/api.json openapi/api.json
+
+# Fail when openapi/api.json is not what the code says
+openapi-check:
+    @mkdir -p target
+    cargo run --quiet --bin zhaoguan-api -- openapi > target/api.json
+    diff -u openapi/api.json target/api.json || { echo "openapi/api.json is out of date: run 'just openapi' and commit it" >&2; exit 1; }
+
+# Requests per second and latencies of initiate, on SQLite and PostgreSQL
+bench *args: (setup "base" "services")
+    scripts/services.sh run -- scripts/bench.sh "$@"
+
+# Long proofs: races and kill -9 on both databases; `--short` for fewer rounds
+proof *args: (setup "base" "services")
+    scripts/services.sh run -- scripts/proof.sh "$@"
+
+# Import the sample and walk through a first consultation
+demo *args:
+    cargo run --release --bin zhaoguan-api -- demo "$@"
+
+# What must pass before pushing
+ci: lint openapi-check (test-pg "--profile" "ci") (proof "--short")
