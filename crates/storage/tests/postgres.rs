@@ -2,6 +2,8 @@
 //!
 //! `DATABASE_URL_PG` names a server whose user may create databases. Without it these tests do nothing and say so.
 
+#![expect(clippy::unwrap_used, reason = "a test panics when its store does not open")]
+
 mod sea;
 
 use std::hash::{BuildHasher, Hasher, RandomState};

@@ -1,5 +1,7 @@
 //! The contract of stores, kept by `SQLite` in a file of its own per test.
 
+#![expect(clippy::unwrap_used, reason = "a test panics when its store does not open")]
+
 mod sea;
 
 use async_trait::async_trait;
