@@ -9,6 +9,7 @@ pub mod backend;
 mod consulting;
 mod convert;
 mod im;
+mod import;
 pub mod inspect;
 mod migration;
 mod outbox;

@@ -5,7 +5,7 @@ mod challenge;
 mod counter;
 mod idempotency;
 mod session;
-mod user;
+pub(crate) mod user;
 
 use ::account::agent::AgentRepository;
 use ::account::challenge::ChallengeRepository;

@@ -40,7 +40,7 @@ pub(crate) enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 
-fn row(user: &User) -> ActiveModel {
+pub(crate) fn row(user: &User) -> ActiveModel {
     ActiveModel {
         id: Set(text(&user.id)),
         username: Set(user.username.clone()),

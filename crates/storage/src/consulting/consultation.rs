@@ -59,7 +59,7 @@ impl ActiveModelBehavior for ActiveModel {}
 
 /// The predicate of the index `consultation_open`: a literal, since a bound parameter in a conflict target
 /// fails on SQLite and, from the sixth execution on, on PostgreSQL.
-const IS_OPEN: &str = "status <> '2' AND NOT is_invalid";
+pub(crate) const IS_OPEN: &str = "status <> '2' AND NOT is_invalid";
 
 pub(crate) fn row(c: &Consultation) -> ActiveModel {
     ActiveModel {

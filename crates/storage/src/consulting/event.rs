@@ -32,7 +32,7 @@ pub(crate) enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 
-pub(super) async fn append(unit: &SeaUnit, events: &[ConsultationEvent]) -> Result<(), StoreError> {
+pub(crate) async fn append(unit: &SeaUnit, events: &[ConsultationEvent]) -> Result<(), StoreError> {
     if events.is_empty() {
         return Ok(());
     }

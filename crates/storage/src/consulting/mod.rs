@@ -1,11 +1,11 @@
 //! Relations, invitations, consultations and notifications.
 
-mod consultation;
+pub(crate) mod consultation;
 mod delivery;
-mod event;
+pub(crate) mod event;
 mod invitation;
 mod notification;
-mod probe;
-mod relation;
+pub(crate) mod probe;
+pub(crate) mod relation;
 
 pub use delivery::RecordingNotifier;

@@ -13,7 +13,7 @@ use crate::values::tuples;
 
 /// `(VALUES …)` rows of the pairs, padded by repeating the last one up to a power of two, so that few distinct
 /// statements are prepared.
-pub(super) fn pair_values(pairs: &[Pair]) -> (String, Vec<Value>) {
+pub(crate) fn pair_values(pairs: &[Pair]) -> (String, Vec<Value>) {
     let padded = pairs.len().next_power_of_two();
     let repeated = pairs.iter().chain(std::iter::repeat_n(pairs.last(), padded).flatten()).take(padded);
     let values = repeated.flat_map(|pair| [text(&pair.doctor).into(), text(&pair.patient).into()]).collect();

@@ -1,4 +1,4 @@
 //! Conversations, members and messages.
 
-mod conversation;
+pub(crate) mod conversation;
 mod message;

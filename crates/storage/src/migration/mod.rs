@@ -32,6 +32,7 @@ impl MigratorTrait for Migrator {
                 include_str!("schema/outbox.sql"),
                 include_str!("schema/im.sql"),
                 include_str!("schema/consultation.sql"),
+                include_str!("schema/import.sql"),
             ],
         })]
     }

@@ -1,5 +1,5 @@
 //! Patients, doctors and files.
 
-mod doctor;
-mod file;
-mod patient;
+pub(crate) mod doctor;
+pub(crate) mod file;
+pub(crate) mod patient;
