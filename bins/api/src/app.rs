@@ -93,7 +93,7 @@ impl App {
             hasher: Arc::new(ArgonHasher::new(PasswordCost::default(), HASHES_AT_ONCE, ground.random.clone())?),
             blobs: Arc::new(OpendalBlobs::open(&config.files)?),
         };
-        let accounts = Arc::new(Accounts::new(ports, keys, settings::account(&config)));
+        let accounts = Arc::new(Accounts::new(ports, keys, config.account_settings()));
         Ok(Self { config, ground, accounts, credentials, kept_sms: sms.kept })
     }
 

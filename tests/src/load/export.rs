@@ -16,6 +16,16 @@ pub fn patient_id(n: u32) -> String {
     format!("5d000000000000000a{n:06x}")
 }
 
+/// Phone of the `n`-th doctor.
+pub fn doctor_phone(n: u32) -> String {
+    format!("138{n:08}")
+}
+
+/// Phone of the `n`-th patient.
+pub fn patient_phone(n: u32) -> String {
+    format!("139{n:08}")
+}
+
 /// Writes `Doctor.0.jsonl` and `Patients.0.jsonl` into `folder`.
 ///
 /// # Errors
@@ -45,6 +55,7 @@ fn doctor(n: u32) -> Value {
         "title": "主任医师",
         "authenticated": "1",
         "openid": format!("o{n:027}"),
+        "phone": doctor_phone(n),
         "startConsultation": true,
         "startConsultationTime": "00:00",
         "endConsultationTime": "24:00",
@@ -61,6 +72,7 @@ fn patient(n: u32) -> Value {
         "name": format!("患者{n}"),
         "gender": "男",
         "birthday": "1980-01-31",
+        "phone": patient_phone(n),
         "createdAt": "2020-01-01T00:00:00.000Z",
         "updatedAt": "2020-01-01T00:00:00.000Z",
     })

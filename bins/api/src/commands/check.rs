@@ -1,4 +1,5 @@
-//! `check`: says whether the server could run with this configuration, and changes nothing.
+//! `check`: says whether the server could run with this configuration, whether stored rows contradict each other,
+//! and changes nothing.
 
 use std::sync::Arc;
 
@@ -7,6 +8,7 @@ use domain::Clock;
 use domain::file::BlobStore;
 use runtime::config::DatabaseKind;
 use runtime::{Config, OpendalBlobs, SystemClock};
+use serde_json::json;
 use storage::SeaStore;
 use worker::database_options;
 
@@ -19,12 +21,21 @@ pub(super) struct Arguments {
     /// Also try the outside services.
     #[arg(long)]
     online: bool,
+    /// Print only the rules that stored rows break, as JSON for programs.
+    #[arg(long)]
+    json: bool,
 }
 
 /// A key that no file is kept under.
 const ABSENT_KEY: &str = "check/absent";
 
 pub(super) async fn run(config: Config, arguments: Arguments) -> Result<(), Failure> {
+    if arguments.json {
+        let store = SeaStore::connect(&database_options(&config)).await?;
+        println!("{}", json!({ "violations": store.inspect().await? }));
+        store.close().await;
+        return Ok(());
+    }
     println!("configuration: fine");
     for warning in config.warnings() {
         println!("  note: {warning}");
@@ -53,8 +64,16 @@ async fn database(config: &Config) -> Result<(), Failure> {
     }
     let store = SeaStore::connect(&database_options(config)).await?;
     let written = store.probe_write(SystemClock.now()).await;
+    let inspected = store.inspect().await;
     store.close().await;
-    written.map_err(|error| format!("{}; has `migrate` been run?", super::chain(&error)).into())
+    written.map_err(|error| format!("{}; has `migrate` been run?", super::chain(&error)))?;
+    match inspected?.as_slice() {
+        [] => Ok(()),
+        broken => {
+            let told: Vec<String> = broken.iter().map(|v| format!("{} ({} rows)", v.rule, v.rows)).collect();
+            Err(format!("rows break these rules: {}", told.join("; ")).into())
+        }
+    }
 }
 
 fn sqlite_file_exists(config: &Config) -> bool {
