@@ -1,6 +1,8 @@
 //! `check`: says whether the server could run with this configuration, whether stored rows contradict each other,
 //! and changes nothing.
 
+use std::sync::Arc;
+
 use clap::Args;
 use domain::Clock;
 use domain::file::BlobStore;
@@ -38,16 +40,18 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<(), Fail
     for warning in config.warnings() {
         println!("  note: {warning}");
     }
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let sms = sms::gateway(&config, &clock).map(drop).map_err(Failure::from);
     let is_fine = [
-        told("database", database(&config).await),
-        told("SMS", sms::gateway(&config, &(std::sync::Arc::new(SystemClock) as _)).map(drop).map_err(Failure::from)),
-        !arguments.online || told("files", files(&config).await),
+        told("database", &database(&config).await),
+        told("SMS", &sms),
+        !arguments.online || told("files", &files(&config).await),
     ];
     if is_fine.into_iter().all(|fine| fine) { Ok(()) } else { Err("the server could not run like this".into()) }
 }
 
-fn told(what: &str, outcome: Result<(), Failure>) -> bool {
-    match &outcome {
+fn told(what: &str, outcome: &Result<(), Failure>) -> bool {
+    match outcome {
         Ok(()) => println!("{what}: fine"),
         Err(failure) => println!("{what}: {}", super::chain(failure.as_ref())),
     }

@@ -5,7 +5,6 @@ use domain::{Actor, Coded};
 use runtime::Config;
 
 use super::Failure;
-use crate::app::App;
 
 /// Who the administrator is.
 #[derive(Debug, Args)]
@@ -19,7 +18,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) async fn run(config: Config, arguments: Arguments) -> Result<(), Failure> {
-    let app = App::build(config).await?;
+    let app = super::build(config).await?;
     let Arguments { username, display_name } = arguments;
     let display_name = display_name.unwrap_or_else(|| username.clone());
     let made = app.accounts.create_admin(&Actor::System, &username, &display_name).await;

@@ -14,6 +14,8 @@ use clap::{Parser, Subcommand};
 use runtime::config::ConfigError;
 use runtime::{Config, ConfigSources};
 
+use crate::app::App;
+
 /// What stops a command; printed with everything that caused it.
 type Failure = Box<dyn Error>;
 
@@ -71,6 +73,19 @@ where
     let config: Result<Config, ConfigError> = Config::load(&ConfigSources::from_process(file));
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(command(config?))
+}
+
+/// Puts the server together. Credentials that were generated for it are shown once, on the terminal and not in the log.
+async fn build(config: Config) -> Result<App, Failure> {
+    let app = App::build(config).await?;
+    let credentials = &app.credentials;
+    if credentials.is_fresh {
+        println!("This application's credentials were generated and are shown only now:");
+        println!("  app.id         {}", credentials.app_id);
+        println!("  app.key        {}", credentials.app_key.expose());
+        println!("  app.master_key {}", credentials.master_key.expose());
+    }
+    Ok(app)
 }
 
 /// An error and its causes, each told once.
