@@ -2,6 +2,8 @@
 
 mod check;
 mod create_admin;
+mod demo;
+mod import_leancloud;
 mod migrate;
 mod openapi;
 mod serve;
@@ -39,8 +41,12 @@ enum Command {
     Openapi(openapi::Arguments),
     /// Bring the tables of the database up to date.
     Migrate,
+    /// Bring an exported LeanCloud application in; may be run again at any time.
+    ImportLeancloud(import_leancloud::Arguments),
     /// Make an administrator; prints the generated password once.
     CreateAdmin(create_admin::Arguments),
+    /// Walk through a first consultation on a throw-away database.
+    Demo,
     /// Check the configuration, the database and the file store.
     Check(check::Arguments),
 }
@@ -50,6 +56,8 @@ pub fn run(cli: Cli) -> ExitCode {
     let Cli { config, command } = cli;
     let done = match command.unwrap_or(Command::Serve) {
         Command::Openapi(arguments) => openapi::run(&arguments).map_err(Failure::from),
+        Command::Demo => demo::run(),
+        Command::ImportLeancloud(arguments) => with_config(config, |config| import_leancloud::run(config, arguments)),
         Command::Serve => with_config(config, serve::run),
         Command::Migrate => with_config(config, migrate::run),
         Command::CreateAdmin(arguments) => with_config(config, |config| create_admin::run(config, arguments)),
