@@ -36,17 +36,20 @@ lint: (setup "base" "lint")
 fmt:
     cargo fmt --all
 
-# Write openapi/api.json from the code
+# Write openapi/api.json and docs/errors.md from the code
 openapi:
-    @mkdir -p target openapi
-    cargo run --quiet --bin zhaoguan-api -- openapi > target/api.json
-    @cp target/api.json openapi/api.json
+    cargo run --quiet --bin zhaoguan-api -- openapi --output openapi/api.json --errors docs/errors.md
 
-# Fail when openapi/api.json is not what the code says
+# Fail when openapi/api.json or docs/errors.md is not what the code says
 openapi-check:
     @mkdir -p target
-    cargo run --quiet --bin zhaoguan-api -- openapi > target/api.json
-    diff -u openapi/api.json target/api.json || { echo "openapi/api.json is out of date: run 'just openapi' and commit it" >&2; exit 1; }
+    cargo run --quiet --bin zhaoguan-api -- openapi --output target/api.json --errors target/errors.md
+    diff -u openapi/api.json target/api.json && diff -u docs/errors.md target/errors.md || { echo "the document is out of date: run 'just openapi' and commit it" >&2; exit 1; }
+
+# Try generated requests, right and wrong, on the API and compare its answers with openapi/api.json
+spec-check: (setup "base" "py")
+    cargo build --quiet --bin zhaoguan-api
+    scripts/schemathesis.sh
 
 # Requests per second and latencies of initiate, on SQLite and PostgreSQL
 bench *args: (setup "base" "services")
@@ -61,4 +64,4 @@ demo *args:
     cargo run --release --bin zhaoguan-api -- demo "$@"
 
 # What must pass before pushing
-ci: lint openapi-check (test-pg "--profile" "ci")
+ci: lint openapi-check spec-check (test-pg "--profile" "ci")

@@ -184,6 +184,14 @@ fn cases(s: &Stage) -> Vec<Case> {
             Body::Json(json!({ "phone": "13900000009" })),
             Right::Admin,
         ),
+        case(
+            "reveal_phone",
+            M::POST,
+            "/admin/phones/reveal",
+            Body::Json(json!({ "patientId": patient })),
+            Right::Admin,
+        )
+        .also(&[Agent]),
         // From here on the right one's call takes something away that earlier cases need.
         case("end_consultation", M::POST, consultation("/end"), reason(), Right::Doctor),
         case("reopen_consultation", M::POST, consultation("/reopen"), Body::None, Right::Doctor),

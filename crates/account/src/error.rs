@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use domain::actor::AccessError;
 use domain::file::BlobError;
-use domain::id::{AgentId, FileId, PatientId};
+use domain::id::{AgentId, DoctorId, FileId, PatientId};
 use domain::{Coded, ErrorKind, FieldError, StoreError};
 
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +49,8 @@ pub enum AccountError {
     UsernameTaken,
     #[error("patient {0} was not found")]
     PatientNotFound(PatientId),
+    #[error("doctor {0} was not found")]
+    DoctorNotFound(DoctorId),
     #[error("there is no doctor's profile yet")]
     NoDoctorProfile,
     #[error("agent {0} was not found")]
@@ -127,6 +129,7 @@ impl Coded for AccountError {
             Self::NoPhone => "phone.missing",
             Self::UsernameTaken => "agent.username_taken",
             Self::PatientNotFound(_) => "patient.not_found",
+            Self::DoctorNotFound(_) => "doctor.not_found",
             Self::NoDoctorProfile => "doctor.no_profile",
             Self::AgentNotFound(_) => "agent.not_found",
             Self::LastAdmin => "agent.last_admin",
@@ -160,9 +163,11 @@ impl Coded for AccountError {
             | Self::NumberLocked { .. }
             | Self::TooManyUploads { .. } => ErrorKind::RateLimited,
             Self::SmsNotSent | Self::Blob(_) => ErrorKind::Unavailable,
-            Self::PatientNotFound(_) | Self::NoDoctorProfile | Self::AgentNotFound(_) | Self::FileNotFound(_) => {
-                ErrorKind::NotFound
-            }
+            Self::PatientNotFound(_)
+            | Self::DoctorNotFound(_)
+            | Self::NoDoctorProfile
+            | Self::AgentNotFound(_)
+            | Self::FileNotFound(_) => ErrorKind::NotFound,
             Self::PhoneTaken
             | Self::NoPhone
             | Self::UsernameTaken

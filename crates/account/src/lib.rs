@@ -19,6 +19,7 @@ pub mod limits;
 pub mod oversight;
 pub mod password;
 pub mod phone_binding;
+pub mod phone_reveal;
 pub mod profile;
 pub mod service;
 pub mod session;

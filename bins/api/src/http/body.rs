@@ -41,11 +41,14 @@ impl<T: ParseFromJSON> ParsePayload for Body<T> {
     async fn from_request(request: &Request, body: &mut RequestBody) -> Result<Self> {
         let bytes = Bytes::from_request(request, body).await?;
         let value = parse(&bytes)?;
-        match T::parse_from_json(Some(value)) {
-            Ok(parsed) => Ok(Self(parsed)),
-            // poem-openapi's own message is dropped: it quotes the request.
-            Err(_) => Err(refuse::<T>(request, &parse(&bytes)?).into()),
+        // Looked at first, because poem-openapi takes numbers and booleans for texts.
+        let faults = faults::<T>(request, &value);
+        if !faults.is_empty() {
+            return Err(ApiError::invalid(faults).into());
         }
+        // poem-openapi's own message is dropped: it quotes the request.
+        let parsed = T::parse_from_json(Some(value)).ok();
+        Ok(Self(parsed.ok_or_else(|| ApiError::field(FieldError::new("body", "is not as documented")))?))
     }
 }
 
@@ -59,12 +62,11 @@ fn parse(bytes: &[u8]) -> Result<Value, ApiError> {
     })
 }
 
-fn refuse<T: Type>(request: &Request, value: &Value) -> ApiError {
+/// Where a body differs from the document.
+fn faults<T: Type>(request: &Request, value: &Value) -> Vec<FieldError> {
     let schema = serde_json::to_value(T::schema_ref()).unwrap_or_default();
     let context = request.data::<RequestContext>();
-    let faults = context.map(|context| shape::faults(context.document.schemas(), &schema, value));
-    let faults = faults.filter(|found| !found.is_empty());
-    ApiError::invalid(faults.unwrap_or_else(|| vec![FieldError::new("body", "is not as documented")]))
+    context.map(|context| shape::faults(context.document.schemas(), &schema, value)).unwrap_or_default()
 }
 
 impl_apirequest_for_payload!(Body<T>, T: ParseFromJSON);

@@ -93,7 +93,9 @@ impl Caller {
     ) -> Result<Self, ApiError> {
         let headers = request.headers();
         let app = app_headers(headers).map(|sent| gatekeeper.check_app(sent)).transpose()?;
-        let session = match session_token(headers) {
+        // Beside the master key a session says nothing.
+        let token = session_token(headers).filter(|_| app != Some(AppAccess::Master));
+        let session = match token {
             Some(token) => match (gatekeeper.find_session(token).await?, stale) {
                 (None, StaleSession::Refused) => return Err(ApiError::of(code::SESSION_NOT_VALID)),
                 (found, _) => found,
@@ -364,6 +366,7 @@ mod tests {
     #[case::client(&[("x-lc-id", "app"), ("x-lc-key", "key")], Actor::App)]
     #[case::master(&[("x-lc-id", "app"), ("x-lc-key", "key2,master")], Actor::Integrator)]
     #[case::bearer(&[("authorization", "Bearer patient")], user())]
+    #[case::master_with_a_session(&[("x-lc-id", "app"), ("x-lc-key", "key2,master"), ("x-lc-session", "x")], Actor::Integrator)]
     #[case::session_header(&[("x-lc-session", "patient")], user())]
     #[case::both(&[("x-lc-id", "app"), ("x-lc-key", "key"), ("authorization", "bearer patient")], user())]
     #[tokio::test]

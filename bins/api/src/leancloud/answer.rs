@@ -33,6 +33,7 @@ fn with_status(status: StatusCode, body: &impl Serialize) -> Response {
 pub fn render(refused: &ApiError, _: &RequestContext) -> Response {
     let body = match refused.code() {
         code::MALFORMED_JSON => ErrorBody::malformed_json(),
+        code::SESSION_NOT_VALID => ErrorBody::session_not_valid(),
         _ => ErrorBody::from(&Told(refused) as &dyn Coded),
     };
     let mut response = error(&body);

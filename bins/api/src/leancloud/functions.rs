@@ -14,12 +14,13 @@ use serde_json::{Map, Value};
 
 use super::answer;
 use crate::http::caller::{app_headers, session_token};
+use crate::http::catalogue::code;
 use crate::http::problem::ApiError;
 use crate::http::services::Services;
 
 /// Calls the function named in the path. The body may be empty, `null` or of any content type.
 pub(super) async fn call(services: &Services, mut request: Request) -> Result<Response> {
-    let actor = resolve(services, &request).await?;
+    let access = services.gatekeeper.check_app(app_headers(request.headers()).unwrap_or_default())?;
     let name = request.raw_path_param("name").unwrap_or_default().to_owned();
     let body = request.take_body().into_bytes().await?;
     let params = match parse_params(&body) {
@@ -28,20 +29,23 @@ pub(super) async fn call(services: &Services, mut request: Request) -> Result<Re
         Err(refused) => return Err(ApiError::from(refused).into()),
     };
     match name.as_str() {
-        INITIATE_CONSULTATION => Ok(initiate_consultation(services, actor, &params).await?),
+        INITIATE_CONSULTATION => {
+            let actor = resolve(services, access, &request).await?;
+            Ok(initiate_consultation(services, actor, &params).await?)
+        }
         _ => Ok(answer::error(&ErrorBody::unknown_function())),
     }
 }
 
-/// Application credentials are needed; a session that is not valid any more counts as none, as on LeanCloud.
-async fn resolve(services: &Services, request: &Request) -> Result<Actor, ApiError> {
-    let headers = request.headers();
-    let access = services.gatekeeper.check_app(app_headers(headers).unwrap_or_default())?;
-    let session = match (access, session_token(headers)) {
-        (AppAccess::Client, Some(token)) => services.gatekeeper.find_session(token).await?,
-        _ => None,
-    };
-    Ok(session.map_or_else(|| access.actor(), |known| known.actor))
+/// Who calls. A session that was sent must be a valid one; beside the master key it says nothing.
+async fn resolve(services: &Services, access: AppAccess, request: &Request) -> Result<Actor, ApiError> {
+    match (access, session_token(request.headers())) {
+        (AppAccess::Client, Some(token)) => {
+            let known = services.gatekeeper.find_session(token).await?;
+            known.map(|known| known.actor).ok_or_else(|| ApiError::of(code::SESSION_NOT_VALID))
+        }
+        _ => Ok(access.actor()),
+    }
 }
 
 async fn initiate_consultation(

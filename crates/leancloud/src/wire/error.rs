@@ -36,6 +36,11 @@ impl ErrorBody {
         Self::new(401, 401, "Unauthorized.")
     }
 
+    /// A session was sent that has ended. 403, because clients read 401 as wrong application credentials.
+    pub fn session_not_valid() -> Self {
+        Self::new(403, 403, "session.not_valid: the session is not valid any more; sign in again")
+    }
+
     /// The body is not JSON, or not a JSON object.
     pub fn malformed_json() -> Self {
         Self::new(400, MALFORMED_JSON, "Malformed json object. A json dictionary is expected.")

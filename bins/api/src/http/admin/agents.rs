@@ -6,7 +6,10 @@ use poem_openapi::OpenApi;
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 
-use super::dto::{AgentChangePatch, AgentWithPasswordView, CreateAgentRequest, UnlockPhoneRequest};
+use super::dto::{
+    AgentChangePatch, AgentWithPasswordView, CreateAgentRequest, RevealPhoneRequest, RevealedPhoneView,
+    UnlockPhoneRequest,
+};
 use crate::http::Area;
 use crate::http::auth::dto::{AgentView, parse_phone};
 use crate::http::body::{Body, Created, Done};
@@ -16,7 +19,7 @@ use crate::http::problem::ApiError;
 use crate::http::services::App;
 use crate::http::values::Id;
 
-/// Operations on agents and locked numbers.
+/// Operations on agents and phone numbers.
 pub struct AgentsApi;
 
 #[OpenApi(tag = "Area::Admin")]
@@ -97,5 +100,19 @@ impl AgentsApi {
     ) -> Result<Done, ApiError> {
         app.accounts.unlock_phone(&caller.actor, &parse_phone(&request.0.phone)?).await?;
         Ok(Done)
+    }
+
+    /// Show the whole phone number of a patient or doctor
+    ///
+    /// Elsewhere the staff see numbers masked. For agents and administrators; audited.
+    #[oai(path = "/admin/phones/reveal", method = "post", operation_id = "reveal_phone")]
+    async fn reveal_phone(
+        &self,
+        app: App,
+        caller: By<Staff>,
+        request: Body<RevealPhoneRequest>,
+    ) -> Result<Json<RevealedPhoneView>, ApiError> {
+        let revealed = app.accounts.reveal_phone(&caller.actor, request.0.try_into()?).await?;
+        Ok(Json(revealed.into()))
     }
 }

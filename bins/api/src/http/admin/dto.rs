@@ -1,12 +1,16 @@
 //! Administration on the wire.
 
+use account::phone_reveal::PhoneOwner;
 use account::staff::AgentWithPassword;
 use domain::audit::AuditRecord;
+use domain::id::{DoctorId, PatientId};
 use domain::outbox::JobRecord;
+use domain::{FieldError, Phone};
 use poem_openapi::Object;
 use serde_json::Value;
 
 use crate::http::auth::dto::{AgentRole, AgentView};
+use crate::http::problem::ApiError;
 use crate::http::values::{Id, Instant};
 use crate::http::words::JobState;
 
@@ -48,6 +52,43 @@ pub struct UnlockPhoneRequest {
     /// Phone number: 11 digits of a mainland number, or E.164.
     #[oai(validator(min_length = 3, max_length = 32))]
     pub phone: String,
+}
+
+/// Whose phone number to show: exactly one of the two.
+#[derive(Debug, Clone, Object)]
+#[oai(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RevealPhoneRequest {
+    /// A patient.
+    pub patient_id: Option<Id>,
+    /// A doctor.
+    pub doctor_id: Option<Id>,
+}
+
+impl TryFrom<RevealPhoneRequest> for PhoneOwner {
+    type Error = ApiError;
+
+    fn try_from(sent: RevealPhoneRequest) -> Result<Self, ApiError> {
+        match (sent.patient_id, sent.doctor_id) {
+            (Some(id), None) => Ok(Self::Patient(PatientId(id.0))),
+            (None, Some(id)) => Ok(Self::Doctor(DoctorId(id.0))),
+            (Some(_), Some(_)) => Err(ApiError::field(FieldError::new("doctorId", "must not be sent with patientId"))),
+            (None, None) => Err(ApiError::field(FieldError::new("patientId", "is required unless doctorId is sent"))),
+        }
+    }
+}
+
+/// A phone number in full.
+#[derive(Clone, PartialEq, Eq, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
+pub struct RevealedPhoneView {
+    /// The 11 digits of a mainland number, else E.164. Absent when the profile has none.
+    pub phone: Option<String>,
+}
+
+impl From<Option<Phone>> for RevealedPhoneView {
+    fn from(phone: Option<Phone>) -> Self {
+        Self { phone: phone.map(|phone| phone.national().to_owned()) }
+    }
 }
 
 /// A member of staff with a password that was just generated.

@@ -19,6 +19,7 @@ pub(super) fn polish(mut document: Value) -> Value {
         prune_errors(method, operation);
         pair_credentials(operation);
         offer_idempotency(operation);
+        close_form(operation);
     });
     let requested = schemas_of_requests(&document);
     for name in requested {
@@ -181,6 +182,13 @@ fn follow(document: &Value, value: &Value, found: &mut Vec<String>) {
         }
         Value::Array(items) => items.iter().for_each(|inner| follow(document, inner, found)),
         _ => {}
+    }
+}
+
+/// A form, which is described in place, refuses fields it does not know.
+fn close_form(operation: &mut Value) {
+    if let Some(form) = operation.pointer_mut("/requestBody/content/multipart~1form-data/schema") {
+        form["additionalProperties"] = false.into();
     }
 }
 
