@@ -64,9 +64,9 @@ mod tests {
     #[tokio::test]
     async fn nobody_else_sees_it_not_even_the_owner() {
         let f = fixture();
-        let patient = f.sign_in("13900000000").await.patient.unwrap();
-        let own = f.sign_in("13900000000").await;
-        let own = f.accounts.resolve(&own.session.token).await.unwrap().unwrap().actor;
+        let signed_in = f.sign_in("13900000000").await;
+        let patient = signed_in.patient.unwrap();
+        let own = f.accounts.resolve(&signed_in.session.token).await.unwrap().unwrap().actor;
         let before = f.state().audit.len();
         for actor in [Actor::Nobody, Actor::App, Actor::Integrator, own] {
             let refused = f.accounts.reveal_phone(&actor, PhoneOwner::Patient(patient)).await;
