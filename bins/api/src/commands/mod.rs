@@ -2,6 +2,7 @@
 
 mod check;
 mod create_admin;
+mod import_leancloud;
 mod migrate;
 pub mod openapi;
 mod serve;
@@ -35,6 +36,8 @@ pub enum Command {
     Openapi(openapi::Arguments),
     /// Bring the tables up to date.
     Migrate,
+    /// Bring an exported LeanCloud application in; may be run again at any time.
+    ImportLeancloud(import_leancloud::Arguments),
     /// Make an administrator; prints a generated password once.
     CreateAdmin(create_admin::Arguments),
     /// Check configuration, database and rows.
@@ -63,6 +66,7 @@ async fn configured(file: Option<PathBuf>, command: &Command) -> Result<(), Fail
     match command {
         Command::Serve => serve::run(&config).await,
         Command::Migrate => migrate::run(&config).await,
+        Command::ImportLeancloud(arguments) => import_leancloud::run(&config, arguments).await,
         Command::CreateAdmin(arguments) => create_admin::run(&config, arguments).await,
         Command::Check(arguments) => check::run(&config, arguments).await,
         Command::Openapi(_) => Ok(()),
