@@ -4,3 +4,5 @@ pub mod app;
 pub mod commands;
 pub mod http;
 pub mod leancloud;
+pub mod settings;
+pub mod sms;

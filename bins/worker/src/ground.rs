@@ -84,7 +84,8 @@ impl Ground {
     }
 }
 
-fn database_options(config: &Config) -> DatabaseOptions {
+/// How the configuration says the database is opened.
+pub fn database_options(config: &Config) -> DatabaseOptions {
     let database = &config.database;
     DatabaseOptions {
         url: database.url.expose().to_owned(),

@@ -18,7 +18,7 @@ use runtime::tasks::Tasks;
 
 pub use bell::Bell;
 pub use claim::{JobFailure, JobHandler};
-pub use ground::{Ground, GroundError};
+pub use ground::{Ground, GroundError, database_options};
 pub use schedule::ScheduledTask;
 
 /// Settings of the claim loop.

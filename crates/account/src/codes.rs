@@ -60,9 +60,11 @@ pub struct CodeCheck {
     pub origin: Origin,
 }
 
-/// What became of an answer. The unit has to be committed either way, or the try would not count.
+/// What became of an answer.
 pub(crate) enum CodeVerdict {
+    /// To be committed with [`Accounts::commit_accepted`] at the end of the unit.
     Right(Challenge),
+    /// To be committed at once, or the try would not count.
     Wrong(AccountError),
 }
 
@@ -129,7 +131,7 @@ impl Accounts {
         Ok(unit.commit().await?)
     }
 
-    /// Judges an answer inside a unit and counts it. The caller commits on both verdicts.
+    /// Judges an answer inside a unit and counts it.
     pub(crate) async fn check_code(
         &self,
         unit: &mut dyn AccountUnit,
@@ -161,7 +163,6 @@ impl Accounts {
         if is_right && unit.challenges().consume(challenge.id, now).await? {
             guard.succeed();
             unit.counters().save_guard(&guard, now).await?;
-            self.record_all(unit, &[LedgerKey::all(LedgerScope::CodeSuccessAll)], now).await?;
             return Ok(CodeVerdict::Right(challenge));
         }
         guard.fail(&policy.guard, now);
@@ -172,6 +173,13 @@ impl Accounts {
             unit.audit().append_all(&[self.audit_detail(actor.label(), "phone.lock", subject, detail)]).await?;
         }
         self.refuse_code(unit, &check.origin, now).await
+    }
+
+    /// Commits a unit in which a code was accepted. The count over all is taken last, as its row is everybody's.
+    pub(crate) async fn commit_accepted(&self, mut unit: Box<dyn AccountUnit>) -> Result<(), AccountError> {
+        let key = LedgerKey::all(LedgerScope::CodeSuccessAll);
+        self.record_all(unit.as_mut(), &[key], self.clock.now()).await?;
+        Ok(unit.commit().await?)
     }
 
     fn challenge(
@@ -261,8 +269,11 @@ impl Accounts {
                 LedgerScope::SmsAll => (None, OVERALL_GRAIN),
                 _ => (None, Duration::ZERO),
             };
+            let is_nearly_used =
+                |ledger: &Ledger| ledger.key.scope == LedgerScope::SmsAll && policy.is_budget_nearly_used(ledger, now);
+            let was_nearly_used = is_nearly_used(ledger);
             ledger.record(now, tag, grain, KEEP_MARKS);
-            if ledger.key.scope == LedgerScope::SmsAll && policy.is_budget_nearly_used(ledger, now) {
+            if is_nearly_used(ledger) && !was_nearly_used {
                 tracing::error!("the daily budget of SMS codes is nearly used up");
             }
         }

@@ -12,6 +12,7 @@ pub mod codes;
 pub mod counter;
 pub mod error;
 pub mod files;
+pub mod housekeeping;
 pub mod idempotency;
 pub mod keys;
 pub mod limits;

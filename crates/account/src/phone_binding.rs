@@ -76,7 +76,7 @@ impl Accounts {
         });
         let event = self.audit_detail(actor.label(), "phone.bind", format!("user:{}", user.id), detail);
         unit.audit().append_all(&[event]).await?;
-        unit.commit().await?;
+        self.commit_accepted(unit).await?;
         Ok(user)
     }
 
@@ -105,7 +105,7 @@ impl Accounts {
         let user = self.save_user(unit.as_mut(), user).await?;
         let event = self.audit_event(actor, "phone.verify", format!("user:{}", user.id));
         unit.audit().append_all(&[event]).await?;
-        unit.commit().await?;
+        self.commit_accepted(unit).await?;
         Ok(user)
     }
 

@@ -69,7 +69,7 @@ impl Accounts {
             self.ensure_profile(unit.as_mut(), role, user.id, &phone).await?;
         }
         let signed_in = self.open_user_session(unit.as_mut(), user, is_new, device_label.as_deref(), "sms").await?;
-        unit.commit().await?;
+        self.commit_accepted(unit).await?;
         Ok(signed_in)
     }
 

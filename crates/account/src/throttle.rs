@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use domain::time::span;
+
 use crate::AccountError;
 use crate::challenge::Origin;
 use crate::counter::{GuardKey, GuardPolicy, LedgerKey, LedgerScope, Locked};
@@ -61,6 +63,7 @@ impl Accounts {
     }
 }
 
+/// A lock without an end is said to last a day: whoever comes back then is told the same.
 fn throttled(wait: Option<Duration>) -> AccountError {
-    AccountError::SignInThrottled { wait: wait.unwrap_or(Duration::MAX) }
+    AccountError::SignInThrottled { wait: wait.unwrap_or(span::days(1)) }
 }

@@ -144,7 +144,7 @@ impl Accounts {
         unit.sessions().revoke_all(SessionSubject::User(id), None, self.clock.now()).await?;
         let event = self.audit_event(actor, "user.reset_password", format!("user:{id}"));
         unit.audit().append_all(&[event]).await?;
-        Ok(unit.commit().await?)
+        self.commit_accepted(unit).await
     }
 
     async fn find_by_name(&self, name: &UserName) -> Result<Option<User>, AccountError> {

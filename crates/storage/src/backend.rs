@@ -231,7 +231,7 @@ fn broken_rule(error: &DbErr, message: &str) -> String {
 
 /// `PostgreSQL`: serialization failure (40001) or deadlock (40P01): the same unit may succeed when run again.
 fn is_serialization_failure(error: &DbErr) -> bool {
-    let code = database_error(error).and_then(|e| e.code());
+    let code = database_error(error).and_then(DatabaseError::code);
     matches!(code.as_deref(), Some("40001" | "40P01"))
 }
 

@@ -67,11 +67,12 @@ pub(crate) fn instant(millis: Option<i64>) -> Option<Timestamp> {
     millis.map(Timestamp::from_millis)
 }
 
-/// `%text%` for a LIKE with `ESCAPE '\'`, the text's own wildcards taken literally, lower-cased.
+/// `%text%` for a LIKE with `ESCAPE '\'`, the text's own wildcards taken literally. Lower-casing is left to the
+/// database, on both sides: SQLite lowers ASCII letters only, PostgreSQL as its locale says.
 pub(crate) fn like_pattern(text: &str) -> String {
     let mut pattern = String::with_capacity(text.len() + 2);
     pattern.push('%');
-    for c in text.to_lowercase().chars() {
+    for c in text.chars() {
         if matches!(c, '%' | '_' | '\\') {
             pattern.push('\\');
         }
@@ -101,6 +102,6 @@ mod tests {
 
     #[test]
     fn wildcards_of_the_text_are_literal() {
-        assert_eq!(like_pattern("50%_a\\B"), "%50\\%\\_a\\\\b%");
+        assert_eq!(like_pattern("50%_a\\B"), "%50\\%\\_a\\\\B%");
     }
 }

@@ -1,58 +1,89 @@
-//! `check`: says whether the configuration, the database and its rows are in order.
+//! `check`: says whether the server could run with this configuration, whether stored rows contradict each other,
+//! and changes nothing.
+
+use std::sync::Arc;
 
 use clap::Args;
+use domain::Clock;
 use domain::file::BlobStore;
-use runtime::{Config, OpendalBlobs};
+use runtime::config::DatabaseKind;
+use runtime::{Config, OpendalBlobs, SystemClock};
 use serde_json::json;
-use worker::Ground;
+use storage::SeaStore;
+use worker::database_options;
 
-use crate::app::{Failure, account_parts};
+use super::Failure;
+use crate::sms;
 
+/// What to look at.
 #[derive(Debug, Args)]
-pub struct Arguments {
-    /// Also ask the outside services: the file store and, once connected, WeChat and SMS.
+pub(super) struct Arguments {
+    /// Also try the outside services.
     #[arg(long)]
     online: bool,
-    /// Print JSON for programs.
+    /// Print only the rules that stored rows break, as JSON for programs.
     #[arg(long)]
     json: bool,
 }
 
-pub(super) async fn run(config: &Config, arguments: &Arguments) -> Result<(), Failure> {
-    let ground = Ground::lay(config).await?;
-    ground.store.probe_write(ground.clock.now()).await.map_err(|_| "the database cannot be written to")?;
-    account_parts(config, &ground)?;
-    if arguments.online {
-        probe_files(&OpendalBlobs::open(&config.files)?).await?;
-    }
-    let violations = ground.store.inspect().await.map_err(|_| "the rows could not be read")?;
-    ground.store.close().await;
+/// A key that no file is kept under.
+const ABSENT_KEY: &str = "check/absent";
+
+pub(super) async fn run(config: Config, arguments: Arguments) -> Result<(), Failure> {
     if arguments.json {
-        println!("{}", json!({ "warnings": config.warnings(), "violations": violations }));
+        let store = SeaStore::connect(&database_options(&config)).await?;
+        println!("{}", json!({ "violations": store.inspect().await? }));
+        store.close().await;
         return Ok(());
     }
+    println!("configuration: fine");
     for warning in config.warnings() {
-        println!("warning: {warning}");
+        println!("  note: {warning}");
     }
-    for violation in &violations {
-        println!("broken: {} ({} rows)", violation.rule, violation.rows);
-    }
-    if violations.is_empty() {
-        println!("configuration, database and rows are in order");
-        return Ok(());
-    }
-    Err("some rows contradict each other".into())
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let sms = sms::gateway(&config, &clock).map(drop).map_err(Failure::from);
+    let is_fine = [
+        told("database", &database(&config).await),
+        told("SMS", &sms),
+        !arguments.online || told("files", &files(&config).await),
+    ];
+    if is_fine.into_iter().all(|fine| fine) { Ok(()) } else { Err("the server could not run like this".into()) }
 }
 
-/// Writes a small file, reads it back and removes it.
-async fn probe_files(blobs: &OpendalBlobs) -> Result<(), Failure> {
-    const KEY: &str = "check/probe";
-    blobs.put(KEY, b"probe".to_vec(), "text/plain").await?;
-    let kept = blobs.get(KEY).await?;
-    blobs.delete(KEY).await?;
-    if kept.as_deref() == Some(b"probe") {
-        Ok(())
-    } else {
-        Err("files.url: the store does not keep what it is given".into())
+fn told(what: &str, outcome: &Result<(), Failure>) -> bool {
+    match outcome {
+        Ok(()) => println!("{what}: fine"),
+        Err(failure) => println!("{what}: {}", super::chain(failure.as_ref())),
     }
+    outcome.is_ok()
+}
+
+async fn database(config: &Config) -> Result<(), Failure> {
+    if config.database.kind() == DatabaseKind::Sqlite && !sqlite_file_exists(config) {
+        return Err("there is no database yet; `migrate` or the first start makes it".into());
+    }
+    let store = SeaStore::connect(&database_options(config)).await?;
+    let written = store.probe_write(SystemClock.now()).await;
+    let inspected = store.inspect().await;
+    store.close().await;
+    written.map_err(|error| format!("{}; has `migrate` been run?", super::chain(&error)))?;
+    match inspected?.as_slice() {
+        [] => Ok(()),
+        broken => {
+            let told: Vec<String> = broken.iter().map(|v| format!("{} ({} rows)", v.rule, v.rows)).collect();
+            Err(format!("rows break these rules: {}", told.join("; ")).into())
+        }
+    }
+}
+
+fn sqlite_file_exists(config: &Config) -> bool {
+    let url = config.database.url.expose();
+    let path = url.trim_start_matches("sqlite:").trim_start_matches("//");
+    let path = path.split('?').next().unwrap_or_default();
+    std::path::Path::new(path).is_file()
+}
+
+async fn files(config: &Config) -> Result<(), Failure> {
+    OpendalBlobs::open(&config.files)?.get(ABSENT_KEY).await?;
+    Ok(())
 }

@@ -12,10 +12,10 @@ use leancloud::import::{ImportOptions, ImportProgress, Importer};
 use runtime::Config;
 use worker::Ground;
 
-use crate::app::Failure;
+use super::Failure;
 
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(super) struct Arguments {
     /// Folder or file of the export: *.jsonl, *.jsonl.gz, or a tar archive of those.
     export: PathBuf,
     /// Where everything that did not fit is written, one JSON object a line.
@@ -34,9 +34,9 @@ fn web_address(text: &str) -> Result<String, &'static str> {
     if is_web { Ok(text.to_owned()) } else { Err("is a web address like https://files.example.com") }
 }
 
-pub(super) async fn run(config: &Config, arguments: &Arguments) -> Result<(), Failure> {
+pub(super) async fn run(config: Config, arguments: Arguments) -> Result<(), Failure> {
     let export = Export::open(&arguments.export)?;
-    let ground = Ground::lay(config).await?;
+    let ground = Ground::lay(&config).await?;
     let options = ImportOptions {
         policy: config.consultation_policy(),
         sessions: config.account_settings().sessions,

@@ -1,13 +1,13 @@
-//! `migrate`: brings the tables up to date and ends.
+//! `migrate`: brings the tables up to date, as every start does as well.
 
 use runtime::Config;
 use worker::Ground;
 
-use crate::app::Failure;
+use super::Failure;
 
-pub(super) async fn run(config: &Config) -> Result<(), Failure> {
-    let ground = Ground::lay(config).await?;
+pub(super) async fn run(config: Config) -> Result<(), Failure> {
+    let ground = Ground::lay(&config).await?;
     ground.store.close().await;
-    println!("the tables are up to date");
+    println!("The tables are up to date.");
     Ok(())
 }

@@ -2,9 +2,10 @@
 
 mod check;
 mod create_admin;
+mod demo;
 mod import_leancloud;
 mod migrate;
-pub mod openapi;
+mod openapi;
 mod serve;
 
 use std::error::Error;
@@ -12,77 +13,126 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use runtime::config::ConfigError;
 use runtime::{Config, ConfigSources};
 
-use crate::app::Failure;
+use crate::app::App;
+
+/// What stops a command; printed with everything that caused it.
+type Failure = Box<dyn Error>;
 
 /// Server of 兆观医生: patients ask, doctors answer.
 #[derive(Debug, Parser)]
 #[command(name = "zhaoguan-api", version)]
 pub struct Cli {
-    /// Configuration file; `zhaoguan.toml`, if there is one, when not given.
-    #[arg(long, global = true, env = "ZHAOGUAN_CONFIG")]
-    pub config: Option<PathBuf>,
+    /// Configuration file; `zhaoguan.toml` when not given.
+    #[arg(long, global = true, env = "ZHAOGUAN_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
     #[command(subcommand)]
-    pub command: Option<Command>,
+    command: Option<Command>,
 }
 
 /// What to do; without a command it serves.
 #[derive(Debug, Subcommand)]
-pub enum Command {
-    /// Run the server.
+enum Command {
+    /// Serve the API (this is what happens without a command).
     Serve,
-    /// Write the `OpenAPI` document, and the list of error codes if asked for.
+    /// Write the OpenAPI document, and the list of error codes if asked for.
     Openapi(openapi::Arguments),
-    /// Bring the tables up to date.
+    /// Bring the tables of the database up to date.
     Migrate,
     /// Bring an exported LeanCloud application in; may be run again at any time.
     ImportLeancloud(import_leancloud::Arguments),
-    /// Make an administrator; prints a generated password once.
+    /// Make an administrator; prints the generated password once.
     CreateAdmin(create_admin::Arguments),
-    /// Check configuration, database and rows.
+    /// Walk through a first consultation on a throw-away database.
+    Demo,
+    /// Check the configuration, the database and the file store.
     Check(check::Arguments),
 }
 
 /// Runs a command to its end.
 pub fn run(cli: Cli) -> ExitCode {
-    let done = match cli.command.unwrap_or(Command::Serve) {
-        // Needs no configuration.
+    let Cli { config, command } = cli;
+    let done = match command.unwrap_or(Command::Serve) {
         Command::Openapi(arguments) => openapi::run(&arguments).map_err(Failure::from),
-        command => configured(cli.config, &command),
+        Command::Demo => demo::run(),
+        Command::ImportLeancloud(arguments) => with_config(config, |config| import_leancloud::run(config, arguments)),
+        Command::Serve => with_config(config, serve::run),
+        Command::Migrate => with_config(config, migrate::run),
+        Command::CreateAdmin(arguments) => with_config(config, |config| create_admin::run(config, arguments)),
+        Command::Check(arguments) => with_config(config, |config| check::run(config, arguments)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("zhaoguan-api: {}", with_causes(failure.as_ref()));
+            eprintln!("zhaoguan-api: {}", chain(failure.as_ref()));
             ExitCode::FAILURE
         }
     }
 }
 
-#[tokio::main]
-async fn configured(file: Option<PathBuf>, command: &Command) -> Result<(), Failure> {
-    let config = Config::load(&ConfigSources::from_process(file))?;
-    match command {
-        Command::Serve => serve::run(&config).await,
-        Command::Migrate => migrate::run(&config).await,
-        Command::ImportLeancloud(arguments) => import_leancloud::run(&config, arguments).await,
-        Command::CreateAdmin(arguments) => create_admin::run(&config, arguments).await,
-        Command::Check(arguments) => check::run(&config, arguments).await,
-        Command::Openapi(_) => Ok(()),
-    }
+/// Reads the configuration and runs an asynchronous command with it.
+fn with_config<F, Fut>(file: Option<PathBuf>, command: F) -> Result<(), Failure>
+where
+    F: FnOnce(Config) -> Fut,
+    Fut: Future<Output = Result<(), Failure>>,
+{
+    let config: Result<Config, ConfigError> = Config::load(&ConfigSources::from_process(file));
+    let runtime = tokio::runtime::Runtime::new()?;
+    runtime.block_on(command(config?))
 }
 
-/// An error and what caused it, in one line.
-fn with_causes(error: &(dyn Error + 'static)) -> String {
-    let mut texts: Vec<String> = Vec::new();
-    let mut next = Some(error);
-    while let Some(cause) = next {
-        let text = cause.to_string();
-        if !texts.iter().any(|known| known.contains(&text)) {
-            texts.push(text);
-        }
-        next = cause.source();
+/// Puts the server together. Credentials that were generated for it are shown once, on the terminal and not in the log.
+async fn build(config: Config) -> Result<App, Failure> {
+    let app = App::build(config).await?;
+    let credentials = &app.credentials;
+    if credentials.is_fresh {
+        println!("This application's credentials were generated and are shown only now:");
+        println!("  app.id         {}", credentials.app_id);
+        println!("  app.key        {}", credentials.app_key.expose());
+        println!("  app.master_key {}", credentials.master_key.expose());
     }
-    texts.join(": ")
+    Ok(app)
+}
+
+/// An error and its causes, each told once.
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut told = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if !told.ends_with(&text) {
+            told.push_str(": ");
+            told.push_str(&text);
+        }
+        cause = error.source();
+    }
+    told
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn without_a_command_it_serves() {
+        assert!(Cli::parse_from(["zhaoguan-api"]).command.is_none());
+        let cli = Cli::parse_from(["zhaoguan-api", "check", "--online", "--config", "a.toml"]);
+        assert_eq!(cli.config.unwrap().to_str(), Some("a.toml"));
+    }
+
+    #[test]
+    fn causes_are_told_once() {
+        let inner = std::io::Error::other("no such file");
+        let outer = domain::StoreError::backend(inner);
+        assert_eq!(chain(&outer), "the database did not answer as it should: no such file");
+    }
 }

@@ -11,19 +11,19 @@ use crate::http::{apis, catalogue};
 
 /// Where to write what.
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub(super) struct Arguments {
     /// Write the document here instead of to standard output.
     #[arg(long, value_name = "FILE")]
-    pub output: Option<PathBuf>,
+    output: Option<PathBuf>,
     /// Also write the list of error codes here.
     #[arg(long, value_name = "FILE")]
-    pub errors: Option<PathBuf>,
+    errors: Option<PathBuf>,
 }
 
 /// A file could not be written.
 #[derive(Debug, thiserror::Error)]
 #[error("{path} could not be written: {source}")]
-pub struct WriteError {
+pub(super) struct WriteError {
     path: String,
     source: io::Error,
 }
@@ -32,7 +32,7 @@ pub struct WriteError {
 ///
 /// # Errors
 /// [`WriteError`] naming the file.
-pub fn run(arguments: &Arguments) -> Result<(), WriteError> {
+pub(super) fn run(arguments: &Arguments) -> Result<(), WriteError> {
     let document = Document::of(apis());
     if let Some(path) = &arguments.output {
         write(path, document.text())?;

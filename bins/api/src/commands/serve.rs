@@ -1,10 +1,17 @@
-//! `serve`: runs the server.
+//! `serve`: the server itself.
 
-use runtime::{Config, telemetry};
+use runtime::Config;
+use runtime::telemetry::{self, Metrics};
 
-use crate::app::{self, Failure};
+use super::Failure;
 
-pub(super) async fn run(config: &Config) -> Result<(), Failure> {
+/// Serves until asked to stop.
+pub(super) async fn run(config: Config) -> Result<(), Failure> {
     telemetry::start_logging(&config.log)?;
-    app::serve(config).await
+    let metrics = Metrics::install()?;
+    for warning in config.warnings() {
+        tracing::warn!("{warning}");
+    }
+    let app = super::build(config).await?;
+    Ok(app.serve(metrics).await?)
 }

@@ -101,6 +101,7 @@ pub const ENTRIES: &[Entry] = &[
         "The idempotency key was used for a different request",
     ),
     entry("invitation.not_usable", NotFound, "邀请码无效或已过期", "The invitation is not valid any more"),
+    entry("job.not_found", NotFound, "任务不存在", "The job was not found among those given up"),
     entry("password.not_processed", Internal, "服务器内部错误", "Internal server error"),
     entry("patient.not_found", NotFound, "患者不存在", "Patient not found"),
     entry(

@@ -3,6 +3,7 @@
 //! Callers without a session have no keys of their own, and starting a consultation is repeatable anyway, so the
 //! header is ignored there. Answers that hold a token or password are never kept.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use account::Accounts;
@@ -56,7 +57,7 @@ impl<E: Endpoint> Idempotent<E> {
         }
         let body = request.take_body().into_bytes().await?;
         let target = request.uri().path_and_query().map_or("", |target| target.as_str());
-        let print = fingerprint(request.method().as_str(), target, &body);
+        let print = fingerprint(request.method().as_str(), target, &comparable(request.content_type(), &body));
         let key = request.header(IDEMPOTENCY_KEY).unwrap_or_default().to_owned();
         let accounts = &self.services.accounts;
         let start = accounts.start_idempotent(&caller.actor, operation, &key, &print).await.map_err(ApiError::from)?;
@@ -73,6 +74,27 @@ impl<E: Endpoint> Idempotent<E> {
             }
         }
     }
+}
+
+/// The body as it is compared: clients choose a new boundary each time they send the same form.
+fn comparable<'a>(content_type: Option<&str>, body: &'a [u8]) -> Cow<'a, [u8]> {
+    let form = content_type.filter(|kind| kind.starts_with("multipart/"));
+    let boundary = form.and_then(|kind| kind.split("boundary=").nth(1)).unwrap_or_default();
+    let boundary = boundary.split(';').next().unwrap_or_default().trim_matches('"').as_bytes();
+    if boundary.is_empty() {
+        return Cow::Borrowed(body);
+    }
+    let mut kept = Vec::with_capacity(body.len());
+    let mut rest = body;
+    while let Some((first, behind)) = rest.split_first() {
+        if let Some(behind) = rest.strip_prefix(boundary) {
+            rest = behind;
+        } else {
+            kept.push(*first);
+            rest = behind;
+        }
+    }
+    Cow::Owned(kept)
 }
 
 /// Stores the answer and gives it. That it could not be stored does not undo what was done.
@@ -102,5 +124,22 @@ fn replay(stored: StoredResponse) -> Response {
 fn log_failure(outcome: Result<(), account::AccountError>) {
     if let Err(error) = outcome {
         tracing::warn!(error = &error as &dyn std::error::Error, "an idempotency key could not be settled");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_form_is_the_same_under_another_boundary() {
+        let form = |boundary: &str, content: &str| {
+            let kind = format!("multipart/form-data; boundary={boundary}");
+            let body = format!("--{boundary}\r\nname=file\r\n\r\n{content}\r\n--{boundary}--\r\n");
+            comparable(Some(&kind), body.as_bytes()).into_owned()
+        };
+        assert_eq!(form("abc", "x"), form("----WebKit123", "x"));
+        assert_ne!(form("abc", "x"), form("abc", "y"));
+        assert_eq!(comparable(Some("application/json"), b"{}").as_ref(), b"{}");
     }
 }

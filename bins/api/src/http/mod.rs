@@ -8,6 +8,7 @@ pub mod catalogue;
 pub mod certification;
 pub mod consultations;
 pub mod context;
+pub mod dev;
 pub mod docs;
 pub mod doctors;
 pub mod files;
@@ -66,6 +67,9 @@ pub enum Area {
     /// For administrators.
     #[oai(rename = "admin")]
     Admin,
+    /// Development aids.
+    #[oai(rename = "dev")]
+    Dev,
 }
 
 /// All operations of the native API.
@@ -81,6 +85,8 @@ pub type Apis = (
     admin::certifications::ReviewApi,
     admin::consultations::VoidApi,
     admin::agents::AgentsApi,
+    admin::oversight::OversightApi,
+    dev::DevApi,
 );
 
 /// All operations of the native API.
@@ -97,5 +103,7 @@ pub const fn apis() -> Apis {
         admin::certifications::ReviewApi,
         admin::consultations::VoidApi,
         admin::agents::AgentsApi,
+        admin::oversight::OversightApi,
+        dev::DevApi,
     )
 }

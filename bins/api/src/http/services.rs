@@ -4,12 +4,15 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use account::Accounts;
+use account::oversight::Oversight;
 use async_trait::async_trait;
 use consultation::service::{
     Certifications, Consultations, Doctors, Initiate, Initiated, Invitations, Relations, Reports,
 };
+use domain::Clock;
 use poem::{Request, RequestBody, Result};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
+use runtime::LogSms;
 
 use crate::http::caller::Gatekeeper;
 use crate::http::files::links::Links;
@@ -26,14 +29,18 @@ pub trait InitiateQueue: Send + Sync {
 /// Everything a handler may call.
 pub struct Services {
     pub gatekeeper: Arc<dyn Gatekeeper>,
+    pub clock: Arc<dyn Clock>,
     pub accounts: Arc<Accounts>,
     pub certifications: Certifications,
     pub consultations: Consultations,
     pub doctors: Doctors,
     pub initiate: Arc<dyn InitiateQueue>,
     pub invitations: Invitations,
+    pub oversight: Oversight,
     pub relations: Relations,
     pub reports: Reports,
+    /// Messages that were not sent anywhere, where the profile lets them be shown.
+    pub kept_sms: Option<Arc<LogSms>>,
     /// Own address as clients see it.
     pub public_url: String,
 }

@@ -26,7 +26,7 @@ pub(super) fn error(body: &ErrorBody) -> Response {
 
 fn with_status(status: StatusCode, body: &impl Serialize) -> Response {
     let body = serde_json::to_vec(body).map_or_else(|_| Body::empty(), Body::from);
-    Response::builder().status(status).content_type("application/json").body(body)
+    Response::builder().status(status).content_type("application/json;charset=utf-8").body(body)
 }
 
 /// Any error of the server, for clients below `/1.1` and `/1.2`.

@@ -5,8 +5,7 @@ mod functions;
 
 use std::sync::Arc;
 
-use domain::Clock;
-use leancloud::wire;
+use leancloud::wire::{self, ErrorBody};
 use poem::endpoint::{make, make_sync};
 use poem::{Route, get, post};
 use serde_json::json;
@@ -16,7 +15,7 @@ pub use answer::render;
 use crate::http::services::Services;
 
 /// Adds `/1.1/functions`, `/1.1/call` and `/1.1/date`.
-pub fn add_to(router: Route, services: &Arc<Services>, clock: Arc<dyn Clock>) -> Route {
+pub fn add_to(router: Route, services: &Arc<Services>) -> Route {
     let call = || {
         let services = Arc::clone(services);
         post(make(move |request| {
@@ -24,6 +23,13 @@ pub fn add_to(router: Route, services: &Arc<Services>, clock: Arc<dyn Clock>) ->
             async move { functions::call(&services, request).await }
         }))
     };
+    let clock = Arc::clone(&services.clock);
     let date = make_sync(move |_| answer::ok(&json!(wire::date(clock.now()))));
-    router.at("/1.1/functions/:name", call()).at("/1.1/call/:name", call()).at("/1.1/date", get(date))
+    let unknown = || make_sync(|_| answer::error(&ErrorBody::unknown_path()));
+    router
+        .at("/1.1/functions/:name", call())
+        .at("/1.1/call/:name", call())
+        .at("/1.1/date", get(date))
+        .at("/1.1/*", unknown())
+        .at("/1.2/*", unknown())
 }

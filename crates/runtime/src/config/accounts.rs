@@ -1,21 +1,25 @@
 //! The settings of the account rules, gathered from `sms.limits`, `session`, `files` and `business`.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
 use account::AccountSettings;
 use account::counter::{GuardPolicy, Window};
 use account::files::FileSettings;
 use account::limits::SmsCodePolicy;
 use account::session::{SessionLifetime, SessionSettings};
 
+use ipnet::IpNet;
+
 use super::channels::SmsLimits;
 use super::sections::{Files, Session};
-use super::{Config, Rate};
+use super::{Config, Profile, Rate};
 
 impl Config {
     /// The settings of sign-in, sessions, codes and uploads. What has no key keeps its default.
     pub fn account_settings(&self) -> AccountSettings {
         AccountSettings {
             timezone: self.business.timezone,
-            codes: codes(&self.sms.limits),
+            codes: codes(&self.sms.limits, self.profile),
             sessions: sessions(&self.session),
             files: files(&self.files),
             ..AccountSettings::default()
@@ -23,7 +27,7 @@ impl Config {
     }
 }
 
-fn codes(limits: &SmsLimits) -> SmsCodePolicy {
+fn codes(limits: &SmsLimits, profile: Profile) -> SmsCodePolicy {
     let defaults = SmsCodePolicy::default();
     let windows = |rates: &[Rate]| rates.iter().copied().map(window).collect();
     SmsCodePolicy {
@@ -46,8 +50,17 @@ fn codes(limits: &SmsLimits) -> SmsCodePolicy {
         failures_overall: window(limits.failures_overall),
         country_codes: limits.countries.clone(),
         refused_prefixes: limits.refused_prefixes.clone(),
-        exempt_networks: limits.exempt_networks.clone(),
+        exempt_networks: limits.exempt_networks.clone().unwrap_or_else(|| own_networks(profile)),
         ..defaults
+    }
+}
+
+/// This machine in development, none in production.
+fn own_networks(profile: Profile) -> Vec<IpNet> {
+    let loopback: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+    match profile {
+        Profile::Development => loopback.map(IpNet::from).to_vec(),
+        Profile::Production => Vec::new(),
     }
 }
 

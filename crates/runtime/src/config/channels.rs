@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::duration;
 use super::rate::Rate;
 use super::secret::Secret;
-use super::sections::networks;
+use super::sections::some_networks;
 
 /// `wechat.*`
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -211,9 +211,10 @@ pub struct SmsLimits {
     pub countries: Vec<String>,
     /// National prefixes that may not.
     pub refused_prefixes: Vec<String>,
-    /// Networks free of the limits per address and device and of the captcha.
-    #[serde(deserialize_with = "networks")]
-    pub exempt_networks: Vec<IpNet>,
+    /// Networks free of the limits per address and device and of the captcha; in development this
+    /// machine itself unless set, so that many people can be signed in while trying things out.
+    #[serde(deserialize_with = "some_networks")]
+    pub(super) exempt_networks: Option<Vec<IpNet>>,
 }
 
 impl Default for SmsLimits {
@@ -237,7 +238,7 @@ impl Default for SmsLimits {
             failures_overall: Rate::new(2_000, hour),
             countries: vec!["86".to_owned()],
             refused_prefixes: Vec::new(),
-            exempt_networks: Vec::new(),
+            exempt_networks: None,
         }
     }
 }

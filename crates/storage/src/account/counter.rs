@@ -83,7 +83,9 @@ impl CounterRepository for SeaUnit {
                 ledger.key.scope.as_str().into(),
                 ledger.key.subject.as_str().into(),
             ];
-            self.execute(sql, values).await?;
+            if self.execute(sql, values).await? != 1 {
+                return Err(StoreError::Conflict);
+            }
         }
         Ok(())
     }
@@ -112,8 +114,7 @@ impl CounterRepository for SeaUnit {
             guard.key.scope.as_str().into(),
             guard.key.subject.as_str().into(),
         ];
-        self.execute(sql, values).await?;
-        Ok(())
+        if self.execute(sql, values).await? == 1 { Ok(()) } else { Err(StoreError::Conflict) }
     }
 
     async fn spend(&mut self, one_time: &OneTime) -> Result<bool, StoreError> {

@@ -207,8 +207,8 @@ impl RelationRepository for SeaUnit {
             }
         }
         if let Some(part) = filter.text.as_deref().filter(|t| !t.is_empty()) {
-            let holds = "(LOWER(relation.remark) LIKE $1 ESCAPE '\\' OR EXISTS (SELECT 1 FROM patient WHERE \
-                         patient.id = relation.patient_id AND (LOWER(patient.name) LIKE $1 ESCAPE '\\' \
+            let holds = "(LOWER(relation.remark) LIKE LOWER($1) ESCAPE '\\' OR EXISTS (SELECT 1 FROM patient WHERE \
+                         patient.id = relation.patient_id AND (LOWER(patient.name) LIKE LOWER($1) ESCAPE '\\' \
                          OR patient.phone LIKE $1 ESCAPE '\\')))";
             select = select.filter(condition(self.backend, holds, &[like_pattern(part).into()]));
         }

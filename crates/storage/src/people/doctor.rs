@@ -10,8 +10,7 @@ use domain::page::{Cursor, Page, PageRequest};
 use domain::{Phone, StoreError, Timestamp};
 use sea_orm::ActiveValue::Set;
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::{ExprTrait as _, Func, LikeExpr};
-use sea_orm::{Condition, QueryOrder, QuerySelect, QueryTrait, Select};
+use sea_orm::{QueryOrder, QuerySelect, QueryTrait, Select};
 
 use crate::backend::store_error;
 use crate::convert::{
@@ -19,6 +18,7 @@ use crate::convert::{
     text_opt, to_json,
 };
 use crate::store::SeaUnit;
+use crate::values::condition;
 
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "doctor")]
@@ -188,11 +188,9 @@ impl DoctorRepository for SeaUnit {
     async fn search_certified(&mut self, search: &DoctorSearch, page: PageRequest) -> Result<Page<Doctor>, StoreError> {
         let mut select = Entity::find().filter(Column::Certification.eq(Certification::Certified.as_str()));
         if let Some(part) = search.text.as_deref().filter(|t| !t.is_empty()) {
-            let pattern = LikeExpr::new(like_pattern(part)).escape('\\');
-            let matches = [Column::Name, Column::Hospital, Column::Department, Column::Title]
-                .into_iter()
-                .map(|column| Expr::expr(Func::lower(Expr::col((Entity, column)))).like(pattern.clone()));
-            select = select.filter(matches.fold(Condition::any(), Condition::add));
+            let line = |column| format!("LOWER(doctor.{column}) LIKE LOWER($1) ESCAPE '\\'");
+            let any = ["name", "hospital", "department", "title"].map(line).join(" OR ");
+            select = select.filter(condition(self.backend, &format!("({any})"), &[like_pattern(part).into()]));
         }
         page_of(self, select, page).await
     }

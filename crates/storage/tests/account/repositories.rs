@@ -120,22 +120,12 @@ async fn an_update_needs_the_version_that_was_read_and_moves_the_identities() {
         assert!(matches!(stale, Err(StoreError::Conflict)));
         let find = async |uid: &str| {
             let identity = AuthIdentity { provider: "lc_weapp".into(), uid: uid.into() };
-            f.store.read_user(&identity).await
+            AccountStore::read(&f.store).users().find_by_identity(&identity).await.unwrap()
         };
         assert!(find("o1").await.is_none());
         assert_eq!(find("o2").await.map(|user| user.version), Some(2));
     })
     .await;
-}
-
-trait ReadUser {
-    async fn read_user(&self, identity: &AuthIdentity) -> Option<User>;
-}
-
-impl ReadUser for storage::SeaStore {
-    async fn read_user(&self, identity: &AuthIdentity) -> Option<User> {
-        AccountStore::read(self).users().find_by_identity(identity).await.unwrap()
-    }
 }
 
 #[tokio::test]

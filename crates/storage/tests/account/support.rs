@@ -12,14 +12,12 @@ use account::password::{ArgonHasher, PasswordCost};
 use account::{AccountKeys, AccountPorts, AccountSettings, Accounts};
 use async_trait::async_trait;
 use domain::file::MockBlobStore;
-use domain::id::IdSource;
-use domain::rng::SecureRandom;
 use domain::sms::{SmsGateway, SmsNotSent, SmsRequest};
-use domain::{Clock, ObjectId, Timestamp};
+use domain::{ObjectId, Timestamp};
 use sea_orm::{ConnectionTrait, Database};
-use sha2::{Digest, Sha256};
 use storage::{DatabaseOptions, SeaStore};
 use tempfile::TempDir;
+use testkit::{ManualClock, SeededRandom, SequentialIds};
 
 pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_795_406_400_000);
 pub(crate) const PHONE: &str = "13900000000";
@@ -68,14 +66,14 @@ impl Fixture {
         let store = SeaStore::connect(&DatabaseOptions::new(url)).await.unwrap();
         store.migrate().await.unwrap();
         let sms = Arc::new(RecordingSms::default());
-        let random = Arc::new(HashedCounter::default());
+        let random = Arc::new(SeededRandom::new(1));
         let keys = AccountKeys::derive(&[7; 32]).unwrap();
         let easy = ProofOfWorkSettings { bits: 0, ..ProofOfWorkSettings::default() };
         let cost = PasswordCost { memory_kib: 8, passes: 1, lanes: 1 };
         let ports = AccountPorts {
             store: Arc::new(store.clone()),
-            clock: Arc::new(Stopped),
-            ids: Arc::new(Counting::default()),
+            clock: Arc::new(ManualClock::at(NOW)),
+            ids: Arc::new(SequentialIds::default()),
             random: random.clone(),
             sms: sms.clone(),
             captcha: Arc::new(ProofOfWork::new(easy, keys.clone(), random.clone())),
@@ -113,35 +111,6 @@ pub(crate) fn exempt() -> Origin {
 
 pub(crate) fn object_id(n: u32) -> ObjectId {
     ObjectId::from_parts(2, [0; 5], n)
-}
-
-struct Stopped;
-
-impl Clock for Stopped {
-    fn now(&self) -> Timestamp {
-        NOW
-    }
-}
-
-#[derive(Default)]
-struct Counting(AtomicU32);
-
-impl IdSource for Counting {
-    fn next(&self) -> ObjectId {
-        ObjectId::from_parts(1, [0; 5], self.0.fetch_add(1, Ordering::SeqCst))
-    }
-}
-
-#[derive(Default)]
-struct HashedCounter(AtomicU32);
-
-impl SecureRandom for HashedCounter {
-    fn fill(&self, buffer: &mut [u8]) {
-        for chunk in buffer.chunks_mut(32) {
-            let block = Sha256::digest(self.0.fetch_add(1, Ordering::SeqCst).to_be_bytes());
-            chunk.copy_from_slice(&block[..chunk.len()]);
-        }
-    }
 }
 
 #[derive(Default)]

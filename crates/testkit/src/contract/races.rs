@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use consultation::notification::NotificationState;
-use consultation::{ConsultationStore, Relation};
+use consultation::{ConsultationStore, ConsultationUnit, Relation};
 use domain::StoreError;
 use domain::doctor::Doctor;
 use domain::id::JobId;
-use tokio::sync::oneshot;
+use tokio::sync::{Barrier, oneshot};
 use tokio::task::JoinSet;
 
 use super::samples::{at, conversation, invitation, job, message, notification};
@@ -29,6 +29,14 @@ async fn all_at_once<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
         tasks.spawn(task(n));
     }
     tasks.join_all().await
+}
+
+/// Stays in a unit for a while, so that units which really run at once do meet in it.
+async fn linger(unit: &mut dyn ConsultationUnit) {
+    for _ in 0..60 {
+        unit.doctors().find(doctor_id(0)).await.unwrap();
+        tokio::task::yield_now().await;
+    }
 }
 
 pub async fn the_second_unit_sees_what_the_first_committed(h: &dyn Harness) {
@@ -69,22 +77,28 @@ pub async fn a_pair_ensured_at_once_has_one_relation(h: &dyn Harness) {
 
 pub async fn pairs_ensured_in_opposite_orders_do_not_lock_each_other_out(h: &dyn Harness) {
     let store = h.store();
-    let ensured = all_at_once(12, |n| {
-        let store = store.clone();
-        async move {
-            let mut candidates: Vec<_> = (1..=5).map(|p| relation(n * 10 + p, pair(1, p)).done()).collect();
-            if n % 2 == 0 {
-                candidates.reverse();
+    // Only relations that are new to both are waited for, so each round has its own doctor.
+    for round in 1..=5 {
+        let start = Arc::new(Barrier::new(2));
+        let ensured = all_at_once(2, |n| {
+            let (store, start) = (store.clone(), start.clone());
+            async move {
+                let new = |p| relation(round * 10_000 + n * 1_000 + p, pair(round, p)).done();
+                let mut candidates: Vec<_> = (1..=800).map(new).collect();
+                if n % 2 == 0 {
+                    candidates.reverse();
+                }
+                start.wait().await;
+                let mut unit = store.begin().await.unwrap();
+                let mut found = unit.relations().ensure_all(&candidates).await.unwrap();
+                unit.commit().await.unwrap();
+                found.sort_by_key(|r| r.pair);
+                found
             }
-            let mut unit = store.begin().await.unwrap();
-            let mut found = unit.relations().ensure_all(&candidates).await.unwrap();
-            unit.commit().await.unwrap();
-            found.sort_by_key(|r| r.pair);
-            found
-        }
-    })
-    .await;
-    assert!(ensured.iter().all(|relations| *relations == ensured[0]));
+        })
+        .await;
+        assert!(ensured.iter().all(|relations| *relations == ensured[0]), "round {round}");
+    }
 }
 
 pub async fn a_pair_started_at_once_has_one_open_consultation(h: &dyn Harness) {
@@ -134,6 +148,7 @@ pub async fn a_locked_relation_waits_so_no_change_is_lost(h: &dyn Harness) {
         async move {
             let mut unit = store.begin().await.unwrap();
             let mut current: Relation = unit.relations().find_locked(id).await.unwrap().unwrap();
+            linger(&mut *unit).await;
             current.tags.push(n.to_string());
             unit.relations().update(&current).await?;
             unit.commit().await
@@ -152,6 +167,7 @@ pub async fn an_ensured_relation_is_locked_for_its_unit(h: &dyn Harness) {
         async move {
             let mut unit = store.begin().await.unwrap();
             let mut found = unit.relations().ensure_all(&[relation(n, pair(1, 1)).done()]).await.unwrap();
+            linger(&mut *unit).await;
             found[0].tags.push(n.to_string());
             unit.relations().update(&found[0]).await?;
             unit.commit().await
@@ -178,11 +194,8 @@ pub async fn a_shared_doctor_cannot_change_until_the_unit_ends(h: &dyn Harness) 
         let mut unit = store.begin().await.unwrap();
         unit.doctors().find_all_shared(&[doctor_id(1)]).await.unwrap();
         locked.send(()).unwrap();
-        for _ in 0..50 {
-            let current = unit.doctors().find(doctor_id(1)).await.unwrap().unwrap();
-            assert!(current.is_certified());
-            tokio::task::yield_now().await;
-        }
+        linger(&mut *unit).await;
+        assert!(unit.doctors().find(doctor_id(1)).await.unwrap().unwrap().is_certified());
         is_over.store(true, Ordering::SeqCst);
         unit.commit().await.unwrap();
     };
@@ -223,6 +236,7 @@ pub async fn two_workers_cannot_settle_one_notification(h: &dyn Harness) {
             let mut unit = store.begin().await.unwrap();
             let mut current = unit.notifications().find_locked(id).await.unwrap().unwrap();
             let is_mine = current.state == NotificationState::Queued;
+            linger(&mut *unit).await;
             current.state = NotificationState::Sent;
             unit.notifications().update(&current).await.unwrap();
             unit.commit().await.unwrap();
@@ -264,6 +278,7 @@ pub async fn cards_asked_for_at_once_are_shown_once(h: &dyn Harness) {
         async move {
             let mut unit = store.begin().await.unwrap();
             let taken = unit.relations().take_cards(patient_id(1), at(5)).await.unwrap();
+            linger(&mut *unit).await;
             unit.commit().await.unwrap();
             taken.len()
         }

@@ -1,6 +1,7 @@
-//! Administration: reviewing certifications, looking after agents, and setting single consultations right.
+//! Administration: reviewing certifications, looking after agents, oversight, and setting single consultations right.
 
 pub mod agents;
 pub mod certifications;
 pub mod consultations;
 pub mod dto;
+pub mod oversight;

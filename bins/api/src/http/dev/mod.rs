@@ -1,0 +1,57 @@
+//! Development aids. Outside the development profile there is nothing here.
+
+use poem_openapi::payload::Json;
+use poem_openapi::{Object, OpenApi};
+use runtime::sms_log::LoggedSms;
+
+use crate::http::Area;
+use crate::http::caller::{Anybody, By};
+use crate::http::catalogue::code;
+use crate::http::page::PageOf;
+use crate::http::problem::ApiError;
+use crate::http::services::App;
+use crate::http::values::Instant;
+
+/// Operations for development.
+pub struct DevApi;
+
+/// A short message that was not sent anywhere.
+#[derive(Clone, PartialEq, Eq, Object)]
+#[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
+pub struct DevSmsView {
+    /// The number it would have gone to, E.164.
+    pub phone: String,
+    /// The code in it, if it is a code.
+    pub code: Option<String>,
+    /// Logical name of its template.
+    pub template: String,
+    /// As the recipient would have read it.
+    pub text: String,
+    /// When it would have been sent.
+    pub sent_at: Instant,
+}
+
+impl From<LoggedSms> for DevSmsView {
+    fn from(message: LoggedSms) -> Self {
+        Self {
+            phone: message.phone.as_e164().to_owned(),
+            code: message.code,
+            template: message.template.to_owned(),
+            text: message.text,
+            sent_at: Instant(message.sent_at),
+        }
+    }
+}
+
+#[OpenApi(tag = "Area::Dev")]
+impl DevApi {
+    /// List the short messages that were not sent
+    ///
+    /// Newest first. Only with the `log` provider of the development profile; everywhere else 404.
+    #[oai(path = "/dev/sms", method = "get", operation_id = "list_dev_sms")]
+    #[expect(clippy::unused_async, reason = "operations are asynchronous")]
+    async fn list_dev_sms(&self, app: App, _caller: By<Anybody>) -> Result<Json<PageOf<DevSmsView>>, ApiError> {
+        let kept = app.kept_sms.as_ref().ok_or_else(|| ApiError::of(code::UNKNOWN_PATH))?;
+        Ok(Json(PageOf::whole(kept.messages(), DevSmsView::from)))
+    }
+}

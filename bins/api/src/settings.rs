@@ -1,0 +1,35 @@
+//! The configuration as the transport reads it.
+
+use runtime::Config;
+
+use crate::http::frame::FrameSettings;
+
+/// Room in a multipart form beside its files: names, types and boundaries.
+const FORM_OVERHEAD_BYTES: u64 = 64 * 1024;
+/// Files in the largest form, the one for certification.
+const FILES_IN_A_FORM: u64 = 4;
+
+/// Settings of the frame around every request.
+pub fn frame(config: &Config) -> FrameSettings {
+    let bytes = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+    let max_file_bytes = bytes(config.files.max_bytes.get());
+    FrameSettings {
+        trusted_proxies: config.http.trusted_proxies.clone(),
+        max_body_bytes: bytes(config.http.max_body_bytes.get()),
+        max_upload_bytes: max_file_bytes.saturating_mul(FILES_IN_A_FORM).saturating_add(FORM_OVERHEAD_BYTES),
+        request_timeout: config.http.request_timeout,
+        is_https: config.http.public_url().starts_with("https://"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn four_files_fit_into_a_form() {
+        let config = Config::default();
+        let largest = u64::try_from(config.files.max_bytes.get()).unwrap();
+        assert!(frame(&config).max_upload_bytes > 4 * largest);
+    }
+}

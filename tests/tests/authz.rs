@@ -1,0 +1,350 @@
+//! Every operation against {nobody, a patient it is not about, a doctor it is not about, an agent, the right one}.
+//!
+//! An operation of the published spec without a case here fails the test, and so does a case without an operation.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use reqwest::Method;
+use reqwest::blocking::multipart::{Form, Part};
+use serde_json::{Value, json};
+use tests::load::export::{doctor_id, doctor_phone, patient_id, patient_phone};
+use tests::server::{Database, Deployment};
+use tests::world::{Answer, As, Http, create_admin, populate};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Who {
+    Nobody,
+    WrongPatient,
+    WrongDoctor,
+    Agent,
+    Right,
+}
+use Who::{Agent, Nobody, WrongDoctor, WrongPatient};
+
+const EVERYBODY: [Who; 5] = [Nobody, WrongPatient, WrongDoctor, Agent, Who::Right];
+
+/// Who "the right one" is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Right {
+    Patient,
+    Doctor,
+    Admin,
+    Integrator,
+}
+
+enum Body {
+    None,
+    Json(Value),
+    Pictures,
+    Upload,
+}
+
+struct Case {
+    operation: &'static str,
+    method: Method,
+    path: String,
+    body: Body,
+    right: Right,
+    /// Others who may call it too.
+    also: &'static [Who],
+}
+
+fn case(operation: &'static str, method: Method, path: impl Into<String>, body: Body, right: Right) -> Case {
+    Case { operation, method, path: format!("/api/v1{}", path.into()), body, right, also: &[] }
+}
+
+impl Case {
+    fn also(mut self, also: &'static [Who]) -> Self {
+        self.also = also;
+        self
+    }
+}
+
+/// Things the cases are about, made before.
+struct Stage {
+    consultation: String,
+    relation: String,
+    invitation: String,
+    scene: String,
+    file: String,
+    agent: String,
+}
+
+/// Signed-in people with a session.
+const PEOPLE: &[Who] = &[WrongPatient, WrongDoctor, Agent];
+/// Also without one.
+const ALL: &[Who] = &[Nobody, WrongPatient, WrongDoctor, Agent];
+const ABSENT: &str = "ffffffffffffffffffffffff";
+
+fn cases(s: &Stage) -> Vec<Case> {
+    use Method as M;
+    let (doctor, patient) = (doctor_id(0), patient_id(0));
+    let reason = || Body::Json(json!({ "reason": "理由" }));
+    let empty = || Body::Json(json!({}));
+    let consultation = |rest: &str| format!("/consultations/{}{rest}", s.consultation);
+    let certification = |rest: &str| format!("/admin/certifications/{doctor}{rest}");
+    let code = json!({ "challengeId": ABSENT, "code": "000000" });
+    vec![
+        case("request_sms_code", M::POST, "/auth/sms-codes", Body::Json(json!({ "phone": "x" })), Right::Patient)
+            .also(ALL),
+        case("get_captcha", M::GET, "/auth/captcha", Body::None, Right::Patient).also(ALL),
+        case("sign_in_with_sms_code", M::POST, "/auth/sign-in/sms", empty(), Right::Patient).also(ALL),
+        case("sign_in_agent", M::POST, "/auth/sign-in/agent", empty(), Right::Patient).also(ALL),
+        case("list_dev_sms", M::GET, "/dev/sms", Body::None, Right::Patient).also(ALL),
+        case("get_me", M::GET, "/me", Body::None, Right::Patient).also(PEOPLE),
+        case("list_sessions", M::GET, "/auth/sessions", Body::None, Right::Patient).also(PEOPLE),
+        case("revoke_session", M::DELETE, format!("/auth/sessions/{ABSENT}"), Body::None, Right::Patient).also(PEOPLE),
+        case("bind_phone", M::PUT, "/me/phone", Body::Json(json!({ "new": code })), Right::Patient)
+            .also(&[WrongPatient, WrongDoctor]),
+        case("update_password", M::PUT, "/auth/password", empty(), Right::Admin).also(&[Agent]),
+        case("list_doctors", M::GET, "/doctors", Body::None, Right::Patient).also(PEOPLE),
+        case("get_doctor_card", M::GET, format!("/doctors/{doctor}/card"), Body::None, Right::Patient).also(PEOPLE),
+        case("get_doctor", M::GET, format!("/doctors/{doctor}"), Body::None, Right::Doctor),
+        case(
+            "update_doctor",
+            M::PATCH,
+            format!("/doctors/{doctor}"),
+            Body::Json(json!({ "description": "好" })),
+            Right::Doctor,
+        ),
+        case("get_certification", M::GET, format!("/doctors/{doctor}/certification"), Body::None, Right::Doctor),
+        case("list_relations_of_doctor", M::GET, format!("/doctors/{doctor}/relations"), Body::None, Right::Doctor),
+        case("get_relation", M::GET, format!("/relations/{}", s.relation), Body::None, Right::Doctor),
+        case(
+            "update_relation",
+            M::PATCH,
+            format!("/relations/{}", s.relation),
+            Body::Json(json!({ "remark": "x" })),
+            Right::Doctor,
+        ),
+        case("list_invitations", M::GET, format!("/doctors/{doctor}/invitations"), Body::None, Right::Doctor),
+        case("create_invitation", M::POST, format!("/doctors/{doctor}/invitations"), empty(), Right::Doctor),
+        case("scan_invitation", M::POST, "/invitations/scan", Body::Json(json!({ "scene": s.scene })), Right::Patient)
+            .also(&[WrongPatient]),
+        case("get_patient", M::GET, format!("/patients/{patient}"), Body::None, Right::Patient).also(&[Agent]),
+        case(
+            "update_patient",
+            M::PATCH,
+            format!("/patients/{patient}"),
+            Body::Json(json!({ "location": "上海" })),
+            Right::Patient,
+        ),
+        case("list_relations_of_patient", M::GET, format!("/patients/{patient}/relations"), Body::None, Right::Patient),
+        case(
+            "take_followed_doctor_cards",
+            M::POST,
+            format!("/patients/{patient}/followed-doctor-cards"),
+            Body::None,
+            Right::Patient,
+        ),
+        case(
+            "set_latest_report",
+            M::PUT,
+            format!("/patients/{patient}/latest-report"),
+            Body::Json(json!({ "reportId": ABSENT })),
+            Right::Integrator,
+        ),
+        case("upload_file", M::POST, "/files", Body::Upload, Right::Doctor).also(PEOPLE),
+        case("get_file", M::GET, format!("/files/{}", s.file), Body::None, Right::Doctor).also(&[Agent]),
+        case("download_file_content", M::GET, format!("/files/{}/content", s.file), Body::None, Right::Doctor)
+            .also(&[Agent]),
+        case(
+            "initiate_consultation",
+            M::POST,
+            "/consultations",
+            Body::Json(json!({ "doctorId": doctor, "patientId": patient })),
+            Right::Patient,
+        ),
+        case("list_consultations", M::GET, format!("/consultations?patientId={patient}"), Body::None, Right::Patient),
+        case("get_consultation", M::GET, consultation(""), Body::None, Right::Patient),
+        case("list_consultation_events", M::GET, consultation("/events"), Body::None, Right::Patient),
+        case("list_consultation_notifications", M::GET, consultation("/notifications"), Body::None, Right::Doctor),
+        case("list_dialog_messages", M::GET, consultation("/messages"), Body::None, Right::Patient),
+        case("list_agents", M::GET, "/admin/agents", Body::None, Right::Admin),
+        case(
+            "create_agent",
+            M::POST,
+            "/admin/agents",
+            Body::Json(json!({ "username": "agent-two", "displayName": "二", "role": "agent" })),
+            Right::Admin,
+        ),
+        case("reset_agent_password", M::POST, format!("/admin/agents/{ABSENT}/password"), Body::None, Right::Admin),
+        case("list_audit_events", M::GET, "/admin/audit-events", Body::None, Right::Admin),
+        case("list_certifications", M::GET, "/admin/certifications", Body::None, Right::Admin),
+        case("get_certification_for_review", M::GET, certification(""), Body::None, Right::Admin),
+        case("list_jobs", M::GET, "/admin/jobs", Body::None, Right::Admin),
+        case("retry_job", M::POST, format!("/admin/jobs/{ABSENT}/retry"), Body::None, Right::Admin),
+        case("discard_job", M::POST, format!("/admin/jobs/{ABSENT}/discard"), reason(), Right::Admin),
+        case(
+            "unlock_phone",
+            M::POST,
+            "/admin/phones/unlock",
+            Body::Json(json!({ "phone": "13900000009" })),
+            Right::Admin,
+        ),
+        // From here on the right one's call takes something away that earlier cases need.
+        case("end_consultation", M::POST, consultation("/end"), reason(), Right::Doctor),
+        case("reopen_consultation", M::POST, consultation("/reopen"), Body::None, Right::Doctor),
+        case(
+            "void_consultation",
+            M::POST,
+            format!("/admin/consultations/{}/void", s.consultation),
+            reason(),
+            Right::Admin,
+        ),
+        case(
+            "revoke_invitation",
+            M::DELETE,
+            format!("/doctors/{doctor}/invitations/{}", s.invitation),
+            Body::None,
+            Right::Doctor,
+        ),
+        case("revoke_certification", M::POST, certification("/revoke"), reason(), Right::Admin),
+        case(
+            "submit_certification",
+            M::POST,
+            format!("/doctors/{doctor}/certification"),
+            Body::Pictures,
+            Right::Doctor,
+        ),
+        case("reject_certification", M::POST, certification("/reject"), reason(), Right::Admin),
+        case("approve_certification", M::POST, certification("/approve"), Body::None, Right::Admin),
+        case(
+            "update_agent",
+            M::PATCH,
+            format!("/admin/agents/{}", s.agent),
+            Body::Json(json!({ "isEnabled": false })),
+            Right::Admin,
+        ),
+        case("sign_out", M::POST, "/auth/sign-out", Body::None, Right::Patient).also(&[WrongPatient, WrongDoctor]),
+    ]
+}
+
+/// A picture of one pixel.
+fn picture() -> Part {
+    const PNG: &[u8] =
+        b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x06\0\0\0\x1f\x15\xc4\x89\0\0\0\rIDATx\x9cc\xf8\
+        \xcf\xc0\xf0\x1f\0\x05\0\x01\xff\x89\x99=\x1d\0\0\0\0IEND\xaeB`\x82";
+    Part::bytes(PNG).file_name("p.png").mime_str("image/png").unwrap()
+}
+
+struct People {
+    patient: As,
+    doctor: As,
+    wrong_patient: As,
+    wrong_doctor: As,
+    agent: As,
+    admin: As,
+}
+
+impl People {
+    fn get(&self, who: Who, right: Right) -> &As {
+        match (who, right) {
+            (Nobody, _) => &As::Nobody,
+            (WrongPatient, _) => &self.wrong_patient,
+            (WrongDoctor, _) => &self.wrong_doctor,
+            (Agent, _) => &self.agent,
+            (Who::Right, Right::Patient) => &self.patient,
+            (Who::Right, Right::Doctor) => &self.doctor,
+            (Who::Right, Right::Admin) => &self.admin,
+            (Who::Right, Right::Integrator) => &As::Integrator,
+        }
+    }
+}
+
+fn call(http: &Http, case: &Case, who: &As) -> Answer {
+    let request = http.request(case.method.clone(), &case.path, who);
+    let request = match &case.body {
+        Body::None => request,
+        Body::Json(body) => request.json(body),
+        Body::Upload => request.multipart(Form::new().part("file", picture())),
+        Body::Pictures => request.multipart(Form::new().part("certificate1", picture()).part("licence1", picture())),
+    };
+    Answer::of(request.send().unwrap())
+}
+
+fn set_stage(http: &Http, people: &People) -> Stage {
+    let (doctor, patient) = (doctor_id(0), patient_id(0));
+    let text = |value: &Value| value.as_str().unwrap_or_else(|| panic!("{value}")).to_owned();
+    let started = http.initiate(&doctor, &patient);
+    let relations = http.get(&format!("/api/v1/patients/{patient}/relations"), &As::Integrator);
+    let invited = http.post(&format!("/api/v1/doctors/{doctor}/invitations"), &people.doctor, &json!({}));
+    let form = Form::new().part("file", picture());
+    let uploaded =
+        Answer::of(http.request(Method::POST, "/api/v1/files", &people.doctor).multipart(form).send().unwrap());
+    let agents = http.get("/api/v1/admin/agents", &people.admin);
+    let is_agent = |a: &&Value| a["role"] == "agent";
+    let agent = agents.body["items"].as_array().unwrap().iter().find(is_agent).unwrap();
+    Stage {
+        consultation: text(&started.body["result"]["consultationId"]),
+        relation: text(&relations.body["items"][0]["objectId"]),
+        invitation: text(&invited.body["objectId"]),
+        scene: text(&invited.body["scene"]),
+        file: text(&uploaded.body["objectId"]),
+        agent: text(&agent["objectId"]),
+    }
+}
+
+fn people(http: &Http, (name, password): &(String, String)) -> People {
+    let admin = http.sign_in_staff(name, password);
+    let new = json!({ "username": "agent-one", "displayName": "一", "role": "agent" });
+    let made = http.post("/api/v1/admin/agents", &admin, &new);
+    assert_eq!(made.status, 201, "{made:?}");
+    let agent = http.sign_in_staff("agent-one", made.body["password"].as_str().unwrap());
+    People {
+        patient: http.sign_in(&patient_phone(0), "patient"),
+        doctor: http.sign_in(&doctor_phone(0), "doctor"),
+        wrong_patient: http.sign_in(&patient_phone(1), "patient"),
+        wrong_doctor: http.sign_in(&doctor_phone(1), "doctor"),
+        agent,
+        admin,
+    }
+}
+
+#[test]
+fn every_operation_lets_in_exactly_whom_it_should() {
+    let deployment = Deployment::new(Database::Sqlite);
+    populate(&deployment, 2, 2);
+    let admin = create_admin(&deployment);
+    let api = deployment.start_api();
+    let http = Http::new(&api);
+    let people = people(&http, &admin);
+    let cases = cases(&set_stage(&http, &people));
+    assert_covers_the_spec(&cases);
+    let mut faults = Vec::new();
+    // Refusals first: they must change nothing.
+    for case in &cases {
+        for who in EVERYBODY.into_iter().filter(|who| *who != Who::Right && !case.also.contains(who)) {
+            let answer = call(&http, case, people.get(who, case.right));
+            let is_refused = if who == Nobody { answer.status == 401 } else { matches!(answer.status, 403 | 404) };
+            if !is_refused {
+                faults.push(format!("{} let {who:?} in: {} {}", case.operation, answer.status, answer.body));
+            }
+        }
+    }
+    for case in &cases {
+        for who in EVERYBODY.into_iter().filter(|who| *who == Who::Right || case.also.contains(who)) {
+            let answer = call(&http, case, people.get(who, case.right));
+            let code = answer.body["code"].as_str().unwrap_or_default();
+            let is_refused =
+                answer.status == 401 && code != "sign_in.failed" || code.starts_with("access.") || answer.status >= 500;
+            if is_refused {
+                faults.push(format!("{} kept {who:?} out: {} {}", case.operation, answer.status, answer.body));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+}
+
+/// Each operation of the published spec has exactly one case.
+fn assert_covers_the_spec(cases: &[Case]) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../openapi/api.json");
+    let spec: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+    let operations = spec["paths"].as_object().unwrap().values().flat_map(|path| path.as_object().unwrap().values());
+    let published: BTreeSet<&str> = operations.filter_map(|o| o["operationId"].as_str()).collect();
+    let covered: BTreeSet<&str> = cases.iter().map(|c| c.operation).collect();
+    assert_eq!(covered.len(), cases.len(), "an operation has two cases");
+    assert_eq!(covered, published, "operations and authorization cases differ");
+}
