@@ -129,7 +129,7 @@ pub fn populate(deployment: &Deployment, doctors: u32, patients: u32) {
 /// When the command fails or prints no password.
 pub fn create_admin(deployment: &Deployment) -> (String, String) {
     let printed = deployment.run_ok(&["create-admin", "root-admin"]);
-    let password = printed.lines().find(|line| line.starts_with("  ")).expect("a password is printed");
+    let password = printed.lines().find_map(|line| line.split_once("password: ")).expect("a password is printed").1;
     ("root-admin".to_owned(), password.trim().to_owned())
 }
 

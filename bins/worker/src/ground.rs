@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use account::housekeeping::Housekeeping;
 use consultation::service::{Context, Deliveries, Sweeps};
 use domain::id::IdSource;
 use domain::{Clock, StoreError};
@@ -9,7 +10,7 @@ use runtime::config::SqliteSynchronous;
 use runtime::{Config, ObjectIds, OsRandom, SystemClock};
 use storage::{ConnectError, DatabaseOptions, RecordingNotifier, SeaStore, SqliteSync};
 
-use crate::jobs::{DeliverNotification, PurgeJobs, SweepConsultations};
+use crate::jobs::{DeliverNotification, PurgeAccounts, PurgeJobs, SweepConsultations};
 use crate::{Bell, Worker, WorkerOptions};
 
 /// Jobs claimed at once for each one that runs side by side.
@@ -76,6 +77,7 @@ impl Ground {
             handlers: vec![Arc::new(DeliverNotification(deliveries))],
             schedules: vec![
                 Arc::new(SweepConsultations { sweeps, every: config.worker.sweep_every }),
+                Arc::new(PurgeAccounts(Housekeeping { store: queue.clone(), clock: self.clock.clone() })),
                 Arc::new(PurgeJobs { queue, clock: self.clock.clone() }),
             ],
             clock: self.clock.clone(),

@@ -1,12 +1,13 @@
 //! Deleting what has served its purpose: expired sessions, codes, counts and idempotency keys.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use domain::Actor;
 use domain::time::span;
+use domain::{Actor, Clock};
 
 use crate::AccountError;
-use crate::service::Accounts;
+use crate::unit::AccountStore;
 
 /// Ended sessions and expired challenges stay this long, to answer questions with.
 pub const KEEP_ENDED: Duration = span::days(30);
@@ -22,7 +23,14 @@ pub struct Purged {
     pub idempotency_keys: u64,
 }
 
-impl Accounts {
+/// The use case; needs no more of the outside than rows and the time, so that any worker can run it.
+#[derive(Clone)]
+pub struct Housekeeping {
+    pub store: Arc<dyn AccountStore>,
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Housekeeping {
     /// Deletes what has expired. Safe to run at any time and from several workers at once.
     ///
     /// # Errors
@@ -56,15 +64,16 @@ mod tests {
     #[tokio::test]
     async fn what_has_expired_goes_and_the_rest_stays() {
         let f = fixture();
+        let housekeeping = Housekeeping { store: f.accounts.store.clone(), clock: f.accounts.clock.clone() };
         f.sign_in("13900000000").await;
         f.accounts.start_idempotent(&Actor::Integrator, "create", "k", "asked").await.unwrap();
         f.clock.advance(span::hours(24));
-        let early = f.accounts.purge_expired(&Actor::System).await.unwrap();
+        let early = housekeeping.purge_expired(&Actor::System).await.unwrap();
         assert_eq!(early, Purged { idempotency_keys: 1, ..Purged::default() });
         // The session ends 30 days after its last use and is kept for another 30.
         f.clock.advance(span::days(60));
-        let late = f.accounts.purge_expired(&Actor::System).await.unwrap();
+        let late = housekeeping.purge_expired(&Actor::System).await.unwrap();
         assert_eq!((late.sessions, late.challenges), (1, 1));
-        assert!(f.accounts.purge_expired(&f.admin().await).await.is_err());
+        assert!(housekeeping.purge_expired(&f.admin().await).await.is_err());
     }
 }

@@ -7,12 +7,15 @@ use domain::{StoreError, Timestamp};
 use sea_orm::ActiveValue::Set;
 use sea_orm::QueryTrait;
 use sea_orm::entity::prelude::*;
+use serde::Serialize;
+use serde_json::json;
 
 use crate::backend::store_error;
+use crate::bulk;
 use crate::convert::{newest_first, parse, text};
 use crate::store::SeaUnit;
 
-#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel, Serialize)]
 #[sea_orm(table_name = "audit_event")]
 pub(crate) struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
@@ -36,7 +39,7 @@ fn row(event: &AuditEvent) -> ActiveModel {
         actor: Set(event.actor.clone()),
         action: Set(event.action.to_owned()),
         subject: Set(event.subject.clone()),
-        detail: Set(event.detail.clone()),
+        detail: Set(if event.detail.is_null() { json!({}) } else { event.detail.clone() }),
         at: Set(event.at.as_millis()),
     }
 }
@@ -55,10 +58,7 @@ fn record(row: Model) -> Result<AuditRecord, StoreError> {
 #[async_trait]
 impl AuditRepository for SeaUnit {
     async fn append_all(&mut self, events: &[AuditEvent]) -> Result<(), StoreError> {
-        if events.is_empty() {
-            return Ok(());
-        }
-        Entity::insert_many(events.iter().map(row)).exec_without_returning(&self.db()).await.map_err(store_error)?;
+        bulk::insert::<Entity>(self, events.iter().map(row), "").await?;
         Ok(())
     }
 

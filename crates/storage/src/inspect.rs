@@ -67,7 +67,8 @@ const RULES: [(&str, &str); 11] = [
     (
         "a delivery belongs to a notification that is sent or about to be",
         "SELECT COUNT(*) FROM delivery d LEFT JOIN notification n ON n.id = d.notification_id \
-         WHERE n.id IS NULL OR n.state NOT IN ('sent', 'queued')",
+         WHERE n.id IS NULL OR n.state NOT IN ('sent', 'queued') AND NOT (n.state = 'cancelled' AND EXISTS \
+         (SELECT 1 FROM job j WHERE j.idempotency_key = 'notification:' || n.id AND j.state = 'queued'))",
     ),
 ];
 

@@ -6,6 +6,7 @@
 mod account;
 mod audit;
 pub mod backend;
+mod bulk;
 mod consulting;
 mod convert;
 mod im;

@@ -9,6 +9,7 @@ pub mod memory;
 pub mod notifier;
 pub mod random;
 pub mod signal;
+pub mod stage;
 
 pub use clock::ManualClock;
 pub use ids::SequentialIds;
@@ -16,3 +17,4 @@ pub use memory::{MemoryStore, MemoryUnit};
 pub use notifier::MemoryNotifier;
 pub use random::SeededRandom;
 pub use signal::CountingSignal;
+pub use stage::Stage;

@@ -27,7 +27,8 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<(), Fail
         let faults: Vec<String> = refused.fields().iter().map(ToString::to_string).collect();
         if faults.is_empty() { Failure::from(refused) } else { faults.join("; ").into() }
     })?;
-    println!("Administrator {} was made. The password is shown only now:", made.agent.username);
-    println!("  {}", made.password.reveal());
+    println!("An administrator was made. The password is shown only now:");
+    println!("  username: {}", made.agent.username);
+    println!("  password: {}", made.password.reveal());
     Ok(())
 }

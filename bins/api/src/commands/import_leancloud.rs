@@ -21,7 +21,7 @@ pub(super) struct Arguments {
     /// Where everything that did not fit is written, one JSON object a line.
     #[arg(long, default_value = "import-findings.jsonl")]
     findings: PathBuf,
-    /// Web address before the keys of files that `LeanCloud` kept itself, e.g. `https://files.example.com`.
+    /// Web address before the keys of files that LeanCloud kept itself, e.g. `https://files.example.com`.
     #[arg(long, value_parser = web_address)]
     files_url: Option<String>,
     /// Print the report as JSON, for programs.

@@ -94,7 +94,7 @@ impl Deliveries {
                     let sent = |n: &mut Notification| {
                         (n.state, n.reason, n.channel) = (NotificationState::Sent, reason, Some(channel));
                     };
-                    self.settle(notification.id, sent).await?;
+                    self.note_sent(notification.id, sent).await?;
                     return Ok(DeliveryProgress::Settled);
                 }
                 Err(DeliveryError::Refused) => {}
@@ -112,9 +112,29 @@ impl Deliveries {
         id: NotificationId,
         change: impl FnOnce(&mut Notification),
     ) -> Result<(), ConsultationError> {
+        self.write_if(id, |state| state == NotificationState::Queued, change).await
+    }
+
+    /// Notes that it was sent, also when it was cancelled between the decision and the delivery: what reached
+    /// somebody is not to look as if it had not.
+    async fn note_sent(
+        &self,
+        id: NotificationId,
+        change: impl FnOnce(&mut Notification),
+    ) -> Result<(), ConsultationError> {
+        let is_open = |state| matches!(state, NotificationState::Queued | NotificationState::Cancelled);
+        self.write_if(id, is_open, change).await
+    }
+
+    async fn write_if(
+        &self,
+        id: NotificationId,
+        may_change: fn(NotificationState) -> bool,
+        change: impl FnOnce(&mut Notification),
+    ) -> Result<(), ConsultationError> {
         let mut unit = self.context.store.begin().await?;
-        let queued = unit.notifications().find_locked(id).await?.filter(|n| n.state == NotificationState::Queued);
-        let Some(mut notification) = queued else { return Ok(()) };
+        let found = unit.notifications().find_locked(id).await?.filter(|n| may_change(n.state));
+        let Some(mut notification) = found else { return Ok(()) };
         change(&mut notification);
         notification.updated_at = self.context.clock.now();
         unit.notifications().update(&notification).await?;

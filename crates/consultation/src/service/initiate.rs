@@ -13,8 +13,8 @@ use domain::id::{ConsultationEventId, ConsultationId, ConversationId, DoctorId, 
 use domain::outbox::NewJob;
 use domain::patient::Patient;
 use domain::{Actor, Timestamp};
-use im::{Conversation, ConversationKind, Member, NewSystemMessage};
-use serde_json::{Map, json};
+use im::{Conversation, Member, NewSystemMessage};
+use serde_json::json;
 
 use super::context::Context;
 use super::notify::{self, Facts};
@@ -22,6 +22,7 @@ use crate::consultation::{
     Consultation, ConsultationEvent, ConsultationType, OpenConsultation, Pair, PairProbe, Status,
 };
 use crate::decision::{self, Decision, RecipientState};
+use crate::dialog::{dialog_of, parties_of};
 use crate::error::ConsultationError;
 use crate::machine::{self, NewConsultation, Transition};
 use crate::notification::{Cause, Notification, Reason, Recipient};
@@ -261,11 +262,9 @@ impl InitiateConsultations {
         let now = context.clock.now();
         let Candidate { start, doctor, relation, actor } = candidate;
         let consultation = &start.next;
-        let pair = consultation.pair;
         if let Some(dialog) = consultation.dialog_id {
             traces.conversations.push(dialog_of(consultation, dialog, now));
-            traces.members.push(Member::patient(dialog, pair.patient, now));
-            traces.members.push(Member::doctor(dialog, pair.doctor, now));
+            traces.members.extend(parties_of(consultation, dialog, now));
             let reply = consultation
                 .off_hours_reply_until
                 .map(|until| decision::off_hours_notice(doctor, context.policy.timezone, until));
@@ -295,24 +294,6 @@ async fn write(unit: &mut dyn ConsultationUnit, traces: Traces, now: Timestamp) 
     unit.outbox().append_all(&traces.jobs).await?;
     unit.audit().append_all(&traces.audits).await?;
     Ok(())
-}
-
-fn dialog_of(consultation: &Consultation, id: ConversationId, now: Timestamp) -> Conversation {
-    let mut attributes = Map::new();
-    attributes.insert("consultationId".into(), json!(consultation.id));
-    Conversation {
-        id,
-        kind: ConversationKind::Consultation,
-        consultation_id: Some(consultation.id),
-        name: Some("咨询".into()),
-        creator: Some(consultation.pair.patient.to_string()),
-        last_seq: 0,
-        last_message_at: None,
-        attributes,
-        extra: Map::new(),
-        created_at: now,
-        updated_at: now,
-    }
 }
 
 /// A session, if there is one, must be that patient, that doctor or an integrator; without one the application's

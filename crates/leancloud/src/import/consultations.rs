@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use consultation::consultation::{Consultation, ConsultationEvent, Pair};
+use consultation::dialog::{dialog_of, parties_of};
 use consultation::relation::Relation;
 use consultation::{EndReason, Status};
 use domain::id::{ConsultationEventId, ConsultationId, ConversationId, RelationId};
 use domain::{Actor, ObjectId, StoreError, Timestamp};
-use im::{Conversation, ConversationKind, Member};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::batch::{Candidate, ClassImport, Outcome, Run};
 use super::merge::superseded;
@@ -23,9 +23,6 @@ use crate::report::Place;
 /// Words of the events an import leaves: a newer state was taken, and one ended for a newer one.
 const IMPORTED: &str = "imported";
 const SUPERSEDED: &str = "superseded";
-
-/// What dialogs are called.
-const DIALOG_NAME: &str = "咨询";
 
 pub(super) enum Consultations {}
 
@@ -207,13 +204,13 @@ async fn settle_dialogs(
                 }
                 continue;
             }
-            conversations.push(new_dialog(dialog, consultation));
+            conversations.push(dialog_of(consultation, dialog, consultation.created_at));
             known.insert(dialog);
             outcome.note(row, Note::field("idDialog", Problem::DialogCreated).about(&dialog));
         }
         let consultation = &mut row.entity.consultation;
         consultation.dialog_id = Some(dialog);
-        parties.extend(both_parties(dialog, consultation));
+        parties.extend(parties_of(consultation, dialog, consultation.created_at));
         let claim = DialogOwner { dialog, consultation: consultation.id, started_at: consultation.started_at };
         let owner = owners.entry(dialog).or_insert(claim);
         if (claim.started_at, claim.consultation) > (owner.started_at, owner.consultation) {
@@ -236,25 +233,4 @@ async fn settle_dialogs(
     }
     let links: Vec<_> = owners.into_values().map(|owner| (owner.dialog, owner.consultation)).collect();
     unit.consulting().link_dialogs(&links).await
-}
-
-fn new_dialog(id: ConversationId, consultation: &Consultation) -> Conversation {
-    Conversation {
-        id,
-        kind: ConversationKind::Consultation,
-        consultation_id: Some(consultation.id),
-        name: Some(DIALOG_NAME.into()),
-        creator: Some(consultation.pair.patient.to_string()),
-        last_seq: 0,
-        last_message_at: None,
-        attributes: Map::from_iter([("consultationId".to_owned(), json!(consultation.id))]),
-        extra: Map::new(),
-        created_at: consultation.created_at,
-        updated_at: consultation.created_at,
-    }
-}
-
-fn both_parties(dialog: ConversationId, consultation: &Consultation) -> [Member; 2] {
-    let Pair { doctor, patient } = consultation.pair;
-    [Member::doctor(dialog, doctor, consultation.created_at), Member::patient(dialog, patient, consultation.created_at)]
 }

@@ -12,15 +12,16 @@ use domain::{StoreError, Timestamp};
 use sea_orm::ActiveValue::Set;
 use sea_orm::QueryTrait;
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::OnConflict;
+use serde::Serialize;
 
 use super::{event, probe};
 use crate::backend::store_error;
+use crate::bulk;
 use crate::convert::{instant, into_object, known, millis, newest_first, object, parse, parse_opt, text, text_opt};
 use crate::store::SeaUnit;
 use crate::values::condition;
 
-#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel, Serialize)]
 #[sea_orm(table_name = "consultation")]
 pub(crate) struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
@@ -167,16 +168,8 @@ impl ConsultationRepository for SeaUnit {
     }
 
     async fn insert_open(&mut self, new: &[Consultation]) -> Result<Vec<ConsultationId>, StoreError> {
-        if new.is_empty() {
-            return Ok(Vec::new());
-        }
-        let unless_open = OnConflict::columns([Column::DoctorId, Column::PatientId])
-            .target_and_where(Expr::cust(IS_OPEN))
-            .do_nothing()
-            .to_owned();
-        let mut insert = Entity::insert_many(new.iter().map(row)).into_query();
-        insert.on_conflict(unless_open).returning_col(Column::Id);
-        let rows = self.db().query_all(&insert).await.map_err(store_error)?;
+        let unless_open = format!("ON CONFLICT (doctor_id, patient_id) WHERE {IS_OPEN} DO NOTHING RETURNING id");
+        let rows = bulk::insert::<Entity>(self, new.iter().map(row), &unless_open).await?;
         let id = |row: &QueryResult| -> Result<ConsultationId, StoreError> {
             let id: String = row.try_get("", "id").map_err(store_error)?;
             parse("consultation.id", &id)

@@ -7,12 +7,14 @@ use domain::{StoreError, Timestamp};
 use sea_orm::ActiveValue::Set;
 use sea_orm::QueryOrder;
 use sea_orm::entity::prelude::*;
+use serde::Serialize;
 
 use crate::backend::store_error;
+use crate::bulk;
 use crate::convert::{known, parse, text};
 use crate::store::SeaUnit;
 
-#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel, Serialize)]
 #[sea_orm(table_name = "consultation_event")]
 pub(crate) struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
@@ -33,9 +35,6 @@ pub(crate) enum Relation {}
 impl ActiveModelBehavior for ActiveModel {}
 
 pub(crate) async fn append(unit: &SeaUnit, events: &[ConsultationEvent]) -> Result<(), StoreError> {
-    if events.is_empty() {
-        return Ok(());
-    }
     let row = |event: &ConsultationEvent| ActiveModel {
         id: Set(text(&event.id)),
         consultation_id: Set(text(&event.consultation_id)),
@@ -47,7 +46,7 @@ pub(crate) async fn append(unit: &SeaUnit, events: &[ConsultationEvent]) -> Resu
         note: Set(event.note.clone()),
         at: Set(event.at.as_millis()),
     };
-    Entity::insert_many(events.iter().map(row)).exec_without_returning(&unit.db()).await.map_err(store_error)?;
+    bulk::insert::<Entity>(unit, events.iter().map(row), "").await?;
     Ok(())
 }
 

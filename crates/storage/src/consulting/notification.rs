@@ -9,12 +9,14 @@ use domain::{StoreError, Timestamp};
 use sea_orm::ActiveValue::Set;
 use sea_orm::entity::prelude::*;
 use sea_orm::{QueryOrder, QuerySelect};
+use serde::Serialize;
 
 use crate::backend::store_error;
+use crate::bulk;
 use crate::convert::{corrupt, known, parse, parse_opt, text, text_opt};
 use crate::store::SeaUnit;
 
-#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel, Serialize)]
 #[sea_orm(table_name = "notification")]
 pub(crate) struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
@@ -84,11 +86,7 @@ fn notification(row: Model) -> Result<Notification, StoreError> {
 #[async_trait]
 impl NotificationRepository for SeaUnit {
     async fn insert_all(&mut self, notifications: &[Notification]) -> Result<(), StoreError> {
-        if notifications.is_empty() {
-            return Ok(());
-        }
-        let insert = Entity::insert_many(notifications.iter().map(row));
-        insert.exec_without_returning(&self.db()).await.map_err(store_error)?;
+        bulk::insert::<Entity>(self, notifications.iter().map(row), "").await?;
         Ok(())
     }
 

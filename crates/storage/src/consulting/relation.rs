@@ -11,18 +11,19 @@ use domain::page::{Cursor, Page, PageRequest};
 use domain::{StoreError, Timestamp};
 use sea_orm::ActiveValue::Set;
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::OnConflict;
 use sea_orm::{QueryOrder, QuerySelect, QueryTrait};
+use serde::Serialize;
 
 use super::probe::pair_values;
 use crate::backend::store_error;
+use crate::bulk;
 use crate::convert::{
     from_json, into_object, known, like_pattern, newest_first, object, parse, parse_opt, text, text_opt, to_json,
 };
 use crate::store::SeaUnit;
 use crate::values::{condition, tuples};
 
-#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel, Serialize)]
 #[sea_orm(table_name = "relation")]
 pub(crate) struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
@@ -126,9 +127,8 @@ impl RelationRepository for SeaUnit {
         let mut ordered: Vec<&DomainRelation> = candidates.iter().collect();
         ordered.sort_by_key(|r| r.pair);
         ordered.dedup_by_key(|r| r.pair);
-        let unless_there = OnConflict::columns([Column::DoctorId, Column::PatientId]).do_nothing().to_owned();
-        let mut insert = Entity::insert_many(ordered.iter().map(|r| row(r))).into_query();
-        self.db().execute(insert.on_conflict(unless_there)).await.map_err(store_error)?;
+        let unless_there = "ON CONFLICT (doctor_id, patient_id) DO NOTHING";
+        bulk::insert::<Entity>(self, ordered.iter().map(|r| row(r)), unless_there).await?;
 
         let pairs: Vec<Pair> = ordered.iter().map(|r| r.pair).collect();
         let (tuples, values) = pair_values(&pairs);

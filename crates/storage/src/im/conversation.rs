@@ -9,14 +9,16 @@ use domain::{StoreError, Timestamp};
 use sea_orm::ActiveValue::Set;
 use sea_orm::entity::prelude::*;
 use sea_orm::{QueryOrder, QuerySelect};
+use serde::Serialize;
 
 use super::message;
 use crate::backend::store_error;
+use crate::bulk;
 use crate::convert::{instant, into_object, known, millis, object, parse, parse_opt, text, text_opt, to_json};
 use crate::store::SeaUnit;
 use crate::values::tuples;
 
-#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel, Serialize)]
 #[sea_orm(table_name = "conversation")]
 pub(crate) struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
@@ -43,8 +45,9 @@ impl ActiveModelBehavior for ActiveModel {}
 /// The members of conversations.
 pub(crate) mod member {
     use sea_orm::entity::prelude::*;
+    use serde::Serialize;
 
-    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel, Serialize)]
     #[sea_orm(table_name = "conversation_member")]
     pub(crate) struct Model {
         #[sea_orm(primary_key, auto_increment = false)]
@@ -125,14 +128,8 @@ impl ConversationRepository for SeaUnit {
     }
 
     async fn insert_all(&mut self, conversations: &[Conversation], members: &[Member]) -> Result<(), StoreError> {
-        if !conversations.is_empty() {
-            let insert = Entity::insert_many(conversations.iter().map(row));
-            insert.exec_without_returning(&self.db()).await.map_err(store_error)?;
-        }
-        if !members.is_empty() {
-            let insert = member::Entity::insert_many(members.iter().map(member_row));
-            insert.exec_without_returning(&self.db()).await.map_err(store_error)?;
-        }
+        bulk::insert::<Entity>(self, conversations.iter().map(row), "").await?;
+        bulk::insert::<member::Entity>(self, members.iter().map(member_row), "").await?;
         Ok(())
     }
 
@@ -155,7 +152,7 @@ impl ConversationRepository for SeaUnit {
             });
             *seq += 1;
         }
-        message::Entity::insert_many(rows).exec_without_returning(&self.db()).await.map_err(store_error)?;
+        bulk::insert::<message::Entity>(self, rows, "").await?;
         Ok(())
     }
 

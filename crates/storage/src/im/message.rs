@@ -3,10 +3,11 @@
 use ::im::Message;
 use domain::{StoreError, Timestamp};
 use sea_orm::entity::prelude::*;
+use serde::Serialize;
 
 use crate::convert::parse;
 
-#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel, Serialize)]
 #[sea_orm(table_name = "message")]
 pub(crate) struct Model {
     #[sea_orm(primary_key, auto_increment = false)]

@@ -5,15 +5,14 @@ use domain::id::JobId;
 use domain::outbox::{DeadLetterRepository, JobRecord, JobState, NewJob, OutboxRepository};
 use domain::{StoreError, Timestamp};
 use sea_orm::ActiveValue::Set;
-use sea_orm::QueryTrait;
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::OnConflict;
+use serde::Serialize;
 
-use crate::backend::store_error;
+use crate::bulk;
 use crate::convert::{instant, known, parse, text};
 use crate::store::SeaUnit;
 
-#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel, Serialize)]
 #[sea_orm(table_name = "job")]
 pub(crate) struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
@@ -71,12 +70,7 @@ pub(super) fn record(row: Model) -> Result<JobRecord, StoreError> {
 #[async_trait]
 impl OutboxRepository for SeaUnit {
     async fn append_all(&mut self, jobs: &[NewJob]) -> Result<(), StoreError> {
-        if jobs.is_empty() {
-            return Ok(());
-        }
-        let once = OnConflict::column(Column::IdempotencyKey).do_nothing().to_owned();
-        let mut insert = Entity::insert_many(jobs.iter().map(row)).into_query();
-        self.db().execute(insert.on_conflict(once)).await.map_err(store_error)?;
+        bulk::insert::<Entity>(self, jobs.iter().map(row), "ON CONFLICT (idempotency_key) DO NOTHING").await?;
         Ok(())
     }
 }

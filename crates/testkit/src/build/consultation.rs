@@ -9,7 +9,7 @@ use serde_json::Map;
 use super::{consultation_id, dialog_id, relation_id};
 use crate::clock::MONDAY_MORNING;
 
-/// See [`consultation`].
+/// See [`consultation()`].
 #[derive(Debug, Clone)]
 #[must_use = "a builder does nothing until `done`"]
 pub struct ConsultationBuilder(Consultation);
