@@ -203,7 +203,7 @@ impl ApiError {
     pub fn log(&self) {
         if self.0.status.is_server_error() {
             let causes = self.0.source.as_deref().map(|source| Chain(source).to_string());
-            tracing::error!(code = self.0.code, causes, "a request failed");
+            tracing::error!(error.code = self.0.code, causes, "a request failed");
         }
     }
 }

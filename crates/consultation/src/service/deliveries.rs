@@ -43,19 +43,37 @@ impl Deliveries {
     /// # Errors
     /// [`ConsultationError::Store`] when the database does not answer.
     pub async fn run(&self, id: NotificationId) -> Result<DeliveryProgress, ConsultationError> {
-        let Some((notification, facts)) = self.load(id).await? else { return Ok(DeliveryProgress::Settled) };
-        match facts.decide(&self.context, notification.recipient, notification.cause) {
-            Decision::Suppress(reason) => {
-                let is_closed = reason == Reason::ConsultationClosed;
-                let state = if is_closed { NotificationState::Cancelled } else { NotificationState::Suppressed };
-                self.settle(id, |n| (n.state, n.reason) = (state, reason)).await?;
-                Ok(DeliveryProgress::Settled)
+        let Some((notification, mut facts)) = self.load(id).await? else { return Ok(DeliveryProgress::Settled) };
+        let mut was_refused = false;
+        loop {
+            match facts.decide(&self.context, notification.recipient, notification.cause) {
+                Decision::Send { channel, reason } => match self.hand_over(&notification, channel).await {
+                    Ok(()) => {
+                        let sent = (NotificationState::Sent, reason, Some(channel));
+                        self.note_sent(id, |n| (n.state, n.reason, n.channel) = sent).await?;
+                        return Ok(DeliveryProgress::Settled);
+                    }
+                    // The next channel is decided on anew: not every cause may take every one.
+                    Err(DeliveryError::Refused) => {
+                        facts.state.channels.retain(|c| *c != channel);
+                        was_refused = true;
+                    }
+                    Err(DeliveryError::Unavailable) => return Ok(DeliveryProgress::Unavailable),
+                },
+                Decision::Defer { until, reason } => {
+                    self.settle(id, |n| (n.due_at, n.reason) = (until, reason)).await?;
+                    return Ok(DeliveryProgress::Deferred(until));
+                }
+                Decision::Suppress(reason) => {
+                    let state = match reason {
+                        Reason::ConsultationClosed => NotificationState::Cancelled,
+                        Reason::NoChannel if was_refused => NotificationState::Failed,
+                        _ => NotificationState::Suppressed,
+                    };
+                    self.settle(id, |n| (n.state, n.reason) = (state, reason)).await?;
+                    return Ok(DeliveryProgress::Settled);
+                }
             }
-            Decision::Defer { until, reason } => {
-                self.settle(id, |n| (n.due_at, n.reason) = (until, reason)).await?;
-                Ok(DeliveryProgress::Deferred(until))
-            }
-            Decision::Send { channel, reason } => self.hand_over(&notification, &facts, channel, reason).await,
         }
     }
 
@@ -72,38 +90,15 @@ impl Deliveries {
         Ok(Some((notification, facts)))
     }
 
-    /// Tries the channels from the decided one on; the first that takes it wins.
-    async fn hand_over(
-        &self,
-        notification: &Notification,
-        facts: &Facts,
-        first: Channel,
-        reason: Reason,
-    ) -> Result<DeliveryProgress, ConsultationError> {
-        let channels = facts.state.channels.iter().copied().skip_while(|c| *c != first);
-        for channel in channels {
-            let delivery = Delivery {
-                notification_id: notification.id,
-                recipient: notification.recipient,
-                channel,
-                cause: notification.cause,
-                consultation_id: notification.consultation_id,
-            };
-            match self.notifier.deliver(&delivery).await {
-                Ok(()) => {
-                    let sent = |n: &mut Notification| {
-                        (n.state, n.reason, n.channel) = (NotificationState::Sent, reason, Some(channel));
-                    };
-                    self.note_sent(notification.id, sent).await?;
-                    return Ok(DeliveryProgress::Settled);
-                }
-                Err(DeliveryError::Refused) => {}
-                Err(DeliveryError::Unavailable) => return Ok(DeliveryProgress::Unavailable),
-            }
-        }
-        let failed = |n: &mut Notification| (n.state, n.reason) = (NotificationState::Failed, Reason::NoChannel);
-        self.settle(notification.id, failed).await?;
-        Ok(DeliveryProgress::Settled)
+    async fn hand_over(&self, notification: &Notification, channel: Channel) -> Result<(), DeliveryError> {
+        let delivery = Delivery {
+            notification_id: notification.id,
+            recipient: notification.recipient,
+            channel,
+            cause: notification.cause,
+            consultation_id: notification.consultation_id,
+        };
+        self.notifier.deliver(&delivery).await
     }
 
     /// Changes the notification if it is still queued.

@@ -1,0 +1,204 @@
+//! Use cases of the `consultation` crate from beginning to end, in memory with a stopped clock.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use consultation::consultation::ConsultationFilter;
+use consultation::notification::{Cause, Channel, DeliveryError, Notification, NotificationState, Reason};
+use consultation::relation::RelationPatch;
+use consultation::service::{
+    Consultations, Deliveries, DeliveryProgress, Initiate, InitiateConsultations, Initiated, Relations, Sweeps,
+};
+use consultation::{ConsultationError, ConsultationStore, ConsultationType, EndReason, Status};
+use domain::actor::UserActor;
+use domain::id::{SessionId, UserId};
+use domain::page::PageRequest;
+use domain::time::span;
+use domain::{Actor, Clock};
+use testkit::build::{doctor, doctor_id, patient, patient_id};
+use testkit::{MemoryNotifier, Stage};
+
+/// A stage with one certified doctor, open 08:00 to 22:00 and reachable by WeChat and SMS, and one patient.
+async fn stage() -> Stage {
+    let stage = Stage::default();
+    let mut unit = stage.store.begin().await.unwrap();
+    let doctor = doctor(1).certified().hours("08:00", "22:00").done();
+    let doctor = domain::doctor::Doctor { phone: Some("13800000001".parse().unwrap()), ..doctor };
+    let patient = patient(1).done();
+    let patient = domain::patient::Patient { phone: Some("13900000001".parse().unwrap()), ..patient };
+    unit.doctors().insert(&doctor).await.unwrap();
+    unit.patients().insert(&patient).await.unwrap();
+    unit.commit().await.unwrap();
+    stage
+}
+
+fn user(patient: bool, doctor: bool) -> Actor {
+    Actor::User(UserActor {
+        user: UserId(testkit::ids::object_id(901)),
+        session: SessionId(testkit::ids::object_id(902)),
+        patient: patient.then(|| patient_id(1)),
+        doctor: doctor.then(|| doctor_id(1)),
+    })
+}
+
+fn the_doctor() -> Actor {
+    user(false, true)
+}
+
+fn the_patient() -> Actor {
+    user(true, false)
+}
+
+async fn initiate(stage: &Stage, actor: Actor) -> Result<Initiated, ConsultationError> {
+    let call = Initiate { actor, doctor: doctor_id(1), patient: patient_id(1), kind: ConsultationType::Normal };
+    InitiateConsultations::new(stage.context()).run(vec![call]).await.pop().unwrap()
+}
+
+fn notifications(stage: &Stage, cause: Cause) -> Vec<Notification> {
+    let rows = stage.store.committed();
+    rows.notifications.values().filter(|n| n.cause == cause).cloned().collect()
+}
+
+fn the_one(stage: &Stage, cause: Cause) -> Notification {
+    let found = notifications(stage, cause);
+    assert_eq!(found.len(), 1, "{found:?}");
+    found.into_iter().next().unwrap()
+}
+
+fn deliveries(stage: &Stage) -> (Deliveries, Arc<MemoryNotifier>) {
+    let notifier = Arc::new(MemoryNotifier::default());
+    (Deliveries::new(stage.context(), notifier.clone()), notifier)
+}
+
+#[tokio::test]
+async fn inside_the_hours_the_doctor_is_told_once() {
+    let stage = stage().await;
+    initiate(&stage, the_patient()).await.unwrap();
+    initiate(&stage, the_patient()).await.unwrap();
+    let queued = the_one(&stage, Cause::Initiated);
+    let (deliveries, notifier) = deliveries(&stage);
+    assert_eq!(deliveries.run(queued.id).await.unwrap(), DeliveryProgress::Settled);
+    assert_eq!(deliveries.run(queued.id).await.unwrap(), DeliveryProgress::Settled);
+    assert_eq!(notifier.delivered().len(), 1);
+    let sent = the_one(&stage, Cause::Initiated);
+    assert_eq!(
+        (sent.state, sent.reason, sent.channel),
+        (NotificationState::Sent, Reason::InsideWindow, Some(Channel::Wechat))
+    );
+}
+
+#[tokio::test]
+async fn outside_the_hours_telling_waits_for_the_opening_and_the_patient_hears_when() {
+    let stage = stage().await;
+    stage.clock.advance(span::hours(13));
+    let started = initiate(&stage, the_patient()).await.unwrap();
+    let deferred = the_one(&stage, Cause::Initiated);
+    assert_eq!((deferred.state, deferred.reason), (NotificationState::Queued, Reason::OutsideWindow));
+    let opening = stage.clock.now() + span::hours(9);
+    assert_eq!(deferred.due_at, opening);
+    let messages =
+        Consultations::new(stage.context()).messages(&the_patient(), started.consultation_id, 0).await.unwrap();
+    let events: Vec<_> = messages.iter().map(|m| m.content["event"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(events.len(), 2, "{events:?}");
+    let (deliveries, notifier) = deliveries(&stage);
+    assert_eq!(deliveries.run(deferred.id).await.unwrap(), DeliveryProgress::Deferred(opening));
+    stage.clock.advance(span::hours(9));
+    assert_eq!(deliveries.run(deferred.id).await.unwrap(), DeliveryProgress::Settled);
+    assert_eq!(notifier.delivered().len(), 1);
+}
+
+#[tokio::test]
+async fn a_refused_channel_leads_to_the_next_and_the_last_refusal_fails() {
+    let stage = stage().await;
+    initiate(&stage, the_patient()).await.unwrap();
+    let queued = the_one(&stage, Cause::Initiated);
+    let (deliveries, notifier) = deliveries(&stage);
+    notifier.fail(Channel::Wechat, DeliveryError::Refused);
+    notifier.fail(Channel::Sms, DeliveryError::Unavailable);
+    assert_eq!(deliveries.run(queued.id).await.unwrap(), DeliveryProgress::Unavailable);
+    notifier.fail(Channel::Sms, DeliveryError::Refused);
+    assert_eq!(deliveries.run(queued.id).await.unwrap(), DeliveryProgress::Settled);
+    let failed = the_one(&stage, Cause::Initiated);
+    assert_eq!((failed.state, failed.reason), (NotificationState::Failed, Reason::NoChannel));
+    assert!(notifier.delivered().is_empty());
+}
+
+#[tokio::test]
+async fn an_end_cancels_what_is_queued() {
+    let stage = stage().await;
+    stage.clock.advance(span::hours(13));
+    let started = initiate(&stage, the_patient()).await.unwrap();
+    let consultations = Consultations::new(stage.context());
+    consultations.end(&the_patient(), started.consultation_id, None).await.unwrap();
+    let cancelled = the_one(&stage, Cause::Initiated);
+    assert_eq!((cancelled.state, cancelled.reason), (NotificationState::Cancelled, Reason::ConsultationClosed));
+    let (deliveries, notifier) = deliveries(&stage);
+    assert_eq!(deliveries.run(cancelled.id).await.unwrap(), DeliveryProgress::Settled);
+    assert!(notifier.delivered().is_empty());
+}
+
+#[tokio::test]
+async fn a_doctor_who_declines_gives_a_reason_and_ending_twice_changes_nothing() {
+    let stage = stage().await;
+    let id = initiate(&stage, Actor::App).await.unwrap().consultation_id;
+    let consultations = Consultations::new(stage.context());
+    let refused = consultations.end(&the_doctor(), id, Some("  ".into())).await;
+    assert!(matches!(refused, Err(ConsultationError::Invalid(faults)) if faults[0].field == "reason"));
+    let ended = consultations.end(&the_doctor(), id, Some("请先就近就诊".into())).await.unwrap();
+    assert_eq!((ended.status, ended.end_reason), (Status::Ended, Some(EndReason::Declined)));
+    let again = consultations.end(&the_patient(), id, None).await.unwrap();
+    assert_eq!(again, ended);
+    let fresh = initiate(&stage, Actor::App).await.unwrap();
+    assert!(!fresh.is_old && fresh.consultation_id != id);
+}
+
+#[tokio::test]
+async fn a_block_ends_the_consultation_and_refuses_new_ones_until_it_is_lifted() {
+    let stage = stage().await;
+    let id = initiate(&stage, Actor::App).await.unwrap().consultation_id;
+    let relation = stage.store.committed().relations.keys().next().copied().unwrap();
+    let relations = Relations::new(stage.context());
+    let block = |block| RelationPatch { block: Some(block), ..RelationPatch::default() };
+    relations.update(&the_doctor(), relation, block(true)).await.unwrap();
+    let ended = Consultations::new(stage.context()).get(&the_patient(), id).await.unwrap();
+    assert_eq!((ended.end_reason, ended.is_invalid), (Some(EndReason::Blocked), true));
+    assert!(matches!(initiate(&stage, Actor::App).await, Err(ConsultationError::RelationBlocked)));
+    relations.update(&the_doctor(), relation, block(false)).await.unwrap();
+    assert!(!initiate(&stage, Actor::App).await.unwrap().is_old);
+}
+
+#[tokio::test]
+async fn silence_is_warned_of_and_then_expires_once() {
+    let stage = stage().await;
+    let id = initiate(&stage, Actor::App).await.unwrap().consultation_id;
+    let sweeps = Sweeps::new(stage.context());
+    assert_eq!(sweeps.run().await.unwrap(), 0);
+    stage.clock.advance(span::hours(46) + Duration::from_millis(1));
+    assert_eq!(sweeps.run().await.unwrap(), 1);
+    assert_eq!(sweeps.run().await.unwrap(), 0);
+    assert_eq!(notifications(&stage, Cause::AboutToExpire).len(), 2);
+    // The deadline itself and the grace after it.
+    stage.clock.advance(span::hours(2) + span::minutes(10));
+    assert_eq!(sweeps.run().await.unwrap(), 1);
+    assert_eq!(sweeps.run().await.unwrap(), 0);
+    let expired = Consultations::new(stage.context()).get(&the_patient(), id).await.unwrap();
+    assert_eq!((expired.end_reason, expired.is_invalid), (Some(EndReason::ExpiredNoReply), true));
+}
+
+#[tokio::test]
+async fn strangers_start_and_see_nothing() {
+    let stage = stage().await;
+    let stranger = Actor::User(UserActor {
+        user: UserId(testkit::ids::object_id(903)),
+        session: SessionId(testkit::ids::object_id(904)),
+        patient: Some(patient_id(2)),
+        doctor: Some(doctor_id(2)),
+    });
+    assert!(matches!(initiate(&stage, stranger.clone()).await, Err(ConsultationError::Access(_))));
+    let id = initiate(&stage, Actor::App).await.unwrap().consultation_id;
+    let consultations = Consultations::new(stage.context());
+    assert!(matches!(consultations.get(&stranger, id).await, Err(ConsultationError::NotFound(_))));
+    assert!(matches!(consultations.end(&stranger, id, None).await, Err(ConsultationError::NotFound(_))));
+    let of_other = ConsultationFilter { patient: Some(patient_id(1)), ..ConsultationFilter::default() };
+    assert!(consultations.list(&stranger, of_other, PageRequest::first()).await.is_err());
+}
