@@ -79,11 +79,11 @@ fn clients_can_be_generated_from_the_document() {
         }
     });
     assert!(dangling.is_empty(), "{dangling:?}");
-    let schemes = document["components"]["securitySchemes"].as_object().unwrap();
+    let credentials = document["components"]["securitySchemes"].as_object().unwrap();
     for operation in document["paths"].as_object().unwrap().values().flat_map(|p| p.as_object().unwrap().values()) {
         for requirement in operation["security"].as_array().unwrap() {
             let unknown: Vec<_> =
-                requirement.as_object().unwrap().keys().filter(|s| !schemes.contains_key(*s)).collect();
+                requirement.as_object().unwrap().keys().filter(|s| !credentials.contains_key(*s)).collect();
             assert!(unknown.is_empty(), "{}: {unknown:?}", operation["operationId"]);
         }
     }
