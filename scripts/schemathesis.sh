@@ -14,7 +14,7 @@ repo=$PWD
 # Phases left out:
 #   stateful                  it follows links between operations, and the document has none.
 left_out=(--exclude-checks positive_data_acceptance --exclude-operation-id sign_out)
-bounds=(--phases examples,coverage,fuzzing --max-examples "${EXAMPLES:-10}" --seed 1 --max-time 35)
+bounds=(--phases examples,coverage,fuzzing --max-examples "${EXAMPLES:-10}" --seed 1)
 
 scripts/setup.sh py
 bin=${BIN:-$repo/target/debug/zhaoguan-api}
@@ -29,13 +29,13 @@ export ZHAOGUAN__APP__ID=spec-id ZHAOGUAN__APP__KEY=spec-key ZHAOGUAN__APP__MAST
 export ZHAOGUAN__LOG__FILTER=warn
 cd "$work"
 "$bin" import-leancloud "$repo/demo/leancloud-export" >import.log
-password=$("$bin" create-admin spec-admin | sed -n 's/^  \([^ ]*\)$/\1/p')
+password=$("$bin" create-admin spec-admin | sed -n 's/^  password: //p')
 "$bin" serve >server.log 2>&1 &
 server=$!
 for _ in $(seq 200); do curl -fs "http://$address/readyz" >/dev/null 2>&1 && break; sleep 0.1; done
 
 post() { curl -fsS "http://$address/api/v1$1" -H 'Content-Type: application/json' -d "$2"; }
-field() { python3 -c 'import json, sys; print(eval("json.load(sys.stdin)" + sys.argv[1]))' "$1"; }
+field() { python3 -c "import json, sys; print(json.load(sys.stdin)$1)"; }
 admin=$(post /auth/sign-in/agent "{\"username\":\"spec-admin\",\"password\":\"$password\"}" | field '["token"]')
 phone=$(sed -n 's/.*"mobilePhoneNumber": "\([0-9]*\)".*/\1/p' "$repo/demo/leancloud-export/_User.0.jsonl" | tail -n 1)
 challenge=$(post /auth/sms-codes "{\"phone\":\"$phone\"}" | field '["challengeId"]')
@@ -46,7 +46,7 @@ patient=$(post /auth/sign-in/sms "$answer" | field '["token"]')
 failed=0
 try() { # name headers...
     echo "== as $1"
-    "$repo/target/py/bin/schemathesis" run "$repo/openapi/api.json" --url "http://$address" "${@:2}" \
+    timeout 100 "$repo/target/py/bin/schemathesis" run "$repo/openapi/api.json" --url "http://$address" "${@:2}" \
         "${bounds[@]}" "${left_out[@]}" --checks all --no-color --no-shrink --continue-on-failure --warnings off \
         --generation-database none --generation-with-security-parameters false >"$1.txt" 2>&1 || failed=1
     if [ "$failed" = 0 ]; then tail -n 5 "$1.txt"; else cat "$1.txt"; fi

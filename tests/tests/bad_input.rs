@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::process::Output;
+use std::time::{Duration, Instant};
 
 use reqwest::blocking::{RequestBuilder, Response};
 use reqwest::{Method, StatusCode};
@@ -202,8 +203,9 @@ fn unknown_people_functions_and_paths_are_named() {
     world.send_json("/1.1/functions/other", &As::App, &json!({})).is(404, 1).says("No such cloud function");
     world.send_json("/1.1/classes/Doctor", &As::App, &json!({})).is(404, 101);
     world.send_json("/api/v1/nothing", &As::App, &json!({})).is(404, "request.unknown_path");
-    let end = format!("{NATIVE}/{ABSENT}/end");
-    world.send_json(&end, &As::Integrator, &json!({ "reason": "理由" })).is(404, "consultation.not_found");
+    let path = format!("{NATIVE}/{ABSENT}");
+    let told = Told::of(world.http.request(Method::GET, &path, &As::Integrator).send().unwrap());
+    told.is(404, "consultation.not_found").says(ABSENT);
 }
 
 #[test]
@@ -308,6 +310,31 @@ fn a_session_that_is_not_valid_any_more_is_refused_on_both_surfaces() {
 }
 
 #[test]
+fn an_expired_session_is_refused_like_an_ended_one() {
+    let deployment =
+        Deployment::new(Database::Sqlite).with("session.staff_lifetime", "2s").with("session.renew_after", "1s");
+    let (name, password) = create_admin(&deployment);
+    let api = deployment.start_api();
+    let http = Http::new(&api);
+    let As::Session(idle) = http.sign_in_staff(&name, &password) else { panic!("a session") };
+    let used = http.sign_in_staff(&name, &password);
+    let sessions = || {
+        let listed = http.get("/api/v1/auth/sessions", &used);
+        assert_eq!(listed.status, 200, "use keeps a session alive: {listed:?}");
+        listed.body["items"].as_array().unwrap().len()
+    };
+    assert_eq!(sessions(), 2);
+    let started = Instant::now();
+    while sessions() > 1 {
+        assert!(started.elapsed() < Duration::from_secs(20), "the session does not expire");
+    }
+    let me = http.request(Method::GET, "/api/v1/me", &As::Session(idle.clone())).send().unwrap();
+    Told::of(me).is(401, "session.not_valid");
+    let call = http.request(Method::POST, FUNCTION, &As::App).header("x-lc-session", idle);
+    Told::of(call.json(&right_body()).send().unwrap()).is(403, 403).says("not valid any more");
+}
+
+#[test]
 fn somebody_elses_session_is_403_on_both_surfaces() {
     let deployment = Deployment::new(Database::Sqlite);
     populate(&deployment, 1, 2);
@@ -356,11 +383,8 @@ fn a_corrupt_line_of_an_export_is_named_and_the_others_come_in() {
     populate(&deployment, 1, 2);
     let file = deployment.path().join("export/Patients.0.jsonl");
     let mut text = fs::read_to_string(&file).unwrap();
-    text.push_str("{\"objectId\": \"5d0000000000\n");
-    text.push_str(&text.lines().last().map_or_else(String::new, |_| {
-        let row = json!({ "objectId": patient_id(7), "name": "患者七", "createdAt": "2020-01-01T00:00:00.000Z" });
-        format!("{row}\n")
-    }));
+    let row = json!({ "objectId": patient_id(7), "name": "患者七", "createdAt": "2020-01-01T00:00:00.000Z" });
+    text = format!("{text}{{\"objectId\": \"5d0000000000\n{row}\n");
     fs::write(&file, text).unwrap();
     let printed = deployment.run_ok(&["import-leancloud", "export", "--findings", "findings.jsonl"]);
     assert_tells(&printed, &["Patients.0.jsonl:4: the line is not JSON; row skipped", "findings.jsonl"]);
@@ -442,4 +466,15 @@ fn an_address_in_use_is_named() {
     let deployment = Deployment::new(Database::Sqlite).with("http.listen", &world.api.address);
     let text = failure(&deployment.run(&["serve"]));
     assert_tells(&text, &["http.listen", &world.api.address, "cannot be listened at"]);
+}
+
+#[test]
+fn only_generated_credentials_are_shown_and_only_once() {
+    let deployment = Deployment::new(Database::Sqlite);
+    let printed = deployment.run_ok(&["create-admin", "first-admin"]);
+    assert!(!printed.contains(MASTER_KEY) && !printed.contains("app."), "configured ones are not shown\n{printed}");
+    let deployment = Deployment::new(Database::Sqlite).with("app.key", "");
+    let printed = deployment.run_ok(&["create-admin", "first-admin"]);
+    assert!(printed.contains("app.key") && !printed.contains("app.master_key"), "{printed}");
+    assert!(!deployment.run_ok(&["create-admin", "second-admin"]).contains("app.key"));
 }

@@ -108,7 +108,7 @@ impl<'a> Demo<'a> {
         println!("\n2. Serving it at http://{} …", self.address);
         let serving = self.command(&["serve"])?.stdout(Stdio::null()).spawn()?;
         let _running = Running(serving);
-        self.wait_until("the server is ready", || Ok(self.call("GET", "/readyz", None, None)?.0 == 200))?;
+        wait_until("the server is ready", || Ok(self.call("GET", "/readyz", None, None)?.0 == 200))?;
 
         println!("\n3. The patient signs in with an SMS code:");
         let token = self.sign_in()?;
@@ -151,24 +151,13 @@ impl<'a> Demo<'a> {
         let path = format!("/api/v1/consultations/{consultation}/notifications");
         let look =
             || -> Result<Value, Failure> { Ok(self.call("GET", &path, Some(token), None)?.1["items"][0].clone()) };
-        self.wait_until("the doctor is told, or is to be told later", || {
+        wait_until("the doctor is told, or is to be told later", || {
             let told = look()?;
             Ok(told["state"] == "sent" || told["reason"] == "OUTSIDE_WINDOW")
         })?;
         let told = look()?;
         println!("   cause {}: {} because {}, due {}", told["cause"], told["state"], told["reason"], told["dueAt"]);
         Ok(())
-    }
-
-    fn wait_until(&self, what: &str, is_so: impl Fn() -> Result<bool, Failure>) -> Result<(), Failure> {
-        for _ in 0..LOOKS {
-            // Until it listens, the server cannot be reached.
-            if is_so().unwrap_or(false) {
-                return Ok(());
-            }
-            sleep(PAUSE);
-        }
-        Err(format!("waited in vain until {what}").into())
     }
 
     /// One request over HTTP/1.1, on a connection of its own.
@@ -196,6 +185,17 @@ impl<'a> Demo<'a> {
         let status = head.split(' ').nth(1).and_then(|s| s.parse().ok()).ok_or("the server does not speak HTTP")?;
         Ok((status, serde_json::from_str(body).unwrap_or_default()))
     }
+}
+
+fn wait_until(what: &str, is_so: impl Fn() -> Result<bool, Failure>) -> Result<(), Failure> {
+    for _ in 0..LOOKS {
+        // Until it listens, the server cannot be reached.
+        if is_so().unwrap_or(false) {
+            return Ok(());
+        }
+        sleep(PAUSE);
+    }
+    Err(format!("waited in vain until {what}").into())
 }
 
 fn text(value: &Value) -> &str {

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use runtime::config::ConfigError;
+use runtime::config::{ConfigError, Secret};
 use runtime::{Config, ConfigSources};
 
 use crate::app::App;
@@ -86,12 +86,19 @@ where
 /// Puts the server together. Credentials that were generated for it are shown once, on the terminal and not in the log.
 async fn build(config: Config) -> Result<App, Failure> {
     let app = App::build(config).await?;
-    let credentials = &app.credentials;
-    if credentials.is_fresh {
+    let (configured, credentials) = (&app.config.app, &app.credentials);
+    let is_unset = |secret: Option<&Secret>| secret.is_none_or(|secret| secret.expose().is_empty());
+    let shown = [
+        ("app.id        ", configured.id.as_deref().is_none_or(str::is_empty), credentials.app_id.as_str()),
+        ("app.key       ", is_unset(configured.key.as_ref()), credentials.app_key.expose()),
+        ("app.master_key", is_unset(configured.master_key.as_ref()), credentials.master_key.expose()),
+    ];
+    let generated: Vec<_> = shown.into_iter().filter(|(_, is_generated, _)| *is_generated).collect();
+    if credentials.is_fresh && !generated.is_empty() {
         println!("This application's credentials were generated and are shown only now:");
-        println!("  app.id         {}", credentials.app_id);
-        println!("  app.key        {}", credentials.app_key.expose());
-        println!("  app.master_key {}", credentials.master_key.expose());
+        for (key, _, value) in generated {
+            println!("  {key} {value}");
+        }
     }
     Ok(app)
 }
