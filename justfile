@@ -60,8 +60,8 @@ proof *args: (setup "base" "services")
     scripts/services.sh run -- scripts/proof.sh "$@"
 
 # Import the sample and walk through a first consultation
-demo *args:
-    cargo run --release --bin zhaoguan-api -- demo "$@"
+demo *args: (setup "base")
+    cargo run --quiet --bin zhaoguan-api -- demo "$@"
 
 # What must pass before pushing
 ci: lint openapi-check spec-check (test-pg "--profile" "ci")
