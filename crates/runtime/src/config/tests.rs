@@ -71,7 +71,9 @@ fn nothing_set_gives_the_documented_defaults() {
     assert_eq!((config.session.lifetime, config.session.max_age), (span::days(30), None));
     assert_eq!(config.wechat.base_url, "https://api.weixin.qq.com");
     assert_eq!(config.consultation_policy(), ConsultationPolicy::default());
-    assert_eq!(config.account_settings(), account::AccountSettings::default());
+    let mut accounts = account::AccountSettings::default();
+    accounts.codes.exempt_networks = vec!["127.0.0.1/32".parse().unwrap(), "::1/128".parse().unwrap()];
+    assert_eq!(config.account_settings(), accounts);
     assert!(config.worker_is_embedded() && config.leancloud.enabled && !config.leancloud.require_session);
     assert_eq!(config.warnings(), Vec::<String>::new());
 }
@@ -342,6 +344,14 @@ fn production_lists_every_missing_secret_at_once() {
     let error = load(&[("ZHAOGUAN__PROFILE", "production")]).unwrap_err();
     assert_eq!(keys(&error), ["app.id", "app.key", "app.master_key", "security.secret", "http.public_url"]);
     assert_eq!(production(&[]).unwrap().profile, Profile::Production);
+}
+
+#[test]
+fn production_exempts_no_network_unless_told() {
+    let exempt = |pairs: &[(&str, &str)]| production(pairs).unwrap().account_settings().codes.exempt_networks;
+    assert!(exempt(&[]).is_empty());
+    let told = [("ZHAOGUAN__SMS__LIMITS__EXEMPT_NETWORKS", "[\"10.0.0.0/8\"]")];
+    assert_eq!(exempt(&told), ["10.0.0.0/8".parse().unwrap()]);
 }
 
 #[test]
