@@ -1,4 +1,5 @@
 //! Use cases of the `consultation` crate from beginning to end, in memory with a stopped clock.
+#![expect(clippy::unwrap_used, reason = "a test stops at the first thing that is not as it should be")]
 
 use std::sync::Arc;
 use std::time::Duration;
