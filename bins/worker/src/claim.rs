@@ -176,7 +176,7 @@ mod tests {
                 name: "w".into(),
                 batch: 8,
                 concurrency: 2,
-                lease: Duration::from_secs(60),
+                lease: Duration::from_mins(1),
                 poll: Duration::from_secs(1),
                 max_attempts: 3,
             },
