@@ -13,4 +13,4 @@ else
 fi
 cargo build --quiet --bins ${profile[0]:+--release}
 echo "proof: $PROOF_ROUNDS rounds"
-cargo nextest run -p tests "${profile[@]}" --test race --test crash --no-capture
+cargo nextest run -p tests --profile proof "${profile[@]}" --test race --test crash
