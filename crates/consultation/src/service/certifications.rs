@@ -13,7 +13,7 @@ use super::transition::{self, Change};
 use crate::certification::{self, Pictures, Verdict};
 use crate::error::ConsultationError;
 use crate::machine::{Event, MAX_REASON_CHARS};
-use crate::notification::Cause;
+use crate::notification::{Cause, Recipient};
 use crate::unit::ConsultationUnit;
 
 /// Use cases of certification.
@@ -102,7 +102,7 @@ impl Certifications {
         if !next.is_certified() {
             self.close_unanswered(&mut *unit, actor, id).await?;
         }
-        notify::certification(context, &mut *unit, &next, cause).await?;
+        notify::plan(context, &mut *unit, None, Recipient::Doctor(id), cause).await?;
         unit.commit().await?;
         context.signal.wake();
         Ok(next)

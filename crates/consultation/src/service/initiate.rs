@@ -80,6 +80,8 @@ struct Candidate {
     doctor: Doctor,
     relation: Relation,
     actor: Actor,
+    /// Whether and when the doctor is told.
+    decision: Decision,
 }
 
 type Answer = Result<Initiated, ConsultationError>;
@@ -225,42 +227,42 @@ impl InitiateConsultations {
             match machine::start(new, doctor, relation.is_blocked, &context.policy, now) {
                 Ok(start) => {
                     let (doctor, actor) = (doctor.clone(), call.actor.clone());
-                    candidates.push(Candidate { start, doctor, relation, actor });
+                    candidates.push(self.candidate(start, doctor, relation, actor));
                 }
                 Err(refusal) => {
                     outcomes.insert(pair, Err(repeatable(&refusal)));
                 }
             }
         }
-        Ok(self.with_off_hours_replies(candidates))
+        Ok(candidates)
     }
 
-    /// Notes on each consultation which off-hours reply it begins with, before it is written.
-    fn with_off_hours_replies(&self, mut candidates: Vec<Candidate>) -> Vec<Candidate> {
-        for candidate in &mut candidates {
-            if let Decision::Defer { until, reason: Reason::OutsideWindow } = self.decide(candidate) {
-                candidate.start.next.off_hours_reply_until = Some(until);
-            }
+    /// Decides about telling the doctor, and notes on the consultation, before it is written, which off-hours reply
+    /// it begins with.
+    fn candidate(&self, mut start: Transition, doctor: Doctor, relation: Relation, actor: Actor) -> Candidate {
+        let decision = self.decide(&start.next, &doctor, &relation);
+        if let Decision::Defer { until, reason: Reason::OutsideWindow } = decision {
+            start.next.off_hours_reply_until = Some(until);
         }
-        candidates
+        Candidate { start, doctor, relation, actor, decision }
     }
 
-    fn decide(&self, candidate: &Candidate) -> Decision {
-        let channels = notify::channels_of_doctor(&candidate.doctor);
+    fn decide(&self, consultation: &Consultation, doctor: &Doctor, relation: &Relation) -> Decision {
+        let channels = notify::channels_of_doctor(doctor);
         let facts = Facts {
-            consultation: Some(candidate.start.next.clone()),
-            doctor: candidate.doctor.clone(),
-            relation: Some(candidate.relation.clone()),
+            consultation: Some(consultation.clone()),
+            doctor: doctor.clone(),
+            relation: Some(relation.clone()),
             state: RecipientState { is_viewing: false, was_notified_in_cool_down: false, channels },
         };
-        facts.decide(&self.context, Recipient::Doctor(candidate.doctor.id), Cause::Initiated)
+        facts.decide(&self.context, Recipient::Doctor(doctor.id), Cause::Initiated)
     }
 
     /// Gathers the rows beside a new consultation: dialog, members, messages, event, audit, notification, job.
     fn trace(&self, candidate: &Candidate, traces: &mut Traces) {
         let context = &self.context;
         let now = context.clock.now();
-        let Candidate { start, doctor, relation, actor } = candidate;
+        let Candidate { start, doctor, relation, actor, decision } = candidate;
         let consultation = &start.next;
         if let Some(dialog) = consultation.dialog_id {
             traces.conversations.push(dialog_of(consultation, dialog, now));
@@ -278,8 +280,7 @@ impl InitiateConsultations {
         let subject = format!("consultation:{}", consultation.id);
         traces.audits.push(context.audit(actor, "consultation.initiate", subject, json!({})));
         let recipient = Recipient::Doctor(doctor.id);
-        let decision = self.decide(candidate);
-        let (notification, job) = notify::rows(context, recipient, Some(consultation), Cause::Initiated, &decision);
+        let (notification, job) = notify::rows(context, recipient, Some(consultation), Cause::Initiated, decision);
         traces.notifications.push(notification);
         traces.jobs.extend(job);
     }

@@ -85,33 +85,18 @@ impl Facts {
     }
 }
 
-/// Decides about one recipient and keeps the decision; queues a job if it is to leave now or later.
+/// Decides about one recipient and keeps the decision; queues a job if it is to leave now or later. The verdict of a
+/// review is about no consultation.
 pub(super) async fn plan(
     context: &Context,
     unit: &mut dyn ConsultationUnit,
-    consultation: &Consultation,
+    consultation: Option<&Consultation>,
     recipient: Recipient,
     cause: Cause,
 ) -> Result<(), ConsultationError> {
-    let facts = facts(context, unit, Some(consultation.clone()), recipient, None).await?;
+    let facts = facts(context, unit, consultation.cloned(), recipient, None).await?;
     let decision = facts.decide(context, recipient, cause);
-    let (notification, job) = rows(context, recipient, Some(consultation), cause, &decision);
-    unit.notifications().insert_all(&[notification]).await?;
-    unit.outbox().append_all(job.as_slice()).await?;
-    Ok(())
-}
-
-/// Tells a doctor the verdict of a review.
-pub(super) async fn certification(
-    context: &Context,
-    unit: &mut dyn ConsultationUnit,
-    doctor: &Doctor,
-    cause: Cause,
-) -> Result<(), ConsultationError> {
-    let recipient = Recipient::Doctor(doctor.id);
-    let facts = facts(context, unit, None, recipient, None).await?;
-    let decision = facts.decide(context, recipient, cause);
-    let (notification, job) = rows(context, recipient, None, cause, &decision);
+    let (notification, job) = rows(context, recipient, consultation, cause, &decision);
     unit.notifications().insert_all(&[notification]).await?;
     unit.outbox().append_all(job.as_slice()).await?;
     Ok(())

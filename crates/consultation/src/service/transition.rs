@@ -67,7 +67,7 @@ async fn record(
             Side::Doctor => Recipient::Doctor(next.pair.doctor),
             Side::Patient => Recipient::Patient(next.pair.patient),
         };
-        notify::plan(context, unit, next, recipient, *cause).await?;
+        notify::plan(context, unit, Some(next), recipient, *cause).await?;
     }
     Ok(())
 }

@@ -125,6 +125,12 @@ pub(crate) fn consultation(row: Model) -> Result<Consultation, StoreError> {
     })
 }
 
+/// The id that a statement answered.
+fn id(row: &QueryResult) -> Result<ConsultationId, StoreError> {
+    let id: String = row.try_get("", "id").map_err(store_error)?;
+    parse("consultation.id", &id)
+}
+
 #[async_trait]
 impl ConsultationRepository for SeaUnit {
     async fn probe(&mut self, pairs: &[Pair]) -> Result<Vec<PairProbe>, StoreError> {
@@ -170,10 +176,6 @@ impl ConsultationRepository for SeaUnit {
     async fn insert_open(&mut self, new: &[Consultation]) -> Result<Vec<ConsultationId>, StoreError> {
         let unless_open = format!("ON CONFLICT (doctor_id, patient_id) WHERE {IS_OPEN} DO NOTHING RETURNING id");
         let rows = bulk::insert::<Entity>(self, new.iter().map(row), &unless_open).await?;
-        let id = |row: &QueryResult| -> Result<ConsultationId, StoreError> {
-            let id: String = row.try_get("", "id").map_err(store_error)?;
-            parse("consultation.id", &id)
-        };
         rows.iter().map(id).collect()
     }
 
@@ -217,10 +219,6 @@ impl ConsultationRepository for SeaUnit {
         let sql =
             format!("SELECT id FROM consultation WHERE NOT is_invalid AND {condition} ORDER BY {order} LIMIT {limit}");
         let rows = self.query(&sql, [before.as_millis().into()]).await?;
-        let id = |row: &QueryResult| -> Result<ConsultationId, StoreError> {
-            let id: String = row.try_get("", "id").map_err(store_error)?;
-            parse("consultation.id", &id)
-        };
         rows.iter().map(id).collect()
     }
 
