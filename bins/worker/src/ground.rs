@@ -10,6 +10,7 @@ use runtime::config::SqliteSynchronous;
 use runtime::{Config, ObjectIds, OsRandom, SystemClock};
 use storage::{ConnectError, DatabaseOptions, RecordingNotifier, SeaStore, SqliteSync};
 
+use crate::channels::Channels;
 use crate::jobs::{DeliverNotification, PurgeAccounts, PurgeJobs, SweepConsultations};
 use crate::{Bell, Worker, WorkerOptions};
 
@@ -59,8 +60,9 @@ impl Ground {
 
     /// A worker over this ground.
     pub fn worker(&self, config: &Config) -> Worker {
-        let notifier = RecordingNotifier::new(self.store.clone(), self.clock.clone());
-        let deliveries = Deliveries::new(self.context.clone(), Arc::new(notifier));
+        let recorder = Arc::new(RecordingNotifier::new(self.store.clone(), self.clock.clone()));
+        let channels = Channels { wechat: recorder.clone(), sms: recorder };
+        let deliveries = Deliveries::new(self.context.clone(), Arc::new(channels));
         let queue = Arc::new(self.store.clone());
         let concurrency = config.worker.concurrency.get();
         let sweeps = Sweeps::new(self.context.clone());

@@ -4,6 +4,7 @@
 //! may run twice without harm. `zhaoguan-api serve` runs one in its own process by default on SQLite.
 
 mod bell;
+mod channels;
 mod claim;
 mod ground;
 mod jobs;
