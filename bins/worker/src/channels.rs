@@ -6,9 +6,9 @@ use async_trait::async_trait;
 use consultation::notification::{Channel, Delivery, DeliveryError, Notifier};
 
 /// One notifier for each channel.
-pub struct Channels {
-    pub wechat: Arc<dyn Notifier>,
-    pub sms: Arc<dyn Notifier>,
+pub(crate) struct Channels {
+    pub(crate) wechat: Arc<dyn Notifier>,
+    pub(crate) sms: Arc<dyn Notifier>,
 }
 
 #[async_trait]
