@@ -14,6 +14,7 @@ pub mod error;
 pub mod files;
 pub mod housekeeping;
 pub mod idempotency;
+pub mod identity_sign_in;
 pub mod keys;
 pub mod limits;
 pub mod oversight;

@@ -118,14 +118,14 @@ impl Accounts {
     }
 
     /// Whether the caller's session began a short while ago.
-    async fn is_fresh(&self, unit: &mut dyn AccountUnit, caller: &UserActor) -> Result<bool, AccountError> {
+    pub(crate) async fn is_fresh(&self, unit: &mut dyn AccountUnit, caller: &UserActor) -> Result<bool, AccountError> {
         let now = self.clock.now();
         let sessions = unit.sessions().list(SessionSubject::User(caller.user), now).await?;
         let current = sessions.iter().find(|session| session.id == caller.session);
         Ok(current.is_some_and(|session| now.since(session.created_at) <= self.settings.fresh_sign_in))
     }
 
-    async fn carry_to_profiles(
+    pub(crate) async fn carry_to_profiles(
         &self,
         unit: &mut dyn AccountUnit,
         user: &User,

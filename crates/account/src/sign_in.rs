@@ -66,7 +66,7 @@ impl Accounts {
         };
         let (user, is_new) = self.user_of_proven_phone(unit.as_mut(), &phone).await?;
         if let Some(role) = role {
-            self.ensure_profile(unit.as_mut(), role, user.id, &phone).await?;
+            self.ensure_profile(unit.as_mut(), role, user.id, Some(&phone)).await?;
         }
         let signed_in = self.open_user_session(unit.as_mut(), user, is_new, device_label.as_deref(), "sms").await?;
         self.commit_accepted(unit).await?;
@@ -97,7 +97,7 @@ impl Accounts {
     }
 
     /// The account whose number this is, made if there is none; true if it was made.
-    async fn user_of_proven_phone(
+    pub(crate) async fn user_of_proven_phone(
         &self,
         unit: &mut dyn AccountUnit,
         phone: &Phone,
@@ -139,12 +139,12 @@ impl Accounts {
 
     /// The profile of the role: the user's own, else an imported one with the proven number that nobody signs in
     /// as yet, else a new one.
-    async fn ensure_profile(
+    pub(crate) async fn ensure_profile(
         &self,
         unit: &mut dyn AccountUnit,
         role: Role,
         user: UserId,
-        phone: &Phone,
+        phone: Option<&Phone>,
     ) -> Result<(), AccountError> {
         let linked = match role {
             Role::Patient => self.ensure_patient(unit, user, phone).await?.map(|id| format!("patient:{id}")),
@@ -162,13 +162,17 @@ impl Accounts {
         &self,
         unit: &mut dyn AccountUnit,
         user: UserId,
-        phone: &Phone,
+        phone: Option<&Phone>,
     ) -> Result<Option<PatientId>, AccountError> {
         if unit.patients().find_by_user(user).await?.is_some() {
             return Ok(None);
         }
         let now = self.clock.now();
-        if let Some(mut imported) = unit.patients().find_unlinked_by_phone(phone).await? {
+        let imported = match phone {
+            Some(phone) => unit.patients().find_unlinked_by_phone(phone).await?,
+            None => None,
+        };
+        if let Some(mut imported) = imported {
             imported.user_id = Some(user);
             imported.updated_at = now;
             unit.patients().update(&imported).await?;
@@ -176,7 +180,7 @@ impl Accounts {
         }
         let mut patient = Patient::new(PatientId(self.ids.next()), now);
         patient.user_id = Some(user);
-        patient.phone = Some(phone.clone());
+        patient.phone = phone.cloned();
         unit.patients().insert(&patient).await?;
         Ok(Some(patient.id))
     }
@@ -186,13 +190,17 @@ impl Accounts {
         &self,
         unit: &mut dyn AccountUnit,
         user: UserId,
-        phone: &Phone,
+        phone: Option<&Phone>,
     ) -> Result<Option<DoctorId>, AccountError> {
         if unit.doctors().find_by_user(user).await?.is_some() {
             return Ok(None);
         }
         let now = self.clock.now();
-        if let Some(mut imported) = unit.doctors().find_unlinked_by_phone(phone).await? {
+        let imported = match phone {
+            Some(phone) => unit.doctors().find_unlinked_by_phone(phone).await?,
+            None => None,
+        };
+        if let Some(mut imported) = imported {
             imported.user_id = Some(user);
             imported.updated_at = now;
             unit.doctors().update(&imported).await?;
@@ -200,7 +208,7 @@ impl Accounts {
         }
         let mut doctor = Doctor::new(DoctorId(self.ids.next()), now);
         doctor.user_id = Some(user);
-        doctor.phone = Some(phone.clone());
+        doctor.phone = phone.cloned();
         unit.doctors().insert(&doctor).await?;
         Ok(Some(doctor.id))
     }

@@ -1,5 +1,5 @@
 //! What the binaries stand on: configuration, generated secrets, the clock, ids, randomness, background
-//! tasks, batching, logs and metrics, the file store and the development SMS gateway.
+//! tasks, batching, logs and metrics, the file store, the development SMS gateway and the connection to WeChat.
 //!
 //! Nothing here knows HTTP routes or the database.
 
@@ -14,6 +14,8 @@ pub mod secrets;
 pub mod sms_log;
 pub mod tasks;
 pub mod telemetry;
+pub mod wechat_apps;
+pub mod wechat_wire;
 
 pub use batcher::{BatchError, BatchSettings, Batcher};
 pub use blobs::OpendalBlobs;
@@ -25,3 +27,4 @@ pub use random::OsRandom;
 pub use secrets::Credentials;
 pub use sms_log::LogSms;
 pub use tasks::Tasks;
+pub use wechat_wire::HyperWire;

@@ -18,6 +18,7 @@ mod oversight;
 mod people;
 mod store;
 mod values;
+mod wechat;
 
 pub use backend::{Backend, ConnectError, DatabaseOptions, SqliteSync};
 pub use consulting::RecordingNotifier;

@@ -1,6 +1,7 @@
 //! `wechat.*` and `sms.*`: the outside services and their limits.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -18,12 +19,55 @@ use super::sections::some_networks;
 #[serde(default, deny_unknown_fields)]
 pub struct Wechat {
     pub base_url: String,
+    /// Tried in order when the base address cannot be reached at all.
+    pub fallback_urls: Vec<String>,
+    /// Development only: where the built-in stand-in for the platform listens; it serves when no apps are set.
+    pub standin: Option<SocketAddr>,
+    /// How far the timestamp of a pushed message may be from now.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub push_window: Duration,
+    pub content_checks: ContentChecks,
     pub apps: Vec<WechatApp>,
+}
+
+/// `wechat.content_checks.*`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ContentChecks {
+    pub enabled: bool,
+    /// Longest wait for a verdict on a text.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub budget: Duration,
+    pub on_no_verdict: OnNoVerdict,
+    /// Words that put a text before a person where the platform gives no verdict.
+    pub words: Vec<String>,
+}
+
+impl Default for ContentChecks {
+    fn default() -> Self {
+        let budget = Duration::from_millis(800);
+        Self { enabled: true, budget, on_no_verdict: OnNoVerdict::Deliver, words: Vec::new() }
+    }
+}
+
+/// What becomes of a text without a verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnNoVerdict {
+    Deliver,
+    Hold,
 }
 
 impl Default for Wechat {
     fn default() -> Self {
-        Self { base_url: "https://api.weixin.qq.com".to_owned(), apps: Vec::new() }
+        Self {
+            base_url: "https://api.weixin.qq.com".to_owned(),
+            fallback_urls: Vec::new(),
+            standin: None,
+            push_window: span::minutes(10),
+            content_checks: ContentChecks::default(),
+            apps: Vec::new(),
+        }
     }
 }
 
@@ -80,6 +124,23 @@ pub struct WechatApp {
     /// The platform's template ids by logical name.
     #[serde(default)]
     pub templates: BTreeMap<String, String>,
+    /// Page an invitation code opens; the home page when unset.
+    pub invitation_page: Option<String>,
+    /// Page a message opens; `{consultationId}` is filled in.
+    pub message_page: Option<String>,
+    /// Which version of the mini-program codes, links and messages open.
+    #[serde(default)]
+    pub env_version: EnvVersion,
+}
+
+/// A version of a mini-program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EnvVersion {
+    #[default]
+    Release,
+    Trial,
+    Develop,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]

@@ -19,8 +19,8 @@ use serde::Deserialize;
 
 pub use business::{Business, DoctorClosed};
 pub use channels::{
-    AliyunSms, Audience, PushFormat, PushMode, Sms, SmsLimits, SmsProvider, SmsTemplate, TencentSms, WebhookSms,
-    Wechat, WechatApp, WechatAppKind,
+    AliyunSms, Audience, ContentChecks, EnvVersion, OnNoVerdict, PushFormat, PushMode, Sms, SmsLimits, SmsProvider,
+    SmsTemplate, TencentSms, WebhookSms, Wechat, WechatApp, WechatAppKind,
 };
 pub use layers::{ConfigSources, DEFAULT_FILE, FILE_VARIABLE, PREFIX};
 pub use problem::{ConfigError, Problem};

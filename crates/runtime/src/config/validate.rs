@@ -97,6 +97,17 @@ fn durations(config: &Config, found: &mut Found) {
 }
 
 fn wechat(config: &Config, found: &mut Found) {
+    let settings = &config.wechat;
+    let fallbacks = settings.fallback_urls.iter().all(|url| is_http(url));
+    found.require("wechat.fallback_urls", fallbacks, "start with https:// or http://");
+    found.require("wechat.push_window", settings.push_window > Duration::ZERO, "is longer than nothing");
+    let budget = settings.content_checks.budget;
+    let is_sane = budget > Duration::ZERO && budget <= Duration::from_secs(5);
+    found.require("wechat.content_checks.budget", is_sane, "is longer than nothing and at most 5s");
+    let words = wechat::content::read_words(&settings.content_checks.words);
+    found.require("wechat.content_checks.words", words.is_ok(), "have at least two characters each");
+    let is_local = settings.standin.is_none_or(|address| address.ip().is_loopback());
+    found.require("wechat.standin", is_local, "is an address of this machine only, like 127.0.0.1:3900");
     for (index, app) in config.wechat.apps.iter().enumerate() {
         let key = |field: &str| format!("wechat.apps.{index}.{field}");
         let well_named = !app.name.is_empty()
@@ -195,6 +206,7 @@ fn production(config: &Config, found: &mut Found) {
     found.require("sms.providers", !shows_codes, "must not list log in production, which shows codes");
     let forgets = config.files.url.starts_with("memory://");
     found.require("files.url", !forgets, "must not be memory:// in production, which forgets files");
+    found.require("wechat.standin", config.wechat.standin.is_none(), "must not be set in production");
     for (index, app) in config.wechat.apps.iter().enumerate() {
         let key = format!("wechat.apps.{index}.secret");
         found.require(key, !app.secret.is_weak(), "is too easy to guess or a placeholder");

@@ -109,7 +109,7 @@ mod tests {
             r#"{"ToUserName":"gh_97417a04a28d","FromUserName":"o9AgO5Kd5ggOC-bXrbNODIiE3bGY","CreateTime":1714112445,"MsgType":"event","Event":"debug_demo","debug_str":"hello world"}"#
         );
         let reply = published_key().seal_with(*b"707722b803182950", br#"{"demo_resp":"good luck"}"#, APPID);
-        assert_eq!(reply, "ELGDuP2YcVatjqIS+eZbp80MNLoAUWvzzyJxgGzxZO/5sAvd070Bs6qrLARC9nVHm48Y4hyRbtzve1L32tmxSQ==");
+        assert_eq!(reply, "ELGduP2YcVatjqIS+eZbp80MNLoAUWvzzyJxgGzxZO/5sAvd070Bs6qrLARC9nVHm48Y4hyRbtzve1L32tmxSQ==");
         let parts = ["AAAAA", "1714112445", "415670741", ENCRYPTED];
         assert_eq!(crate::sign::push_signature(&parts), "046e02f8204d34f8ba5fa3b1db94908f3df2e9b3");
     }
