@@ -7,12 +7,17 @@ use consultation::service::{Context, Deliveries, Sweeps};
 use domain::id::IdSource;
 use domain::{Clock, StoreError};
 use runtime::config::SqliteSynchronous;
-use runtime::{Config, ObjectIds, OsRandom, SystemClock};
+use runtime::{Config, Credentials, HyperWire, ObjectIds, OsRandom, StartError, SystemClock};
 use storage::{ConnectError, DatabaseOptions, RecordingNotifier, SeaStore, SqliteSync};
+use wechat::secret::SecretTooShort;
+use wechat::wire::Wire;
+use wechat::{Client, Sealer, Tokens};
 
 use crate::channels::Channels;
-use crate::jobs::{DeliverNotification, PurgeAccounts, PurgeJobs, SweepConsultations};
-use crate::{Bell, Worker, WorkerOptions};
+use crate::jobs::{DeliverNotification, PurgeAccounts, PurgeJobs, SweepConsultations, wechat_jobs, wechat_schedules};
+use crate::wechat_notifier::WechatNotifier;
+use crate::wechat_wiring::{NoWire, Unconnected};
+use crate::{Bell, JobHandler, ScheduledTask, Worker, WorkerOptions};
 
 /// Jobs claimed at once for each one that runs side by side.
 const CLAIM_FACTOR: usize = 8;
@@ -25,6 +30,8 @@ pub struct Ground {
     pub clock: Arc<dyn Clock>,
     pub ids: Arc<dyn IdSource>,
     pub random: Arc<OsRandom>,
+    pub credentials: Credentials,
+    pub wechat: wechat::Context,
 }
 
 /// The ground could not be laid.
@@ -34,6 +41,12 @@ pub enum GroundError {
     Connect(#[from] ConnectError),
     #[error("the tables could not be brought up to date")]
     Migrate(#[source] StoreError),
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error("security.secret is too short")]
+    Secret(#[from] SecretTooShort),
+    #[error("the connection to WeChat could not be prepared: no certificate authorities")]
+    Wechat(#[source] std::io::Error),
 }
 
 impl Ground {
@@ -55,17 +68,30 @@ impl Ground {
             signal: bell.clone(),
             policy: Arc::new(config.consultation_policy()),
         };
-        Ok(Self { store, context, bell, clock, ids, random })
+        let credentials = Credentials::resolve(config, random.as_ref())?;
+        let parts = WechatParts { store: &store, clock: &clock, ids: &ids, random: &random, bell: &bell };
+        let wechat = parts.context(config, &credentials)?;
+        Ok(Self { store, context, bell, clock, ids, random, credentials, wechat })
     }
 
     /// A worker over this ground.
     pub fn worker(&self, config: &Config) -> Worker {
         let recorder = Arc::new(RecordingNotifier::new(self.store.clone(), self.clock.clone()));
-        let channels = Channels { wechat: recorder.clone(), sms: recorder };
+        let wechat = WechatNotifier::new(self.wechat.clone(), Arc::new(self.store.clone()));
+        let channels = Channels { wechat: Arc::new(wechat), sms: recorder };
         let deliveries = Deliveries::new(self.context.clone(), Arc::new(channels));
         let queue = Arc::new(self.store.clone());
         let concurrency = config.worker.concurrency.get();
         let sweeps = Sweeps::new(self.context.clone());
+        let ports = Arc::new(Unconnected);
+        let mut handlers: Vec<Arc<dyn JobHandler>> = vec![Arc::new(DeliverNotification(deliveries))];
+        handlers.extend(wechat_jobs(&self.wechat, config, ports));
+        let mut schedules: Vec<Arc<dyn ScheduledTask>> = vec![
+            Arc::new(SweepConsultations { sweeps, every: config.worker.sweep_every }),
+            Arc::new(PurgeAccounts(Housekeeping { store: queue.clone(), clock: self.clock.clone() })),
+            Arc::new(PurgeJobs { queue: queue.clone(), clock: self.clock.clone() }),
+        ];
+        schedules.extend(wechat_schedules(&self.wechat, config));
         Worker {
             options: WorkerOptions {
                 name: format!("worker-{}", self.ids.next()),
@@ -75,16 +101,41 @@ impl Ground {
                 poll: config.worker.poll,
                 max_attempts: config.worker.max_attempts.get(),
             },
-            queue: queue.clone(),
-            handlers: vec![Arc::new(DeliverNotification(deliveries))],
-            schedules: vec![
-                Arc::new(SweepConsultations { sweeps, every: config.worker.sweep_every }),
-                Arc::new(PurgeAccounts(Housekeeping { store: queue.clone(), clock: self.clock.clone() })),
-                Arc::new(PurgeJobs { queue, clock: self.clock.clone() }),
-            ],
+            queue,
+            handlers,
+            schedules,
             clock: self.clock.clone(),
             bell: self.bell.clone(),
         }
+    }
+}
+
+/// What the WeChat use cases stand on.
+struct WechatParts<'a> {
+    store: &'a SeaStore,
+    clock: &'a Arc<dyn Clock>,
+    ids: &'a Arc<dyn IdSource>,
+    random: &'a Arc<OsRandom>,
+    bell: &'a Arc<Bell>,
+}
+
+impl WechatParts<'_> {
+    fn context(self, config: &Config, credentials: &Credentials) -> Result<wechat::Context, GroundError> {
+        let apps = config.wechat_apps();
+        // Without apps nothing is ever called, and a machine without certificate authorities is fine.
+        let wire: Arc<dyn Wire> = if apps.is_empty() {
+            Arc::new(NoWire)
+        } else {
+            let (url, fallbacks) = (config.wechat_base_url(), &config.wechat.fallback_urls);
+            Arc::new(HyperWire::new(&url, fallbacks).map_err(GroundError::Wechat)?)
+        };
+        let sealer = Sealer::derive(credentials.secret.expose().as_bytes())?;
+        let store = Arc::new(self.store.clone());
+        let (clock, random) = (self.clock.clone(), self.random.clone());
+        let tokens = Tokens::new(wire.clone(), store.clone(), clock.clone(), random.clone(), sealer.clone());
+        let client = Client::new(wire, Arc::new(tokens));
+        let (ids, signal) = (self.ids.clone(), self.bell.clone());
+        Ok(wechat::Context { apps, client, store, clock, ids, random, sealer, signal })
     }
 }
 

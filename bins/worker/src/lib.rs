@@ -9,6 +9,8 @@ mod claim;
 mod ground;
 mod jobs;
 mod schedule;
+mod wechat_notifier;
+mod wechat_wiring;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +23,7 @@ pub use bell::Bell;
 pub use claim::{JobFailure, JobHandler};
 pub use ground::{Ground, GroundError, database_options};
 pub use schedule::ScheduledTask;
+pub use wechat_notifier::WechatNotifier;
 
 /// Settings of the claim loop.
 #[derive(Debug, Clone)]

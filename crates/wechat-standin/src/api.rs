@@ -86,6 +86,7 @@ fn call(platform: &mut Platform, request: &ApiRequest) -> Result<ApiReply, Refus
         (true, "/cgi-bin/message/custom/typing") => Ok(ok()),
         (false, "/wxaapi/newtmpl/gettemplate") => json(templates(platform, app, true)?),
         (false, "/cgi-bin/template/get_all_private_template") => json(templates(platform, app, false)?),
+        (false, "/cgi-bin/user/info") => json(user_info(platform, app, request)?),
         (true, "/wxa/getwxacodeunlimit") => code_image(request).map(|()| ApiReply::Png(PNG)),
         (true, "/wxa/generate_urllink") => json(url_link(platform, request)?),
         (true, "/wxa/msg_sec_check") => json(text_check(platform, app, request)?),
@@ -395,6 +396,17 @@ fn templates(platform: &Platform, appid: &str, is_miniprogram: bool) -> Result<V
     } else {
         json!({ "template_list": list })
     })
+}
+
+fn user_info(platform: &Platform, appid: &str, request: &ApiRequest) -> Result<Value, Refusal> {
+    let openid = request.query("openid");
+    match platform.people.get(&(appid.to_owned(), openid.to_owned())) {
+        Some(person) if person.is_following => {
+            Ok(json!({ "subscribe": 1, "openid": openid, "unionid": person.unionid }))
+        }
+        Some(_) => Ok(json!({ "subscribe": 0, "openid": openid })),
+        None => refuse(40_003, "invalid openid"),
+    }
 }
 
 fn code_image(request: &ApiRequest) -> Result<(), Refusal> {

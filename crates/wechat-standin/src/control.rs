@@ -36,7 +36,7 @@ pub(crate) fn act(platform: &mut Platform, request: &ApiRequest) -> Option<Contr
         ("POST", "/follow") => {
             let (appid, openid) = (text("appid")?, text("openid")?);
             let is_following = body.get("following").and_then(Value::as_bool).unwrap_or(true);
-            platform.follow(appid, openid, is_following);
+            platform.follow(appid, openid, text("unionid"), is_following);
             let event = if is_following { "subscribe" } else { "unsubscribe" };
             let message = event_message(platform.now(), openid, event, Map::new());
             Some(Controlled { answer: ok(), push: push::prepare(platform, appid, &message) })
@@ -137,7 +137,7 @@ fn overview(platform: &Platform) -> Value {
             "POST /_standin/login": { "appid": "…", "openid": "…", "unionid": "…?" },
             "POST /_standin/phone": { "appid": "…", "phone": "139…" },
             "POST /_standin/consent": { "appid": "…", "openid": "…", "templateId": "…", "accept": true, "times": 1, "push": true },
-            "POST /_standin/follow": { "appid": "…", "openid": "…", "following": true },
+            "POST /_standin/follow": { "appid": "…", "openid": "…", "unionid": "…?", "following": true },
             "POST /_standin/write": { "appid": "…", "openid": "…", "text": "…" },
             "POST /_standin/verdict": { "traceId": "…", "suggest": "risky", "label": 20002 },
             "POST /_standin/kill-token": { "appid": "…" },

@@ -202,8 +202,10 @@ impl Platform {
     }
 
     /// Follows a service account, or not any more.
-    pub fn follow(&mut self, appid: &str, openid: &str, is_following: bool) {
-        self.person(appid, openid).is_following = is_following;
+    pub fn follow(&mut self, appid: &str, openid: &str, unionid: Option<&str>, is_following: bool) {
+        let person = self.person(appid, openid);
+        person.is_following = is_following;
+        person.unionid = unionid.map(str::to_owned).or(person.unionid.take());
     }
 
     /// Writes in the customer-service session.

@@ -128,6 +128,9 @@ impl Logins {
             ..known
         };
         unit.identities().save(&identity).await?;
+        if let Some(unionid) = &identity.unionid {
+            unit.identities().link_unionid(unionid, user).await?;
+        }
         Ok(unit.commit().await?)
     }
 

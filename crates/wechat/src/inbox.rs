@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use domain::{ObjectId, StoreError, Timestamp};
 use metrics::counter;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::content;
 use crate::context::Context;
 use crate::error::WechatError;
+use crate::follower::WECHAT_FOLLOWER;
 use crate::grant::{GrantKey, Source, record_accept};
 use crate::identity::Identity;
 use crate::message;
@@ -222,7 +223,13 @@ impl Inbox {
         let known = unit.identities().find(&app.name, openid).await?;
         let mut identity = known.unwrap_or_else(|| Identity::new(&app.name, openid, now));
         (identity.is_following, identity.updated_at) = (Some(is_following), now);
-        Ok(unit.identities().save(&identity).await?)
+        unit.identities().save(&identity).await?;
+        if is_following && identity.user.is_none() {
+            let mut job = self.context.job(WECHAT_FOLLOWER, self.context.ids.next(), now);
+            job.payload = json!({ "app": app.name, "openid": openid });
+            unit.outbox().append_all(&[job]).await?;
+        }
+        Ok(())
     }
 
     async fn write_down(

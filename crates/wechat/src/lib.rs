@@ -10,6 +10,7 @@ pub mod context;
 pub mod errcode;
 pub mod error;
 pub mod field;
+pub mod follower;
 pub mod grant;
 pub mod identity;
 pub mod inbox;

@@ -80,6 +80,8 @@ pub trait IdentityRepository: Send {
     /// The account that has this unionid in any app.
     async fn find_user_by_unionid(&mut self, unionid: &str) -> Result<Option<UserId>, StoreError>;
     async fn save(&mut self, identity: &Identity) -> Result<(), StoreError>;
+    /// Gives identities with this unionid that belong to nobody to this account.
+    async fn link_unionid(&mut self, unionid: &str, user: UserId) -> Result<(), StoreError>;
 }
 
 /// A push as it is kept, for a day at most.

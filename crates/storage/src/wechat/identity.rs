@@ -44,6 +44,12 @@ impl IdentityRepository for SeaUnit {
         rows.first().map(|row| parse("wechat_identity.user_id", &get::<String>(row, "user_id")?)).transpose()
     }
 
+    async fn link_unionid(&mut self, unionid: &str, user: UserId) -> Result<(), StoreError> {
+        let sql = "UPDATE wechat_identity SET user_id = $1 WHERE unionid = $2 AND user_id IS NULL";
+        self.execute(sql, [text(&user).into(), unionid.into()]).await?;
+        Ok(())
+    }
+
     async fn save(&mut self, identity: &Identity) -> Result<(), StoreError> {
         let sql = "INSERT INTO wechat_identity (app, openid, user_id, unionid, session_sealed, visited_at, \
                    is_following, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
