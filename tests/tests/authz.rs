@@ -88,6 +88,13 @@ fn cases(s: &Stage) -> Vec<Case> {
     let consultation = |rest: &str| format!("/consultations/{}{rest}", s.consultation);
     let certification = |rest: &str| format!("/admin/certifications/{doctor}{rest}");
     let code = json!({ "challengeId": ABSENT, "code": "000000" });
+    let invitation = |rest: &str| format!("/doctors/{doctor}/invitations/{}{rest}", s.invitation);
+    let app_name = || Body::Json(json!({ "app": "none" }));
+    let app_code = || Body::Json(json!({ "app": "none", "code": "0" }));
+    let consent = || {
+        let results = json!([{ "templateId": "t", "result": "accept" }]);
+        Body::Json(json!({ "app": "none", "promptId": "p", "results": results }))
+    };
     vec![
         case("request_sms_code", M::POST, "/auth/sms-codes", Body::Json(json!({ "phone": "x" })), Right::Patient)
             .also(ALL),
@@ -194,6 +201,47 @@ fn cases(s: &Stage) -> Vec<Case> {
             Right::Admin,
         )
         .also(&[Agent]),
+        case("sign_in_with_wechat", M::POST, "/auth/sign-in/wechat", empty(), Right::Patient).also(ALL),
+        case("bind_phone_of_wechat", M::PUT, "/me/phone/wechat", app_code(), Right::Patient)
+            .also(&[WrongPatient, WrongDoctor]),
+        case("check_wechat_session", M::GET, "/me/wechat/session?app=none", Body::None, Right::Patient)
+            .also(&[WrongPatient, WrongDoctor]),
+        case("reset_wechat_session", M::POST, "/me/wechat/session/reset", app_name(), Right::Patient)
+            .also(&[WrongPatient, WrongDoctor]),
+        case("report_wechat_consent", M::POST, "/me/wechat/grants", consent(), Right::Patient)
+            .also(&[WrongPatient, WrongDoctor]),
+        case("list_wechat_grants", M::GET, "/me/wechat/grants?app=none", Body::None, Right::Patient)
+            .also(&[WrongPatient, WrongDoctor]),
+        case("get_invitation_code", M::GET, invitation("/code"), Body::None, Right::Doctor),
+        case("create_invitation_link", M::POST, invitation("/link"), empty(), Right::Doctor),
+        case("list_wechat_apps", M::GET, "/admin/wechat/apps", Body::None, Right::Admin),
+        case("force_wechat_token", M::POST, "/admin/wechat/apps/none/token/refresh", reason(), Right::Admin),
+        case("list_wechat_templates", M::GET, "/admin/wechat/apps/none/templates", Body::None, Right::Admin),
+        case("sync_wechat_templates", M::POST, "/admin/wechat/apps/none/templates/sync", Body::None, Right::Admin),
+        case("list_wechat_messages", M::GET, "/admin/wechat/messages", Body::None, Right::Admin),
+        case("list_content_checks", M::GET, "/admin/wechat/content-checks", Body::None, Right::Admin),
+        case(
+            "decide_content_check",
+            M::POST,
+            format!("/admin/wechat/content-checks/{ABSENT}/decision"),
+            Body::Json(json!({ "keeps": true, "reason": "理由" })),
+            Right::Admin,
+        ),
+        case(
+            "list_wechat_service_messages",
+            M::GET,
+            "/admin/wechat/apps/none/service-messages",
+            Body::None,
+            Right::Admin,
+        ),
+        case(
+            "answer_wechat_service_message",
+            M::POST,
+            "/admin/wechat/apps/none/service-messages",
+            Body::Json(json!({ "openid": "nobody", "text": "您好" })),
+            Right::Admin,
+        ),
+        case("get_wechat_access_token", M::GET, "/wechat/apps/none/access-token", Body::None, Right::Integrator),
         // From here on the right one's call takes something away that earlier cases need.
         case("end_consultation", M::POST, consultation("/end"), reason(), Right::Doctor),
         case("reopen_consultation", M::POST, consultation("/reopen"), Body::None, Right::Doctor),

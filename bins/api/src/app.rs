@@ -15,6 +15,7 @@ use consultation::ConsultationError;
 use consultation::service::{
     Certifications, Consultations, Doctors, Initiate, InitiateConsultations, Initiated, Invitations, Relations, Reports,
 };
+use domain::file::BlobStore;
 use domain::{Clock, StoreError};
 use poem::listener::{Listener, TcpListener};
 use poem::{Endpoint, Response, Route, Server};
@@ -31,7 +32,8 @@ use crate::http::ops::Readiness;
 use crate::http::problem::ApiError;
 use crate::http::router::{Parts, server};
 use crate::http::services::{InitiateQueue, Services};
-use crate::{leancloud, settings, sms};
+use crate::http::wechat::{Wechat, callback};
+use crate::{leancloud, settings, sms, standin};
 
 /// Longest wait for requests in hand, and then for background tasks, when asked to stop.
 const SHUTDOWN: Duration = Duration::from_secs(20);
@@ -60,6 +62,8 @@ pub enum ServeError {
     #[error("the server stopped by itself")]
     Broken(#[source] io::Error),
     #[error(transparent)]
+    Standin(#[from] standin::StandinNotStarted),
+    #[error(transparent)]
     StillRunning(#[from] StillRunning),
 }
 
@@ -69,6 +73,7 @@ pub struct App {
     pub ground: Ground,
     pub accounts: Arc<Accounts>,
     pub credentials: Credentials,
+    blobs: Arc<dyn BlobStore>,
     kept_sms: Option<Arc<runtime::LogSms>>,
 }
 
@@ -79,7 +84,8 @@ impl App {
     /// [`ServeError`] naming what is missing or cannot be reached.
     pub async fn build(config: Config) -> Result<Self, ServeError> {
         let ground = Ground::lay(&config).await?;
-        let credentials = Credentials::resolve(&config, ground.random.as_ref())?;
+        let credentials = ground.credentials.clone();
+        let blobs: Arc<dyn BlobStore> = Arc::new(OpendalBlobs::open(&config.files)?);
         let keys = AccountKeys::derive(credentials.secret.expose().as_bytes())?;
         let sms = sms::gateway(&config, &ground.clock)?;
         let captcha = ProofOfWork::new(ProofOfWorkSettings::default(), keys.clone(), ground.random.clone());
@@ -91,10 +97,10 @@ impl App {
             sms: sms.gateway,
             captcha: Arc::new(captcha),
             hasher: Arc::new(ArgonHasher::new(PasswordCost::default(), HASHES_AT_ONCE, ground.random.clone())?),
-            blobs: Arc::new(OpendalBlobs::open(&config.files)?),
+            blobs: blobs.clone(),
         };
         let accounts = Arc::new(Accounts::new(ports, keys, config.account_settings()));
-        Ok(Self { config, ground, accounts, credentials, kept_sms: sms.kept })
+        Ok(Self { config, ground, accounts, credentials, blobs, kept_sms: sms.kept })
     }
 
     /// Serves until the process is asked to stop, then finishes what is in hand.
@@ -111,7 +117,8 @@ impl App {
             self.ground.worker(&self.config).start(&tasks);
         }
         let queue = Arc::new(BatchedInitiate::start(&self));
-        let endpoint = self.endpoint(queue.clone(), metrics);
+        standin::start(&self.config, &self.ground.clock, &tasks).await?;
+        let endpoint = self.endpoint(queue.clone(), metrics, &tasks);
         tracing::info!(%address, public_url = self.config.http.public_url(), "serving");
         let asked_to_stop = async {
             if let Err(error) = tasks::termination().await {
@@ -126,9 +133,14 @@ impl App {
         Ok(())
     }
 
-    fn endpoint(&self, initiate: Arc<dyn InitiateQueue>, metrics: Metrics) -> impl Endpoint<Output = Response> + use<> {
+    fn endpoint(
+        &self,
+        initiate: Arc<dyn InitiateQueue>,
+        metrics: Metrics,
+        tasks: &Tasks,
+    ) -> impl Endpoint<Output = Response> + use<> {
         let services = Arc::new(self.services(initiate));
-        let mut router = Route::new();
+        let mut router = callback::add_to(Route::new(), &services, tasks);
         if self.config.leancloud.enabled {
             router = leancloud::add_to(router, &services);
         }
@@ -144,7 +156,7 @@ impl App {
     }
 
     fn services(&self, initiate: Arc<dyn InitiateQueue>) -> Services {
-        let Ground { store, context, bell, clock, ids, random } = &self.ground;
+        let Ground { store, context, bell, clock, ids, random, .. } = &self.ground;
         let credentials = AppCredentials {
             id: self.credentials.app_id.clone(),
             key: self.credentials.app_key.expose().to_owned(),
@@ -168,6 +180,12 @@ impl App {
             },
             relations: Relations::new(context.clone()),
             reports: Reports::new(context.clone()),
+            wechat: Wechat::new(
+                &self.ground.wechat,
+                self.blobs.clone(),
+                self.config.content_settings(),
+                self.config.wechat.push_window,
+            ),
             kept_sms: self.kept_sms.clone(),
             public_url: self.config.http.public_url(),
         }

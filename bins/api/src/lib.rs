@@ -6,3 +6,4 @@ pub mod http;
 pub mod leancloud;
 pub mod settings;
 pub mod sms;
+pub mod standin;

@@ -201,6 +201,13 @@ impl Platform {
         self.grants.get(&key).map_or(0, |grant| grant.0)
     }
 
+    /// Somebody edits an app's templates.
+    pub fn set_templates(&mut self, appid: &str, templates: Vec<StandinTemplate>) {
+        if let Some(app) = self.apps.iter_mut().find(|app| app.appid == appid) {
+            app.templates = templates;
+        }
+    }
+
     /// Follows a service account, or not any more.
     pub fn follow(&mut self, appid: &str, openid: &str, unionid: Option<&str>, is_following: bool) {
         let person = self.person(appid, openid);

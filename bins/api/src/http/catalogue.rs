@@ -145,6 +145,40 @@ pub const ENTRIES: &[Entry] = &[
     entry("store.conflict", Conflict, "内容已被他人修改，请刷新后重试", "Somebody else changed this at the same time"),
     entry("store.corrupt", Internal, "服务器内部错误", "Internal server error"),
     entry("store.unavailable", Unavailable, "服务暂时不可用，请稍后重试", "The service is not available at the moment"),
+    entry("wechat.app_fault", Unavailable, "微信服务暂时不可用", "WeChat refuses this app; an operator has to act"),
+    entry("wechat.app_not_found", NotFound, "微信应用不存在", "There is no such WeChat app here"),
+    entry("wechat.check_decided", Conflict, "该内容已处理", "The content check was decided already"),
+    entry("wechat.check_not_found", NotFound, "内容审核记录不存在", "The content check was not found"),
+    entry(
+        "wechat.code_not_accepted",
+        Invalid,
+        "微信授权已失效，请重试",
+        "WeChat does not accept the code; ask for a new one",
+    ),
+    entry(
+        "wechat.force_not_allowed",
+        RateLimited,
+        "强制刷新每天最多20次，且间隔不少于30秒",
+        "A forced refresh is possible 20 times a day and 30 seconds after the last",
+    ),
+    entry("wechat.message_not_found", NotFound, "消息不存在", "The message was not found"),
+    entry("wechat.no_session", Conflict, "请先使用微信登录", "There is no session with WeChat; sign in with it first"),
+    entry("wechat.phone_not_accepted", Forbidden, "手机号授权无效", "The phone number was not given to this app"),
+    entry("wechat.refused", Unavailable, "微信拒绝了该请求", "WeChat refused the request"),
+    entry("wechat.sign_in_blocked", Forbidden, "微信登录存在风险，已被拦截", "WeChat blocks this sign-in as risky"),
+    entry("wechat.too_many", RateLimited, "操作过于频繁，请稍后再试", "WeChat limits how often this may be done"),
+    entry(
+        "wechat.unavailable",
+        Unavailable,
+        "微信服务暂时不可用，请稍后重试",
+        "WeChat cannot be reached at the moment",
+    ),
+    entry(
+        "wechat.window_closed",
+        Conflict,
+        "对方近期未发送消息，暂时无法回复",
+        "The person has to write first; WeChat allows no message now",
+    ),
 ];
 
 /// The entry of a code.

@@ -28,6 +28,7 @@ pub mod services;
 pub mod shape;
 pub mod spec;
 pub mod values;
+pub mod wechat;
 pub mod words;
 
 #[cfg(test)]
@@ -64,6 +65,9 @@ pub enum Area {
     /// Uploads and downloads.
     #[oai(rename = "files")]
     Files,
+    /// Messages by WeChat.
+    #[oai(rename = "wechat")]
+    Wechat,
     /// For administrators.
     #[oai(rename = "admin")]
     Admin,
@@ -87,6 +91,7 @@ pub type Apis = (
     admin::agents::AgentsApi,
     admin::oversight::OversightApi,
     dev::DevApi,
+    wechat::WechatApis,
 );
 
 /// All operations of the native API.
@@ -105,5 +110,6 @@ pub const fn apis() -> Apis {
         admin::agents::AgentsApi,
         admin::oversight::OversightApi,
         dev::DevApi,
+        wechat::apis(),
     )
 }

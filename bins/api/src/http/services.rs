@@ -17,6 +17,7 @@ use runtime::LogSms;
 use crate::http::caller::Gatekeeper;
 use crate::http::files::links::Links;
 use crate::http::problem::ApiError;
+use crate::http::wechat::Wechat;
 
 /// Starts consultations, gathering calls into batches.
 #[async_trait]
@@ -39,6 +40,7 @@ pub struct Services {
     pub oversight: Oversight,
     pub relations: Relations,
     pub reports: Reports,
+    pub wechat: Wechat,
     /// Messages that were not sent anywhere, where the profile lets them be shown.
     pub kept_sms: Option<Arc<LogSms>>,
     /// Own address as clients see it.

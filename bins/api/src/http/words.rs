@@ -5,6 +5,7 @@ use domain::certification;
 use domain::gender;
 use domain::outbox;
 use poem_openapi::Enum;
+use wechat::{app, content, message, push, service_message};
 
 /// An enumeration of the wire and its conversions; a word added below that is missing here does not compile.
 macro_rules! wire_words {
@@ -138,6 +139,55 @@ wire_words! {
     JobState = outbox::JobState { Queued = "queued", Dead = "dead", Done = "done", Discarded = "discarded" }
 }
 
+wire_words! {
+    /// What a WeChat app is.
+    WechatAppKind = app::AppKind { Miniprogram = "miniprogram", ServiceAccount = "service_account" }
+}
+
+wire_words! {
+    /// Whose WeChat app it is.
+    WechatAudience = app::Audience { Patient = "patient", Doctor = "doctor" }
+}
+
+wire_words! {
+    /// Which interface a message leaves by.
+    WechatMessageKind = message::MessageKind { Subscribe = "subscribe", Template = "template", Custom = "custom" }
+}
+
+wire_words! {
+    /// Where a message by WeChat stands.
+    WechatMessageState = message::MessageState {
+        Queued = "queued",
+        Sending = "sending",
+        Accepted = "accepted",
+        Refused = "refused",
+        Unknown = "unknown",
+        Expired = "expired",
+    }
+}
+
+wire_words! {
+    /// Where a content check stands.
+    ContentCheckState = content::CheckState {
+        Pending = "pending",
+        Passed = "passed",
+        Review = "review",
+        Refused = "refused",
+        Withdrawn = "withdrawn",
+        Kept = "kept",
+    }
+}
+
+wire_words! {
+    /// What a content check found.
+    ContentVerdict = push::Verdict { Pass = "pass", Review = "review", Risky = "risky" }
+}
+
+wire_words! {
+    /// What somebody sent in the customer-service session.
+    WechatInboundKind = service_message::InboundKind { Text = "text", Image = "image", Other = "other" }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -155,6 +205,13 @@ mod tests {
             NotificationState::spellings(),
             NotificationChannel::spellings(),
             JobState::spellings(),
+            WechatAppKind::spellings(),
+            WechatAudience::spellings(),
+            WechatMessageKind::spellings(),
+            WechatMessageState::spellings(),
+            ContentCheckState::spellings(),
+            ContentVerdict::spellings(),
+            WechatInboundKind::spellings(),
         ];
         for (wire, domain) in all.into_iter().flatten() {
             assert_eq!(wire, domain);

@@ -23,11 +23,7 @@ pub(crate) trait WechatPorts: AssistantInbox + CheckedContent {}
 impl<T: AssistantInbox + CheckedContent> WechatPorts for T {}
 
 /// All handlers of this file.
-pub(crate) fn wechat_jobs(
-    context: &Context,
-    config: &Config,
-    ports: Arc<dyn WechatPorts>,
-) -> Vec<Arc<dyn JobHandler>> {
+pub(crate) fn wechat_jobs(context: &Context, config: &Config, ports: Arc<dyn WechatPorts>) -> Vec<Arc<dyn JobHandler>> {
     vec![
         Arc::new(SendMessage(Messages::new(context.clone()))),
         Arc::new(TakeInPush(Inbox::new(context.clone(), config.wechat.push_window))),

@@ -72,7 +72,8 @@ impl Stage {
         let template = |id: &str| StandinTemplate {
             id: id.to_owned(),
             title: "新消息提醒".to_owned(),
-            content: "提醒:{{thing1.DATA}}\n时间:{{time2.DATA}}\n状态:{{phrase3.DATA}}\n备注:{{thing4.DATA}}".to_owned(),
+            content: "提醒:{{thing1.DATA}}\n时间:{{time2.DATA}}\n状态:{{phrase3.DATA}}\n备注:{{thing4.DATA}}"
+                .to_owned(),
             is_long_term: false,
         };
         let app = |appid: &str, is_miniprogram, templates| StandinApp {
@@ -113,8 +114,7 @@ impl Stage {
         let wire = Arc::new(HyperWire::new(&self.base_url, &[]).unwrap());
         let random = Arc::new(OsRandom);
         let sealer = Sealer::derive(&[7; 32]).unwrap();
-        let tokens =
-            Tokens::new(wire.clone(), store.clone(), self.clock.clone(), random.clone(), sealer.clone());
+        let tokens = Tokens::new(wire.clone(), store.clone(), self.clock.clone(), random.clone(), sealer.clone());
         let first = (self.nodes.fetch_add(1, Ordering::SeqCst) + 1) * 100_000;
         let context = Context {
             apps,
@@ -160,12 +160,7 @@ pub(crate) fn apps(mode: PushMode, format: PushFormat) -> Apps {
         secret: Secret::new(secret_of(appid)),
         kind,
         audience: Audience::Patient,
-        push: Some(PushSettings {
-            token: Secret::new(PUSH_TOKEN),
-            aes_key: Some(Secret::new(PUSH_KEY)),
-            mode,
-            format,
-        }),
+        push: Some(PushSettings { token: Secret::new(PUSH_TOKEN), aes_key: Some(Secret::new(PUSH_KEY)), mode, format }),
         templates: BTreeMap::from([("new_message".to_owned(), template.to_owned())]),
         invitation_page: Some("pages/doctor".to_owned()),
         message_page: Some("pages/consultation?id={consultationId}".to_owned()),

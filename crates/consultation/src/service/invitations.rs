@@ -80,6 +80,24 @@ impl Invitations {
         Ok(self.context.store.read().invitations().list(doctor).await?)
     }
 
+    /// One of a doctor's invitations that may still be scanned.
+    ///
+    /// # Errors
+    /// [`ConsultationError::Access`] for anybody but that doctor and administrators;
+    /// [`ConsultationError::InvitationNotUsable`] when it is none of theirs, revoked or expired.
+    pub async fn usable(
+        &self,
+        actor: &Actor,
+        doctor: DoctorId,
+        id: InvitationId,
+    ) -> Result<Invitation, ConsultationError> {
+        actor.require(actor.is_doctor(doctor) || actor.is_admin())?;
+        let now = self.context.clock.now();
+        let found = self.context.store.read().invitations().find(id).await?;
+        let usable = found.filter(|invitation| invitation.doctor_id == doctor && invitation.is_usable(now));
+        usable.ok_or(ConsultationError::InvitationNotUsable)
+    }
+
     /// Makes an invitation useless from now on. Doing it twice is fine.
     ///
     /// # Errors

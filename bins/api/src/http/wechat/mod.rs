@@ -1,0 +1,64 @@
+//! WeChat over HTTP: signing in, consent, invitation codes, pushes, operation, and tokens for sister services.
+
+pub mod admin;
+pub mod callback;
+pub mod codes;
+pub mod consent;
+pub mod dto;
+pub mod integrator;
+pub mod sign_in;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::file::BlobStore;
+use wechat::consent::Consents;
+use wechat::content::{ContentSettings, Contents};
+use wechat::identity::Logins;
+use wechat::inbox::Inbox;
+use wechat::invitation::InvitationCodes;
+use wechat::message::Messages;
+use wechat::operation::Operations;
+use wechat::service_message::ServiceMessages;
+use wechat::template::Templates;
+use wechat::{Apps, Context};
+
+/// The use cases around WeChat.
+pub struct Wechat {
+    pub apps: Apps,
+    pub logins: Logins,
+    pub consents: Consents,
+    pub codes: InvitationCodes,
+    pub contents: Contents,
+    pub inbox: Inbox,
+    pub messages: Messages,
+    pub operations: Operations,
+    pub service_messages: ServiceMessages,
+    pub templates: Templates,
+}
+
+impl Wechat {
+    pub fn new(context: &Context, blobs: Arc<dyn BlobStore>, content: ContentSettings, push_window: Duration) -> Self {
+        Self {
+            apps: context.apps.clone(),
+            logins: Logins::new(context.clone()),
+            consents: Consents::new(context.clone()),
+            codes: InvitationCodes::new(context.clone(), blobs),
+            contents: Contents::new(context.clone(), content),
+            inbox: Inbox::new(context.clone(), push_window),
+            messages: Messages::new(context.clone()),
+            operations: Operations::new(context.clone()),
+            service_messages: ServiceMessages::new(context.clone()),
+            templates: Templates::new(context.clone()),
+        }
+    }
+}
+
+/// All operations around WeChat.
+pub type WechatApis =
+    (sign_in::WechatSignInApi, consent::ConsentApi, codes::CodesApi, admin::WechatAdminApi, integrator::WechatTokenApi);
+
+/// All operations around WeChat.
+pub const fn apis() -> WechatApis {
+    (sign_in::WechatSignInApi, consent::ConsentApi, codes::CodesApi, admin::WechatAdminApi, integrator::WechatTokenApi)
+}
