@@ -61,7 +61,8 @@ async fn an_answer_lost_after_the_effect_is_unknown_and_not_sent_again() {
             assert_eq!(node.message(id).await.state, MessageState::Unknown);
             assert_eq!(node.available(openid).await, 0, "the grant may be used up");
         }
-        assert_eq!((stage.platform().delivered.len(), stage.platform().count(SEND)), (2, 2));
+        let platform = stage.platform();
+        assert_eq!((platform.delivered.len(), platform.count(SEND)), (2, 2));
     })
     .await;
 }

@@ -94,7 +94,11 @@ async fn an_unknown_outcome_goes_to_no_other_channel() {
         stage.platform().faults.push(Fault::once(SEND, FaultKind::ResetAfter));
         assert_eq!(notifier(&node).deliver(&delivery(recipient, 1)).await, Ok(()), "it may have arrived");
         assert_eq!(notifier(&node).deliver(&delivery(recipient, 1)).await, Ok(()));
-        assert_eq!((stage.platform().delivered.len(), stage.platform().count(SEND)), (1, 1));
+        let counts = {
+            let platform = stage.platform();
+            (platform.delivered.len(), platform.count(SEND))
+        };
+        assert_eq!(counts, (1, 1));
         let admin = domain::Actor::Admin(domain::id::AgentId(object_id(1)));
         let filter = wechat::message::MessageFilter { state: Some(MessageState::Unknown), app: None };
         let page = domain::page::PageRequest::first();

@@ -20,12 +20,11 @@ use wechat::identity::{Identity, Logins};
 use wechat::inbox::Inbox;
 use wechat::message::{Message, Messages, NewMessage, NotQueued, Progress};
 use wechat::ports::WechatStore;
-use wechat::push::envelope::EnvelopeKey;
 use wechat::{
     App, AppKind, Apps, Audience, Client, Context, EnvVersion, PushFormat, PushMode, PushSettings, Sealer, Secret,
     Tokens,
 };
-use wechat_standin::{Platform, Standin, StandinApp, StandinPush, StandinTemplate};
+use wechat_standin::{Platform, Standin, StandinApp, StandinTemplate};
 
 pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_795_406_400_000);
 pub(crate) const APPID: &str = "wx-patient";
@@ -170,12 +169,6 @@ pub(crate) fn apps(mode: PushMode, format: PushFormat) -> Apps {
         app("patient", APPID, AppKind::Miniprogram, TEMPLATE),
         app("service", SERVICE_APPID, AppKind::ServiceAccount, SERVICE_TEMPLATE),
     ])
-}
-
-/// The stand-in's settings for pushing to such an app.
-pub(crate) fn push_to(url: &str, mode: PushMode, format: PushFormat) -> StandinPush {
-    let (token, key) = (PUSH_TOKEN.to_owned(), EnvelopeKey::parse(PUSH_KEY));
-    StandinPush { url: url.to_owned(), token, key, mode, format }
 }
 
 pub(crate) struct Node {
