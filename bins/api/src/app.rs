@@ -140,7 +140,7 @@ impl App {
         tasks: &Tasks,
     ) -> impl Endpoint<Output = Response> + use<> {
         let services = Arc::new(self.services(initiate));
-        let mut router = callback::add_to(Route::new(), &services, tasks);
+        let mut router = callback::add_to(Route::new(), services.wechat.inbox.clone(), tasks);
         if self.config.leancloud.enabled {
             router = leancloud::add_to(router, &services);
         }

@@ -162,6 +162,7 @@ fn parts() -> Parts {
         kept_sms: None,
         relations: Relations::new(context.clone()),
         reports: Reports::new(context),
+        wechat: crate::http::wechat::testing::nothing(),
     };
     Parts {
         services: Arc::new(services),

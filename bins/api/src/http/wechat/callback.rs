@@ -10,10 +10,8 @@ use poem::{Request, Response, Route, get};
 use runtime::Tasks;
 use serde::Deserialize;
 use tokio::time::timeout;
-use wechat::inbox::PushError;
+use wechat::inbox::{Inbox, PushError};
 use wechat::push::{MAX_PUSH_BYTES, PushQuery, PushRefusal};
-
-use crate::http::services::Services;
 
 /// The platform waits five seconds; when writing takes longer it is told to try again, and the writing goes on.
 const ANSWER_WITHIN: Duration = Duration::from_millis(3_500);
@@ -41,18 +39,14 @@ impl From<RawQuery> for PushQuery {
 /// What the gateway works with.
 #[derive(Clone)]
 struct Gateway {
-    services: Arc<Services>,
+    inbox: Inbox,
     tasks: Tasks,
     pending: Arc<tokio::sync::Semaphore>,
 }
 
 /// Adds the callback address of every app.
-pub fn add_to(router: Route, services: &Arc<Services>, tasks: &Tasks) -> Route {
-    let gateway = Gateway {
-        services: Arc::clone(services),
-        tasks: tasks.clone(),
-        pending: Arc::new(tokio::sync::Semaphore::new(MAX_PENDING)),
-    };
+pub fn add_to(router: Route, inbox: Inbox, tasks: &Tasks) -> Route {
+    let gateway = Gateway { inbox, tasks: tasks.clone(), pending: Arc::new(tokio::sync::Semaphore::new(MAX_PENDING)) };
     let (greeted, pushed) = (gateway.clone(), gateway);
     let greet = make(move |request| {
         let gateway = greeted.clone();
@@ -70,7 +64,7 @@ impl Gateway {
     fn greet(&self, request: &Request) -> Response {
         let Ok(query) = request.params::<RawQuery>() else { return refuse(StatusCode::BAD_REQUEST) };
         let app = request.raw_path_param("app").unwrap_or_default();
-        match self.services.wechat.inbox.handshake(app, &query.into()) {
+        match self.inbox.handshake(app, &query.into()) {
             Ok(echo) => Response::builder().content_type("text/plain").body(echo),
             Err(error) => refuse(status_of(&error)),
         }
@@ -84,7 +78,7 @@ impl Gateway {
             Err(ReadBodyError::PayloadTooLarge) => return refuse(StatusCode::PAYLOAD_TOO_LARGE),
             Err(_) => return refuse(StatusCode::BAD_REQUEST),
         };
-        let opened = match self.services.wechat.inbox.open(&app, &query.into(), &body) {
+        let opened = match self.inbox.open(&app, &query.into(), &body) {
             Ok(opened) => opened,
             Err(error) => return refuse(status_of(&error)),
         };
@@ -92,10 +86,10 @@ impl Gateway {
             return refuse(StatusCode::SERVICE_UNAVAILABLE);
         };
         // Of its own, so that it is written down even when the answer had to be given before.
-        let services = Arc::clone(&self.services);
+        let inbox = self.inbox.clone();
         let writing = self.tasks.spawn("wechat.push", async move {
             let _permit = permit;
-            services.wechat.inbox.store(opened).await
+            inbox.store(opened).await
         });
         match timeout(ANSWER_WITHIN, writing).await {
             Ok(Ok(Ok(()))) => Response::builder().content_type("text/plain").body("success"),

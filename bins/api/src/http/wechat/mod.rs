@@ -7,6 +7,8 @@ pub mod consent;
 pub mod dto;
 pub mod integrator;
 pub mod sign_in;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use std::sync::Arc;
 use std::time::Duration;
