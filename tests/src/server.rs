@@ -73,6 +73,11 @@ impl Deployment {
         self.database
     }
 
+    /// The address of the database itself.
+    pub fn database_url(&self) -> &str {
+        &self.database_url
+    }
+
     /// Runs `zhaoguan-api` with arguments and waits for it.
     ///
     /// # Panics

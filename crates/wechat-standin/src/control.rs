@@ -24,6 +24,7 @@ pub(crate) fn act(platform: &mut Platform, request: &ApiRequest) -> Option<Contr
         ("GET", "" | "/") => done(overview(platform)),
         ("GET", "/deliveries") => done(deliveries(platform)),
         ("GET", "/calls") => done(json!(platform.calls)),
+        ("GET", "/secrets") => done(json!({ "items": platform.secrets() })),
         ("POST", "/login") => {
             let code = platform.login_code(text("appid")?, text("openid")?, text("unionid"));
             done(json!({ "code": code }))

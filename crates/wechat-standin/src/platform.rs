@@ -249,6 +249,18 @@ impl Platform {
         self.states.get(appid)?.stable.current.as_ref().map(|token| token.value.clone())
     }
 
+    /// Everything it gave out that must not be seen elsewhere: secrets, tokens, session keys.
+    pub fn secrets(&self) -> Vec<String> {
+        let tokens = |state: &AppState| {
+            let families = [state.stable.clone(), state.legacy.clone()];
+            families.into_iter().flat_map(|family| [family.current, family.previous]).flatten().collect::<Vec<_>>()
+        };
+        let given = self.states.values().flat_map(tokens).map(|token| token.value);
+        let keys = self.people.values().map(|person| person.session_key.clone());
+        let secrets = self.apps.iter().map(|app| app.secret.clone());
+        given.chain(keys).chain(secrets).filter(|secret| !secret.is_empty()).collect()
+    }
+
     /// The person's session key, to look for it where it must not be.
     pub fn session_key(&self, appid: &str, openid: &str) -> Option<String> {
         let person = self.people.get(&(appid.to_owned(), openid.to_owned()))?;
