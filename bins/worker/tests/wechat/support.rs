@@ -43,15 +43,18 @@ pub(crate) async fn on_each_database(test: impl AsyncFn(&Stage)) {
     if let Ok(base) = std::env::var("DATABASE_URL_PG") {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let schema = format!("wechat_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::SeqCst));
-        psql(&base, &format!("CREATE SCHEMA {schema}"));
+        psql(&base, format!("CREATE SCHEMA {schema}")).await;
         let separator = if base.contains('?') { '&' } else { '?' };
         test(&Stage::new(format!("{base}{separator}options[search_path]={schema}"), None).await).await;
-        psql(&base, &format!("DROP SCHEMA {schema} CASCADE"));
+        psql(&base, format!("DROP SCHEMA {schema} CASCADE")).await;
     }
 }
 
-fn psql(base: &str, sql: &str) {
-    let done = Command::new("psql").args([base, "-qc", sql]).output().unwrap();
+/// Beside the runtime, which has to be free to roll back what a test left open.
+async fn psql(base: &str, sql: String) {
+    let base = base.to_owned();
+    let run = tokio::task::spawn_blocking(move || Command::new("psql").args([&base, "-qc", &sql]).output());
+    let done = run.await.unwrap().unwrap();
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
 }
 
