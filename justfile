@@ -11,9 +11,9 @@ default:
 setup *parts:
     scripts/setup.sh "$@"
 
-# Start the server on SQLite; generated credentials are printed once
+# Start the server on SQLite, with a stand-in for WeChat unless apps are configured; generated credentials are printed once
 run *args: (setup "base")
-    cargo run --bin zhaoguan-api -- serve "$@"
+    ZHAOGUAN__WECHAT__STANDIN="${ZHAOGUAN__WECHAT__STANDIN-127.0.0.1:3900}" cargo run --bin zhaoguan-api -- serve "$@"
 
 # All tests, on SQLite and fakes; arguments go to nextest
 test *args: (setup "base")

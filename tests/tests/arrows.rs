@@ -4,7 +4,7 @@
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
 /// Where each crate stands; one uses only what stands lower.
-const LAYERS: [(&str, u8); 13] = [
+const LAYERS: [(&str, u8); 14] = [
     ("domain", 0),
     ("im", 1),
     ("wechat", 1),
@@ -14,6 +14,7 @@ const LAYERS: [(&str, u8); 13] = [
     ("leancloud", 3),
     ("storage", 4),
     ("runtime", 4),
+    ("wechat-standin", 4),
     ("testkit", 4),
     ("worker", 5),
     ("api", 5),
@@ -29,7 +30,7 @@ const CONFINED: [(&[&str], &[&str]); 2] =
 
 /// Libraries that open connections outwards, and who may use them outside of tests.
 const CLIENTS: [&str; 6] = ["reqwest", "hyper", "hyper-util", "ureq", "async-nats", "opendal-http-transport-reqwest"];
-const CLIENT_USERS: [&str; 4] = ["wechat", "sms", "runtime", "tests"];
+const CLIENT_USERS: [&str; 5] = ["wechat", "wechat-standin", "sms", "runtime", "tests"];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Use {

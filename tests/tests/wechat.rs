@@ -167,8 +167,8 @@ fn whole_way(database: Database) {
     };
     assert_eq!(bind(&number).status, 200);
     assert_eq!(bind(&number).body["code"], "wechat.code_not_accepted", "a code works once");
-    let taken = json!({ "app": "patient", "code": platform.phone("patient", &doctor_phone(0)) });
-    assert_eq!(bind(&taken).body["code"], "phone.taken");
+    let foreign = json!({ "app": "patient", "code": platform.phone("patient", &doctor_phone(0)) });
+    assert_eq!(bind(&foreign).body["code"], "phone.taken");
 
     // What a person writes in the customer-service session is answered in its window.
     let wrote = json!({ "appid": "wx-standin-patient", "openid": "wx-patient-9", "text": "请问如何预约" });
@@ -249,7 +249,9 @@ fn logs_of(deployment: &Deployment) -> String {
 }
 
 fn hex(text: &str) -> String {
-    text.bytes().map(|byte| format!("{byte:02x}")).collect()
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |half: u8| char::from(DIGITS[usize::from(half)]);
+    text.bytes().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// Everything that is in the database, as bytes.

@@ -277,8 +277,8 @@ mod tests {
         f.accounts.sign_in_with_identity(&Actor::Nobody, request).await
     }
 
-    fn phone(text: &str) -> Option<Phone> {
-        Some(text.parse().unwrap())
+    fn phone(text: &str) -> Phone {
+        text.parse().unwrap()
     }
 
     #[tokio::test]
@@ -312,7 +312,7 @@ mod tests {
     async fn a_proven_number_finds_its_account() {
         let f = fixture();
         let by_sms = f.sign_in("13900000000").await;
-        let request = IdentitySignIn { phone: phone("13900000000"), ..of("patient", "o1", Role::Patient) };
+        let request = IdentitySignIn { phone: Some(phone("13900000000")), ..of("patient", "o1", Role::Patient) };
         assert_eq!(sign_in(&f, &request).await.unwrap().user.id, by_sms.user.id);
         let without = sign_in(&f, &of("patient", "o1", Role::Patient)).await.unwrap();
         assert_eq!(without.user.id, by_sms.user.id, "the identity is known now");
@@ -324,7 +324,7 @@ mod tests {
         let by_sms = f.sign_in("13900000000").await;
         let shell = sign_in(&f, &of("patient", "o1", Role::Patient)).await.unwrap();
         assert_ne!(shell.user.id, by_sms.user.id);
-        let request = IdentitySignIn { phone: phone("13900000000"), ..of("patient", "o1", Role::Patient) };
+        let request = IdentitySignIn { phone: Some(phone("13900000000")), ..of("patient", "o1", Role::Patient) };
         assert_eq!(sign_in(&f, &request).await.unwrap().user.id, by_sms.user.id);
         let state = f.state();
         let left = state.patients.iter().find(|p| p.user_id == Some(shell.user.id)).unwrap();
@@ -335,9 +335,9 @@ mod tests {
     async fn two_people_with_numbers_stay_two() {
         let f = fixture();
         f.sign_in("13900000000").await;
-        let request = IdentitySignIn { phone: phone("13900000001"), ..of("patient", "o1", Role::Patient) };
+        let request = IdentitySignIn { phone: Some(phone("13900000001")), ..of("patient", "o1", Role::Patient) };
         sign_in(&f, &request).await.unwrap();
-        let foreign = IdentitySignIn { phone: phone("13900000000"), ..of("patient", "o1", Role::Patient) };
+        let foreign = IdentitySignIn { phone: Some(phone("13900000000")), ..of("patient", "o1", Role::Patient) };
         assert!(matches!(sign_in(&f, &foreign).await, Err(AccountError::PhoneTaken)));
     }
 
@@ -347,12 +347,12 @@ mod tests {
         f.sign_in("13900000000").await;
         let token = sign_in(&f, &of("patient", "o1", Role::Patient)).await.unwrap().session.token;
         let actor = f.accounts.resolve(&token).await.unwrap().unwrap().actor;
-        let taken = f.accounts.bind_proven_phone(&actor, &phone("13900000000").unwrap()).await;
-        assert!(matches!(taken, Err(AccountError::PhoneTaken)));
-        let user = f.accounts.bind_proven_phone(&actor, &phone("13900000007").unwrap()).await.unwrap();
+        let foreign = f.accounts.bind_proven_phone(&actor, &phone("13900000000")).await;
+        assert!(matches!(foreign, Err(AccountError::PhoneTaken)));
+        let user = f.accounts.bind_proven_phone(&actor, &phone("13900000007")).await.unwrap();
         assert_eq!(user.verified_phone().unwrap().national(), "13900000007");
         f.clock.advance(span::hours(1));
-        let late = f.accounts.bind_proven_phone(&actor, &phone("13900000008").unwrap()).await;
+        let late = f.accounts.bind_proven_phone(&actor, &phone("13900000008")).await;
         assert!(matches!(late, Err(AccountError::PhoneChangeUnproven)));
     }
 

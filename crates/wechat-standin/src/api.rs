@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use domain::Timestamp;
 use serde_json::{Value, json};
 use wechat::sign::session_signature;
@@ -11,12 +13,12 @@ use crate::platform::{Delivered, Family, Platform, Token};
 use crate::rules;
 
 /// A token's life, and how long its predecessor still works.
-const TOKEN_LIFE: Duration = Duration::from_secs(7_200);
-const OVERLAP: Duration = Duration::from_secs(300);
+const TOKEN_LIFE: Duration = Duration::from_hours(2);
+const OVERLAP: Duration = Duration::from_mins(5);
 /// The platform drops duplicates under one `client_msg_id` for so long.
-const DEDUPE_FOR: Duration = Duration::from_secs(600);
+const DEDUPE_FOR: Duration = Duration::from_mins(10);
 /// Content checks know who visited within two hours.
-const KNOWN_FOR: Duration = Duration::from_secs(2 * 3_600);
+const KNOWN_FOR: Duration = Duration::from_hours(2);
 const MINUTE_MS: i64 = 60_000;
 const DAY_MS: i64 = 86_400_000;
 /// The smallest PNG: one transparent point.
@@ -212,8 +214,7 @@ fn code_to_session(platform: &mut Platform, request: &ApiRequest) -> Result<Valu
     }
     held.is_used = true;
     let (openid, unionid) = (held.stands_for.clone(), held.unionid.clone());
-    let key = platform.fresh("");
-    let session_key = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, &key.as_bytes()[..16]);
+    let session_key = fresh_session_key(platform);
     let person = platform.person(&appid, &openid);
     (person.session_key, person.visited_at) = (session_key.clone(), now);
     person.unionid = unionid.or(person.unionid.take());
@@ -222,6 +223,12 @@ fn code_to_session(platform: &mut Platform, request: &ApiRequest) -> Result<Valu
         map.insert("unionid".to_owned(), json!(unionid));
     }
     Ok(answer)
+}
+
+/// 16 bytes in base64.
+fn fresh_session_key(platform: &mut Platform) -> String {
+    let bytes: Vec<u8> = platform.fresh("").bytes().take(16).collect();
+    STANDARD.encode(bytes)
 }
 
 fn session(platform: &Platform, appid: &str, request: &ApiRequest) -> Result<(String, String), Refusal> {
@@ -236,8 +243,7 @@ fn session(platform: &Platform, appid: &str, request: &ApiRequest) -> Result<(St
 
 fn reset_session(platform: &mut Platform, appid: &str, request: &ApiRequest) -> Result<Value, Refusal> {
     let (appid, openid) = session(platform, appid, request)?;
-    let key = platform.fresh("");
-    let session_key = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, &key.as_bytes()[..16]);
+    let session_key = fresh_session_key(platform);
     platform.person(&appid, &openid).session_key.clone_from(&session_key);
     Ok(json!({ "errcode": 0, "errmsg": "ok", "openid": openid, "session_key": session_key }))
 }

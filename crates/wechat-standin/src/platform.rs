@@ -119,7 +119,7 @@ pub struct Platform {
 }
 
 /// A code lives five minutes.
-const CODE_LIFE: Duration = Duration::from_secs(300);
+const CODE_LIFE: Duration = Duration::from_mins(5);
 
 impl Platform {
     /// `seed` makes its tokens and ids unlike those of another one.

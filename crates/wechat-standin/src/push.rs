@@ -1,5 +1,7 @@
 //! Pushing messages to the product, as the platform would.
 
+use std::fmt::Write;
+
 use bytes::Bytes;
 use domain::rng::SecureRandom;
 use http::{Request, StatusCode};
@@ -81,13 +83,16 @@ fn element(text: &mut String, name: &str, value: &Value) {
         }
         return;
     }
-    text.push_str(&format!("<{name}>"));
+    // Writing to a String cannot fail.
+    let _ = write!(text, "<{name}>");
     match value {
         Value::Object(map) => children(text, map),
-        Value::String(words) => text.push_str(&format!("<![CDATA[{words}]]>")),
+        Value::String(words) => {
+            let _ = write!(text, "<![CDATA[{words}]]>");
+        }
         other => text.push_str(&other.to_string()),
     }
-    text.push_str(&format!("</{name}>"));
+    let _ = write!(text, "</{name}>");
 }
 
 fn children(text: &mut String, map: &Map<String, Value>) {

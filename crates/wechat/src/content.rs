@@ -25,13 +25,15 @@ use crate::push::{MediaVerdict, Verdict};
 use crate::reply::CallError;
 
 /// The platform knows a person for so long after a visit; a little less, so as not to ask in vain.
-const KNOWN_FOR: Duration = Duration::from_secs(115 * 60);
+const KNOWN_FOR: Duration = Duration::from_mins(115);
 /// Most characters the platform checks at once.
 const MAX_CHARS: usize = 2_500;
 /// `scene` of the platform: a social log, the nearest to a chat.
 const SCENE: u8 = 4;
 /// Verdicts on pictures come within 30 minutes; a person looks after that.
-pub const VERDICT_WITHIN: Duration = Duration::from_secs(35 * 60);
+pub const VERDICT_WITHIN: Duration = Duration::from_mins(35);
+/// A text without a verdict is looked at again after this.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(5);
 /// Kind of the job that looks again; its payload is `{"id": …}`.
 pub const WECHAT_RECHECK: &str = "wechat_recheck";
 /// Longest reason of a decision.
@@ -250,21 +252,17 @@ impl Contents {
         histogram!("wechat_content_check_seconds").record(began.elapsed().as_secs_f64());
         let app_name = known.as_ref().map_or_else(String::new, |(app, _)| app.name.clone());
         let is_by_doctor = matches!(author, Author::Doctor(_));
-        match looked {
-            Ok(found) => {
-                let state = state_of(found.verdict, is_by_doctor, false);
-                let check = self.new_check(app_name, message, is_by_doctor, Some(found), state);
-                self.record(&check, None).await?;
-                Ok(if state == CheckState::Refused { Ruling::Refuse } else { Ruling::Deliver })
-            }
-            Err(_) => {
-                let is_held = self.settings.on_no_verdict == OnNoVerdict::Hold;
-                let mut check = self.new_check(app_name, message, is_by_doctor, None, CheckState::Pending);
-                check.is_held = is_held;
-                self.record(&check, Some(check.created_at + Duration::from_secs(5))).await?;
-                Ok(if is_held { Ruling::Hold } else { Ruling::Deliver })
-            }
+        if let Ok(found) = looked {
+            let state = state_of(found.verdict, is_by_doctor, false);
+            let check = self.new_check(app_name, message, is_by_doctor, Some(found), state);
+            self.record(&check, None).await?;
+            return Ok(if state == CheckState::Refused { Ruling::Refuse } else { Ruling::Deliver });
         }
+        let is_held = self.settings.on_no_verdict == OnNoVerdict::Hold;
+        let mut check = self.new_check(app_name, message, is_by_doctor, None, CheckState::Pending);
+        check.is_held = is_held;
+        self.record(&check, Some(check.created_at + LOOK_AGAIN_AFTER)).await?;
+        Ok(if is_held { Ruling::Hold } else { Ruling::Deliver })
     }
 
     /// Asks for a verdict on a picture that is passed on. `url` is signed and expires; the platform fetches it.
@@ -304,10 +302,7 @@ impl Contents {
             return self.carry_out(&check, content).await;
         }
         let words = if check.is_picture { None } else { content.text_of(check.subject).await? };
-        let found = match words {
-            Some(words) => Some(self.own_look(&words)),
-            None => None,
-        };
+        let found = words.map(|words| self.own_look(&words));
         let state = match &found {
             Some(found) => state_of(found.verdict, check.is_by_doctor, true),
             None => CheckState::Review,

@@ -139,9 +139,9 @@ pub enum RateWindow {
 pub const fn rate_window(code: i64, is_per_minute: bool) -> RateWindow {
     match code {
         44_990 => RateWindow::For(Duration::from_secs(1)),
-        45_009 if is_per_minute => RateWindow::For(Duration::from_secs(60)),
+        45_009 if is_per_minute => RateWindow::For(Duration::from_mins(1)),
         45_009 | 44_993 | 48_006 => RateWindow::UntilMidnight,
-        _ => RateWindow::For(Duration::from_secs(60)),
+        _ => RateWindow::For(Duration::from_mins(1)),
     }
 }
 
@@ -182,8 +182,8 @@ mod tests {
     #[test]
     fn day_limits_last_until_midnight_and_minute_limits_a_minute() {
         assert_eq!(rate_window(45_009, false), RateWindow::UntilMidnight);
-        assert_eq!(rate_window(45_009, true), RateWindow::For(Duration::from_secs(60)));
-        assert_eq!(rate_window(45_011, false), RateWindow::For(Duration::from_secs(60)));
+        assert_eq!(rate_window(45_009, true), RateWindow::For(Duration::from_mins(1)));
+        assert_eq!(rate_window(45_011, false), RateWindow::For(Duration::from_mins(1)));
         assert_eq!(rate_window(44_990, false), RateWindow::For(Duration::from_secs(1)));
     }
 }

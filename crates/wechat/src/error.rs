@@ -80,7 +80,7 @@ impl From<TokenError> for WechatError {
 }
 
 /// Longest wait told for a limit of the platform.
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 
 impl From<CallError> for WechatError {
     fn from(error: CallError) -> Self {

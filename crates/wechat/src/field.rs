@@ -202,9 +202,8 @@ pub fn fill(keys: &[String], facts: &Facts, allowed: impl Fn(&str) -> Vec<String
             }
             FieldType::Number => "1".to_owned(),
             FieldType::Letter => "ZG".to_owned(),
-            FieldType::Symbol => "-".to_owned(),
             FieldType::Amount => "0元".to_owned(),
-            FieldType::PhoneNumber | FieldType::CarNumber => "-".to_owned(),
+            FieldType::Symbol | FieldType::PhoneNumber | FieldType::CarNumber => "-".to_owned(),
             FieldType::Enum => words.first().cloned().unwrap_or_default(),
         };
         if !is_valid(key, &value, &words) {

@@ -11,7 +11,7 @@ use domain::{ObjectId, StoreError, Timestamp};
 use crate::ports::WechatUnit;
 
 /// Two reports of one accept are at most this far apart.
-pub const PAIR_WITHIN: Duration = Duration::from_secs(600);
+pub const PAIR_WITHIN: Duration = Duration::from_mins(10);
 /// More than this nobody can have given; a client that claims more is not believed.
 pub const MAX_GRANTS: u32 = 100;
 /// With fewer than this the client is told to ask again.
@@ -111,6 +111,7 @@ impl Source {
         }
     }
 
+    #[must_use]
     pub const fn other(self) -> Self {
         match self {
             Self::Client => Self::Popup,
@@ -216,7 +217,7 @@ mod tests {
             for act in acts {
                 match act {
                     0 => { grant.accept(false); accepted += 1; }
-                    1 => if grant.reserve() { held += 1; },
+                    1 => held += u32::from(grant.reserve()),
                     2 if held > 0 => { grant.spend(); held -= 1; sent += 1; }
                     3 if held > 0 => { grant.release(); held -= 1; }
                     4 if held > 0 => { grant.correct(Timestamp::EPOCH); held -= 1; }

@@ -22,9 +22,9 @@ use crate::service_message::{InboundKind, InboundMessage, WECHAT_RECEIVE, inboun
 /// Kind of the job that takes in one push; its payload is `{"id": …}`.
 pub const WECHAT_PUSH: &str = "wechat_push";
 /// How long bodies are kept after they were taken in.
-pub const KEEP_BODIES: Duration = Duration::from_secs(24 * 3_600);
+pub const KEEP_BODIES: Duration = Duration::from_hours(24);
 /// How long a duplicate is recognised.
-const KEEP_KEYS: Duration = Duration::from_secs(90 * 24 * 3_600);
+const KEEP_KEYS: Duration = Duration::from_hours(2160);
 
 /// Why a push was not taken.
 #[derive(Debug, thiserror::Error)]
@@ -119,9 +119,11 @@ impl Inbox {
         let Some(stored) = found else { return Ok(()) };
         let opened = self.context.sealer.open(&push_place(id), &stored.sealed);
         let value: Option<Value> = opened.and_then(|body| serde_json::from_str(body.expose()).ok());
-        match (value.as_ref().and_then(push::reread), self.context.apps.find(&stored.app)) {
-            (Some(incoming), Some(app)) => self.take_in(&mut *unit, app, id, incoming, now).await?,
-            _ => tracing::error!(push.id = %id, app = stored.app, "a stored push cannot be read any more"),
+        let readable = value.as_ref().and_then(push::reread).zip(self.context.apps.find(&stored.app));
+        if let Some((incoming, app)) = readable {
+            self.take_in(&mut *unit, app, id, incoming, now).await?;
+        } else {
+            tracing::error!(push.id = %id, app = stored.app, "a stored push cannot be read any more");
         }
         unit.pushes().mark_handled(id, now).await?;
         unit.commit().await?;
@@ -162,7 +164,7 @@ impl Inbox {
                 }
             }
             PushKind::TemplateJob { msg_id, status } => {
-                self.template_job(unit, app, &from, &msg_id, &status, now).await?
+                self.template_job(unit, app, &from, &msg_id, &status, now).await?;
             }
             PushKind::MediaCheck(verdict) => content::take_verdict(&self.context, unit, &app.name, &verdict).await?,
             PushKind::Text { content, .. } => {

@@ -59,6 +59,9 @@ impl Sealer {
     }
 
     /// Encrypts `secret` for `place`, e.g. `token:patient`.
+    ///
+    /// # Panics
+    /// Never: secrets are far shorter than the 64 GiB that can be sealed.
     pub fn seal(&self, random: &dyn SecureRandom, place: &str, secret: &Secret) -> Vec<u8> {
         let mut nonce = [0; NONCE_BYTES];
         random.fill(&mut nonce);
@@ -115,18 +118,18 @@ mod tests {
 
     #[test]
     fn what_is_sealed_opens_in_its_place_only() {
-        let sealer = Sealer::derive(&[7; 32]).unwrap();
-        let sealed = sealer.seal(&Counting, "token:a", &Secret::new("hunter2"));
+        let keeper = Sealer::derive(&[7; 32]).unwrap();
+        let sealed = keeper.seal(&Counting, "token:a", &Secret::new("hunter2"));
         assert!(!sealed.windows(7).any(|part| part == b"hunter2"));
-        assert_eq!(sealer.open("token:a", &sealed).unwrap().expose(), "hunter2");
-        assert_eq!(sealer.open("token:b", &sealed), None);
+        assert_eq!(keeper.open("token:a", &sealed).unwrap().expose(), "hunter2");
+        assert_eq!(keeper.open("token:b", &sealed), None);
         assert_eq!(Sealer::derive(&[8; 32]).unwrap().open("token:a", &sealed), None);
         for at in 0..sealed.len() {
             let mut changed = sealed.clone();
             changed[at] ^= 1;
-            assert_eq!(sealer.open("token:a", &changed), None, "byte {at}");
+            assert_eq!(keeper.open("token:a", &changed), None, "byte {at}");
         }
-        assert_eq!(sealer.open("token:a", &sealed[..5]), None);
+        assert_eq!(keeper.open("token:a", &sealed[..5]), None);
     }
 
     #[test]

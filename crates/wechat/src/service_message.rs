@@ -11,8 +11,8 @@ use crate::context::Context;
 use crate::error::WechatError;
 
 /// After writing: 48 hours and 5 messages. After opening the session: one minute and 2 messages.
-const WRITTEN: (Duration, u32) = (Duration::from_secs(48 * 3_600), 5);
-const ENTERED: (Duration, u32) = (Duration::from_secs(60), 2);
+const WRITTEN: (Duration, u32) = (Duration::from_hours(48), 5);
+const ENTERED: (Duration, u32) = (Duration::from_mins(1), 2);
 
 /// What may be sent to one person.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -226,7 +226,7 @@ mod tests {
     fn five_messages_in_48_hours_after_writing() {
         let mut window = ServiceWindow::closed("a", "o");
         window.write(NOW);
-        let last = NOW + Duration::from_secs(48 * 3_600) - Duration::from_millis(1);
+        let last = NOW + Duration::from_hours(48) - Duration::from_millis(1);
         assert!((0..5).all(|_| window.take(last)) && !window.take(last));
         window.write(NOW + Duration::from_secs(1));
         assert_eq!(window.left(NOW + Duration::from_secs(2)), 5);
@@ -240,7 +240,7 @@ mod tests {
         assert!(window.take(NOW) && window.take(NOW) && !window.take(NOW));
         window.enter(NOW);
         assert!(!window.take(NOW), "the same event again opens nothing");
-        assert_eq!(window.left(NOW + Duration::from_secs(60)), 0);
+        assert_eq!(window.left(NOW + Duration::from_mins(1)), 0);
     }
 
     #[test]

@@ -18,6 +18,9 @@ pub fn is_push_signature(sent: &str, parts: &[&str]) -> bool {
 }
 
 /// Lower-case hex HMAC-SHA256 with the base64 text of the session key as the key; `body` is empty for GET.
+///
+/// # Panics
+/// Never: HMAC takes keys of any length.
 pub fn session_signature(session_key: &str, body: &[u8]) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(session_key.as_bytes()).expect("HMAC takes keys of any length");
     mac.update(body);

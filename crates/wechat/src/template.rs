@@ -110,7 +110,7 @@ impl Templates {
             unit.templates().save(&Template { missing_since, ..gone.clone() }).await?;
         }
         unit.commit().await?;
-        self.raise_alarms(app, &report, &fetched);
+        raise_alarms(app, &report, &fetched);
         Ok(report)
     }
 
@@ -125,22 +125,22 @@ impl Templates {
         let items = answer.get(list).and_then(Value::as_array).ok_or(WechatError::Unavailable)?;
         Ok(items.iter().filter_map(Value::as_object).filter_map(|item| read(app, item, now)).collect())
     }
+}
 
-    fn raise_alarms(&self, app: &App, report: &SyncReport, fetched: &[Template]) {
-        if report.changed > 0 || report.missing > 0 {
-            let (changed, missing) = (report.changed, report.missing);
-            tracing::error!(app = app.name, changed, missing, "templates were changed in the console");
+fn raise_alarms(app: &App, report: &SyncReport, fetched: &[Template]) {
+    if report.changed > 0 || report.missing > 0 {
+        let (changed, missing) = (report.changed, report.missing);
+        tracing::error!(app = app.name, changed, missing, "templates were changed in the console");
+    }
+    let mut absent = String::new();
+    for (name, id) in &app.templates {
+        if !fetched.iter().any(|template| template.template_id == *id) {
+            // Writing to a String cannot fail.
+            let _ = write!(absent, "{name} ");
         }
-        let mut absent = String::new();
-        for (name, id) in &app.templates {
-            if !fetched.iter().any(|template| template.template_id == *id) {
-                // Writing to a String cannot fail.
-                let _ = write!(absent, "{name} ");
-            }
-        }
-        if !absent.is_empty() {
-            tracing::error!(app = app.name, templates = absent.trim(), "configured templates are not in the console");
-        }
+    }
+    if !absent.is_empty() {
+        tracing::error!(app = app.name, templates = absent.trim(), "configured templates are not in the console");
     }
 }
 

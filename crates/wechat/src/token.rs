@@ -23,9 +23,9 @@ use crate::secret::{Sealer, Secret};
 use crate::wire::{Method, Wire, WireRequest};
 
 /// A token is replaced in the background when it has less than this left; the platform then has a new one.
-pub const REFRESH_BEFORE: Duration = Duration::from_secs(300);
+pub const REFRESH_BEFORE: Duration = Duration::from_mins(5);
 /// How long a node may use a token without looking at the row.
-pub const CACHE_FOR: Duration = Duration::from_secs(60);
+pub const CACHE_FOR: Duration = Duration::from_mins(1);
 /// How long fetching may take before somebody else may try.
 pub const LEASE: Duration = Duration::from_secs(10);
 /// Longest wait for the platform's answer to a fetch; shorter than the lease.
@@ -34,13 +34,13 @@ const FETCH_TIMEOUT: Duration = Duration::from_secs(6);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 const LOOKS: u32 = 240;
 /// Invalidations within this time count as one series.
-const SERIES: Duration = Duration::from_secs(600);
+const SERIES: Duration = Duration::from_mins(10);
 /// Invalidations of a series that are followed by a fetch at once.
 const FREE_INVALIDATIONS: u32 = 2;
 /// Waits after failed fetches: transient and credential ones; doubled each time up to the longest.
 const BUSY_BACK_OFF: Duration = Duration::from_secs(1);
 const FAULT_BACK_OFF: Duration = Duration::from_secs(30);
-const LONGEST_BACK_OFF: Duration = Duration::from_secs(600);
+const LONGEST_BACK_OFF: Duration = Duration::from_mins(10);
 /// Forced refreshes a day, and the least time between two.
 pub const FORCES_A_DAY: u32 = 20;
 pub const BETWEEN_FORCES: Duration = Duration::from_secs(30);
@@ -293,7 +293,7 @@ impl Tokens {
     pub async fn refresh_if_due(&self, app: &App) -> Result<bool, TokenError> {
         let now = self.clock.now();
         let row = self.repository.find(&app.name).await?;
-        self.measure(app, &row, now);
+        measure(app, &row, now);
         let jitter = Duration::from_secs(u64::from(self.random.below(60)));
         if !row.is_due(now, jitter) {
             return Ok(false);
@@ -361,20 +361,16 @@ impl Tokens {
         let sealed = self.sealer.seal(&*self.random, &place, &value);
         let good_until = now + life;
         let stored = NewToken { sealed, good_until, is_new_value };
-        match self.repository.save(&app.name, &self.holder, &stored, now).await? {
-            Some(version) => {
-                let token = AccessToken { value, version, good_until };
-                self.keep(app, &token, now);
-                gauge!("wechat_app_fault", "app" => app.name.clone()).set(0.0);
-                tracing::info!(app = app.name, version, good_until = %good_until, mode, "access token fetched");
-                Ok(token)
-            }
+        let Some(version) = self.repository.save(&app.name, &self.holder, &stored, now).await? else {
             // The lease ran out and somebody else fetched: theirs is the one of the row.
-            None => {
-                let row = self.repository.find(&app.name).await?;
-                self.usable(app, &row, now).ok_or(TokenError::Unavailable)
-            }
-        }
+            let row = self.repository.find(&app.name).await?;
+            return self.usable(app, &row, now).ok_or(TokenError::Unavailable);
+        };
+        let token = AccessToken { value, version, good_until };
+        self.keep(app, &token, now);
+        gauge!("wechat_app_fault", "app" => app.name.clone()).set(0.0);
+        tracing::info!(app = app.name, version, good_until = %good_until, mode, "access token fetched");
+        Ok(token)
     }
 
     async fn ask(&self, app: &App, by_force: bool) -> Result<(Secret, Duration), CallError> {
@@ -479,14 +475,14 @@ impl Tokens {
         let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
         turns.entry(app.name.clone()).or_default().clone()
     }
+}
 
-    #[expect(clippy::cast_precision_loss, reason = "lives of tokens are a few thousand seconds")]
-    fn measure(&self, app: &App, row: &TokenRow, now: Timestamp) {
-        let left = row.good_until.filter(|_| row.is_usable(now)).map_or(0, |until| until.since(now).as_secs());
-        gauge!("wechat_token_seconds_left", "app" => app.name.clone()).set(left as f64);
-        let age = row.fetched_at.map_or(0, |at| now.since(at).as_secs());
-        gauge!("wechat_token_age_seconds", "app" => app.name.clone()).set(age as f64);
-    }
+#[expect(clippy::cast_precision_loss, reason = "lives of tokens are a few thousand seconds")]
+fn measure(app: &App, row: &TokenRow, now: Timestamp) {
+    let left = row.good_until.filter(|_| row.is_usable(now)).map_or(0, |until| until.since(now).as_secs());
+    gauge!("wechat_token_seconds_left", "app" => app.name.clone()).set(left as f64);
+    let age = row.fetched_at.map_or(0, |at| now.since(at).as_secs());
+    gauge!("wechat_token_age_seconds", "app" => app.name.clone()).set(age as f64);
 }
 
 /// Under which name an app's token is sealed.

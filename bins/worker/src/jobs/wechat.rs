@@ -40,7 +40,10 @@ struct Payload {
 
 fn id_of(job: &ClaimedJob) -> Result<ObjectId, JobFailure> {
     let payload = Payload::deserialize(&job.payload);
-    payload.map(|payload| payload.id).or_else(|_| Err(JobFailure::Final("the payload has no id".to_owned())))
+    let Ok(payload) = payload else {
+        return Err(JobFailure::Final("the payload has no id".to_owned()));
+    };
+    Ok(payload.id)
 }
 
 fn failure(error: &WechatError) -> JobFailure {

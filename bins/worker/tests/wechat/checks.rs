@@ -96,7 +96,7 @@ async fn who_is_not_known_to_the_platform_is_looked_at_by_the_own_list() {
         let unknown = FaultKind::Refuse { code: 61_010, message: "code is expired".into() };
         stage.platform().faults.push(Fault::once(CHECK, unknown));
         assert_eq!(contents.check_text(object_id(2), patient, "睡眠不好").await.unwrap(), Ruling::Deliver);
-        stage.clock.advance(Duration::from_secs(2 * 3_600));
+        stage.clock.advance(Duration::from_hours(2));
         assert_eq!(contents.check_text(object_id(3), patient, "睡眠不好").await.unwrap(), Ruling::Deliver);
         assert_eq!(stage.platform().count(CHECK), 1);
     })
@@ -160,7 +160,7 @@ async fn a_picture_without_a_verdict_goes_before_a_person() {
         let contents = contents(&node, OnNoVerdict::Deliver);
         let patient = Author::Patient(stage.visitor(&node, "o1").await);
         contents.check_picture(object_id(1), patient, "https://files.example/a.png").await.unwrap();
-        stage.clock.advance(Duration::from_secs(36 * 60));
+        stage.clock.advance(Duration::from_mins(36));
         recheck(stage, &node, &contents, &Dialog::default()).await;
         assert_eq!(states(&contents, CheckState::Review).await, 1);
     })

@@ -54,7 +54,7 @@ async fn the_clients_report_and_the_platforms_push_are_one_accept() {
         take_in(stage, &node, &popup(NOW_S + 2, "accept")).await;
         assert_eq!(node.available("o1").await, 1);
         // The platform first, then the client, twice.
-        stage.clock.advance(Duration::from_secs(3_600));
+        stage.clock.advance(Duration::from_hours(1));
         take_in(stage, &node, &popup(NOW_S + 3_600, "accept")).await;
         for _ in 0..2 {
             consents.report(&actor, &prompt("p2", &[(TEMPLATE, true)])).await.unwrap();
@@ -80,7 +80,7 @@ async fn either_telling_alone_counts_and_refusals_do_not() {
         consents.report(&actor, &prompt("p0", &[(TEMPLATE, false)])).await.unwrap();
         assert_eq!(node.available("o1").await, 0);
         take_in(stage, &node, &popup(NOW_S + 1, "accept")).await;
-        stage.clock.advance(Duration::from_secs(3_600));
+        stage.clock.advance(Duration::from_hours(1));
         let known = consents.report(&actor, &prompt("p1", &[(TEMPLATE, true)])).await.unwrap();
         assert_eq!((known[0].0.as_str(), known[0].1.available(), known[0].1.should_ask()), ("new_message", 2, false));
         let change = json!({ "FromUserName": "o1", "CreateTime": NOW_S + 9, "MsgType": "event",

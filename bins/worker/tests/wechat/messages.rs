@@ -10,7 +10,7 @@ use wechat::ports::WechatStore;
 use wechat::{PushFormat, PushMode};
 use wechat_standin::{Fault, FaultKind};
 
-use crate::support::{APPID, Node, SERVICE_APPID, TEMPLATE, apps, on_each_database};
+use crate::support::{APPID, Node, SERVICE_APPID, TEMPLATE, apps, new_message, on_each_database};
 
 const SEND: &str = "/cgi-bin/message/subscribe/send";
 
@@ -91,7 +91,7 @@ async fn a_keyed_message_may_be_sent_again_and_arrives_once() {
     on_each_database(async |stage| {
         let node = stage.node().await;
         stage.platform().follow(SERVICE_APPID, "f1", None, true);
-        let id = node.messages.queue(&node.new_message("service", "f1", "k")).await.unwrap();
+        let id = node.messages.queue(&new_message("service", "f1", "k")).await.unwrap();
         stage.platform().faults.push(Fault::once("/cgi-bin/message/template/send", FaultKind::ResetAfter));
         assert_eq!(node.drive_to_end(stage, id).await, Progress::Accepted);
         assert_eq!(node.message(id).await.attempts, 2);
@@ -106,10 +106,10 @@ async fn who_does_not_follow_is_remembered() {
         let node = stage.node().await;
         stage.platform().follow(SERVICE_APPID, "f1", None, false);
         crate::consents::follower(&node, "f1").await;
-        let id = node.messages.queue(&node.new_message("service", "f1", "k")).await.unwrap();
+        let id = node.messages.queue(&new_message("service", "f1", "k")).await.unwrap();
         assert_eq!(node.drive_to_end(stage, id).await, Progress::Refused);
         assert_eq!(node.identity("service", "f1").await.unwrap().is_following, Some(false));
-        let again = node.messages.queue(&node.new_message("service", "f1", "k2")).await;
+        let again = node.messages.queue(&new_message("service", "f1", "k2")).await;
         assert!(matches!(again, Err(NotQueued::NotFollowing)));
     })
     .await;
@@ -140,7 +140,7 @@ async fn a_worker_that_dies_while_sending_leaves_an_unknown_message() {
         stage.consenting(&dying, "o1", 2).await;
         dying.context.client.tokens().get(dying.app()).await.unwrap();
         let (id, next) = (dying.queue("o1", "k1").await.unwrap(), dying.queue("o1", "k2").await.unwrap());
-        stage.platform().faults.push(Fault::once(SEND, FaultKind::TimeoutAfter(Duration::from_secs(60))));
+        stage.platform().faults.push(Fault::once(SEND, FaultKind::TimeoutAfter(Duration::from_mins(1))));
         {
             // Dropped in the middle of the call, as by a crash.
             let sending = dying.messages.drive(id);
@@ -154,7 +154,7 @@ async fn a_worker_that_dies_while_sending_leaves_an_unknown_message() {
             }
         }
         assert!(matches!(other.messages.drive(next).await.unwrap(), Progress::Later(_)), "the lane is taken");
-        stage.clock.advance(Duration::from_secs(60));
+        stage.clock.advance(Duration::from_mins(1));
         assert_eq!(other.messages.sweep().await.unwrap(), 1);
         assert_eq!(other.message(id).await.state, MessageState::Unknown);
         assert_eq!(other.drive_to_end(stage, next).await, Progress::Accepted, "the lane is free again");
@@ -216,9 +216,9 @@ async fn a_busy_platform_is_waited_for_and_a_full_minute_pauses_the_lane() {
         let before = stage.clock_now();
         assert!(matches!(node.messages.drive(limited).await.unwrap(), Progress::Later(_)));
         let paused = WechatStore::read(&*node.store).messages().paused("patient", "subscribe", before).await.unwrap();
-        assert_eq!(paused, Some((before + Duration::from_secs(60), 45_011)), "the whole lane waits");
+        assert_eq!(paused, Some((before + Duration::from_mins(1), 45_011)), "the whole lane waits");
         assert_eq!(node.drive_to_end(stage, limited).await, Progress::Accepted);
-        assert!(stage.clock_now() >= before + Duration::from_secs(60));
+        assert!(stage.clock_now() >= before + Duration::from_mins(1));
     })
     .await;
 }
@@ -245,7 +245,7 @@ async fn a_message_that_could_not_be_sent_in_time_expires_and_gives_its_grant_ba
         let node = stage.node().await;
         stage.consenting(&node, "o1", 1).await;
         let id = node.queue("o1", "k").await.unwrap();
-        stage.clock.advance(Duration::from_secs(3 * 3_600));
+        stage.clock.advance(Duration::from_hours(3));
         assert_eq!(node.messages.drive(id).await.unwrap(), Progress::Refused);
         assert_eq!(node.message(id).await.state, MessageState::Expired);
         assert_eq!((node.available("o1").await, stage.platform().count(SEND)), (1, 0));

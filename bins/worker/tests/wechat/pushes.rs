@@ -105,7 +105,7 @@ async fn what_was_pushed_is_sealed_and_forgotten_after_a_day() {
         inbox.store(inbox.open("patient", &signed(stage, "1"), xml.as_bytes()).unwrap()).await.unwrap();
         assert_eq!(node.take_in_pushes().await, 1);
         assert_eq!(inbox.purge().await.unwrap(), 0);
-        stage.clock.advance(std::time::Duration::from_secs(25 * 3_600));
+        stage.clock.advance(std::time::Duration::from_hours(25));
         assert_eq!(inbox.purge().await.unwrap(), 1);
         assert_eq!(inbox.purge().await.unwrap(), 0);
     })

@@ -31,7 +31,7 @@ pub(crate) const APPID: &str = "wx-patient";
 pub(crate) const SERVICE_APPID: &str = "wx-service";
 pub(crate) const TEMPLATE: &str = "tmpl-new-message";
 pub(crate) const SERVICE_TEMPLATE: &str = "tmpl-service";
-pub(crate) const WINDOW: Duration = Duration::from_secs(600);
+pub(crate) const WINDOW: Duration = Duration::from_mins(10);
 const PUSH_TOKEN: &str = "push-token";
 const PUSH_KEY: &str = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG";
 
@@ -174,6 +174,25 @@ pub(crate) fn apps(mode: PushMode, format: PushFormat) -> Apps {
     ])
 }
 
+pub(crate) fn new_message(app: &str, openid: &str, key: &str) -> NewMessage {
+    NewMessage {
+        app: app.to_owned(),
+        openid: openid.to_owned(),
+        template: "new_message".to_owned(),
+        facts: Facts {
+            subject: "医生回复提醒".to_owned(),
+            hint: "请打开小程序查看".to_owned(),
+            status: "待查看".to_owned(),
+            sender: "兆观医生".to_owned(),
+            reference: "1".to_owned(),
+            at: NOW,
+        },
+        consultation: None,
+        key: key.to_owned(),
+        is_harmless_twice: false,
+    }
+}
+
 pub(crate) struct Node {
     pub(crate) context: Context,
     pub(crate) messages: Messages,
@@ -190,27 +209,8 @@ impl Node {
         Inbox::new(self.context.clone(), WINDOW)
     }
 
-    pub(crate) fn new_message(&self, app: &str, openid: &str, key: &str) -> NewMessage {
-        NewMessage {
-            app: app.to_owned(),
-            openid: openid.to_owned(),
-            template: "new_message".to_owned(),
-            facts: Facts {
-                subject: "医生回复提醒".to_owned(),
-                hint: "请打开小程序查看".to_owned(),
-                status: "待查看".to_owned(),
-                sender: "兆观医生".to_owned(),
-                reference: "1".to_owned(),
-                at: NOW,
-            },
-            consultation: None,
-            key: key.to_owned(),
-            is_harmless_twice: false,
-        }
-    }
-
     pub(crate) async fn queue(&self, openid: &str, key: &str) -> Result<ObjectId, NotQueued> {
-        self.messages.queue(&self.new_message("patient", openid, key)).await
+        self.messages.queue(&new_message("patient", openid, key)).await
     }
 
     /// Drives until it is settled, however long that takes on the stage's clock.

@@ -84,11 +84,10 @@ async fn a_permanent_refusal_of_tokens_is_tried_twice_and_stops() {
             assert_eq!(message.state, MessageState::Refused);
             assert_eq!(message.attempts, 1, "one attempt, with one more call at most inside it");
         }
-        let platform = stage.platform();
-        assert!(platform.count(SEND) <= 40, "{} sends for 20 messages", platform.count(SEND));
-        assert_eq!(platform.count(STABLE) - before, 1, "the same token came back: no loop");
-        assert!(platform.delivered.is_empty());
-        drop(platform);
+        let sends = stage.platform().count(SEND);
+        assert!(sends <= 40, "{sends} sends for 20 messages");
+        assert_eq!(stage.platform().count(STABLE) - before, 1, "the same token came back: no loop");
+        assert!(stage.platform().delivered.is_empty());
         let row = node.context.client.tokens().row(node.app()).await.unwrap();
         assert_eq!(row.fault.unwrap().code, 40_001, "the operator is told");
         assert_eq!(node.available("o0").await, 1, "nothing was sent, so nothing is spent");
@@ -199,7 +198,7 @@ async fn forcing_is_guarded() {
         }
         stage.clock.advance(Duration::from_secs(31));
         assert!(matches!(tokens.force(node.app()).await.unwrap(), Forced::NotAllowed), "20 a day");
-        stage.clock.advance(Duration::from_secs(24 * 3_600));
+        stage.clock.advance(Duration::from_hours(24));
         assert!(matches!(tokens.force(node.app()).await.unwrap(), Forced::Done(_)));
     })
     .await;

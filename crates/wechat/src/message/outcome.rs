@@ -15,11 +15,11 @@ const MAX_BUSY_ATTEMPTS: u32 = 3;
 /// Attempts at a message that met another one to the same person.
 const MAX_CONCURRENT_ATTEMPTS: u32 = 5;
 /// The platform drops duplicates under one `client_msg_id` for ten minutes; a second try stays well within.
-const KEYED_RETRY_WITHIN: Duration = Duration::from_secs(480);
+const KEYED_RETRY_WITHIN: Duration = Duration::from_mins(8);
 /// Longest wait for a rate window before the message is given to another channel.
-const LONGEST_WAIT: Duration = Duration::from_secs(600);
+const LONGEST_WAIT: Duration = Duration::from_mins(10);
 /// How long a capability that was refused stays off.
-pub(super) const CAPABILITY_OFF: Duration = Duration::from_secs(24 * 3_600);
+pub(super) const CAPABILITY_OFF: Duration = Duration::from_hours(24);
 
 /// What becomes of the message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,10 +60,7 @@ pub fn settle(message: &Message, result: &Result<Option<String>, CallError>, now
         is_alarm: false,
     };
     let back_off = Duration::from_secs(1 << message.attempts.min(6));
-    let error = match result {
-        Ok(_) => return settled(MessageState::Accepted, GrantEffect::Spend),
-        Err(error) => error,
-    };
+    let Err(error) = result else { return settled(MessageState::Accepted, GrantEffect::Spend) };
     let refusal = match error {
         CallError::Ambiguous => {
             let is_young = now.since(message.created_at) < KEYED_RETRY_WITHIN;
@@ -109,7 +106,7 @@ fn next_midnight(now: Timestamp) -> Timestamp {
     let local = now.to_datetime().with_timezone(&Shanghai);
     let tomorrow = local.date_naive().checked_add_days(Days::new(1));
     let midnight = tomorrow.and_then(|day| Shanghai.from_local_datetime(&day.and_time(NaiveTime::MIN)).earliest());
-    midnight.map_or(now + Duration::from_secs(24 * 3_600), |at| Timestamp::from_datetime(at.to_utc()))
+    midnight.map_or(now + Duration::from_hours(24), |at| Timestamp::from_datetime(at.to_utc()))
 }
 
 #[cfg(test)]
@@ -144,7 +141,7 @@ mod tests {
             reason: None,
             rid: None,
             not_before: NOW,
-            expires_at: NOW + Duration::from_secs(3_600),
+            expires_at: NOW + Duration::from_hours(1),
             leased_until: None,
             created_at: NOW,
             updated_at: NOW,
@@ -186,7 +183,7 @@ mod tests {
         }
         let keyed = settle(&message(MessageKind::Template, 1), &result, NOW);
         assert_eq!(keyed.next, Next::Again(NOW + Duration::from_secs(2)), "the platform drops the duplicate");
-        let late = settle(&message(MessageKind::Template, 1), &result, NOW + Duration::from_secs(480));
+        let late = settle(&message(MessageKind::Template, 1), &result, NOW + Duration::from_mins(8));
         assert_eq!(late.next, Next::Settled(MessageState::Unknown), "not any more");
         let harmless = Message { is_harmless_twice: true, ..message(MessageKind::Subscribe, 1) };
         assert!(matches!(settle(&harmless, &result, NOW).next, Next::Again(_)));
@@ -205,8 +202,8 @@ mod tests {
     #[test]
     fn limits_pause_the_lane_and_days_are_not_waited_for() {
         let minute = of_code(45_011, 1);
-        assert_eq!(minute.next, Next::Again(NOW + Duration::from_secs(60)));
-        assert_eq!(minute.pause_until, Some(NOW + Duration::from_secs(60)));
+        assert_eq!(minute.next, Next::Again(NOW + Duration::from_mins(1)));
+        assert_eq!(minute.pause_until, Some(NOW + Duration::from_mins(1)));
         let day = of_code(45_009, 1);
         assert_eq!(day.next, Next::Settled(MessageState::Refused), "another channel is quicker");
         let midnight = Timestamp::parse_rfc3339("2026-11-24T00:00:00+08:00").unwrap();

@@ -28,7 +28,7 @@ pub const WECHAT_SEND: &str = "wechat_send";
 /// How long a sender holds its lane: longer than any answer is waited for, both tries and a token counted.
 const LEASE: Duration = Duration::from_secs(45);
 /// A message that could not be sent by then is stale.
-const EXPIRES_AFTER: Duration = Duration::from_secs(2 * 3_600);
+const EXPIRES_AFTER: Duration = Duration::from_hours(2);
 /// Wait for another message to the same person.
 const LANE_WAIT: Duration = Duration::from_millis(500);
 /// Rows settled by one sweep.
@@ -129,20 +129,17 @@ impl Messages {
         if unit.messages().paused(&app.name, kind.as_str(), now).await?.is_some_and(|(_, code)| is_off(code)) {
             return Err(NotQueued::Off);
         }
-        match kind {
-            MessageKind::Subscribe => {
-                let mut grant = unit.grants().lock(&grant_key(&message)).await?;
-                if !grant.reserve() {
-                    return Err(NotQueued::NoGrant);
-                }
-                message.holds_grant = true;
-                unit.grants().save(&grant).await?;
+        if kind == MessageKind::Subscribe {
+            let mut grant = unit.grants().lock(&grant_key(&message)).await?;
+            if !grant.reserve() {
+                return Err(NotQueued::NoGrant);
             }
-            _ => {
-                let identity = unit.identities().find(&app.name, &new.openid).await?;
-                if identity.and_then(|identity| identity.is_following) == Some(false) {
-                    return Err(NotQueued::NotFollowing);
-                }
+            message.holds_grant = true;
+            unit.grants().save(&grant).await?;
+        } else {
+            let identity = unit.identities().find(&app.name, &new.openid).await?;
+            if identity.and_then(|identity| identity.is_following) == Some(false) {
+                return Err(NotQueued::NotFollowing);
             }
         }
         if !unit.messages().insert(&message).await? {
@@ -257,7 +254,7 @@ impl Messages {
             Ok(()) => match unit.commit().await {
                 Err(StoreError::Unique(_) | StoreError::Conflict) => Ok(Begun::Not(Progress::Later(now + LANE_WAIT))),
                 Err(error) => Err(error.into()),
-                Ok(()) => Ok(Begun::Mine(message)),
+                Ok(()) => Ok(Begun::Mine(Box::new(message))),
             },
         }
     }
@@ -400,7 +397,7 @@ impl Messages {
 
 /// Whether a message may be sent to a person now, and what is in the way otherwise.
 enum Begun {
-    Mine(Message),
+    Mine(Box<Message>),
     Not(Progress),
 }
 
@@ -546,13 +543,13 @@ async fn tidy(
     now: Timestamp,
 ) -> Result<Option<Progress>, StoreError> {
     Ok(match message.state {
-        MessageState::Sending => match message.leased_until.filter(|until| *until > now) {
-            Some(until) => Some(Progress::Later(until)),
-            None => {
-                abandon(unit, message, now).await?;
-                Some(Progress::Unknown)
+        MessageState::Sending => {
+            if let Some(until) = message.leased_until.filter(|until| *until > now) {
+                return Ok(Some(Progress::Later(until)));
             }
-        },
+            abandon(unit, message, now).await?;
+            Some(Progress::Unknown)
+        }
         MessageState::Queued if message.expires_at <= now => {
             close(unit, message, MessageState::Expired, GrantEffect::Release, now).await?;
             Some(Progress::Refused)

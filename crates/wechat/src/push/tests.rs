@@ -13,7 +13,7 @@ use crate::secret::Secret;
 use crate::sign::push_signature;
 
 const NOW: Timestamp = Timestamp::from_millis(1_714_112_445_000);
-const WINDOW: Duration = Duration::from_secs(600);
+const WINDOW: Duration = Duration::from_mins(10);
 const BODY: &str = r#"{"ToUserName":"gh_1","FromUserName":"o1","CreateTime":1714112445,"MsgType":"event","Event":"debug_demo","debug_str":"hello"}"#;
 
 struct Zeros;
@@ -149,13 +149,13 @@ fn the_handshake_echoes_only_for_the_platform() {
     assert_eq!(handshake(settings, &forged), Err(PushRefusal::Signature));
 }
 
-fn kind(body: &serde_json::Value) -> PushKind {
+fn kind(body: &Value) -> PushKind {
     event::read(body).unwrap().kind
 }
 
 #[test]
 fn lists_of_one_and_of_many_are_the_same_list() {
-    let event = |list: serde_json::Value| {
+    let event = |list: Value| {
         serde_json::json!({"FromUserName": "o1", "CreateTime": "1610969440", "MsgType": "event",
             "Event": "subscribe_msg_popup_event", "List": list})
     };

@@ -111,9 +111,9 @@ mod tests {
 
     #[test]
     fn elements_lists_and_cdata_are_read() {
-        let xml = br#"<xml><ToUserName><![CDATA[gh_1]]></ToUserName><CreateTime>1610969440</CreateTime>
+        let xml = br"<xml><ToUserName><![CDATA[gh_1]]></ToUserName><CreateTime>1610969440</CreateTime>
             <SubscribeMsgPopupEvent><List><TemplateId><![CDATA[a]]></TemplateId></List>
-            <List><TemplateId>b &amp; c&#33;</TemplateId></List></SubscribeMsgPopupEvent><Empty/></xml>"#;
+            <List><TemplateId>b &amp; c&#33;</TemplateId></List></SubscribeMsgPopupEvent><Empty/></xml>";
         assert_eq!(
             parse(xml).unwrap(),
             json!({

@@ -200,7 +200,7 @@ pub struct WechatTokenView {
 }
 
 impl WechatTokenView {
-    pub fn of(token: AccessToken, now: Timestamp) -> Self {
+    pub fn of(token: &AccessToken, now: Timestamp) -> Self {
         let expires_in = token.good_until.since(now).as_secs();
         Self { access_token: token.value.expose().to_owned(), version: token.version, expires_in }
     }

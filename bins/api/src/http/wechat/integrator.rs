@@ -36,7 +36,7 @@ impl WechatTokenApi {
     ) -> Result<NotStored, ApiError> {
         let handed = app.wechat.operations.hand_out_token(&caller.actor, &name.0, refused_version.0).await?;
         let (token, now) = handed;
-        Ok(NotStored(WechatTokenView::of(token, now)))
+        Ok(NotStored(WechatTokenView::of(&token, now)))
     }
 }
 

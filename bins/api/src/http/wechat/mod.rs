@@ -40,13 +40,13 @@ pub struct Wechat {
 }
 
 impl Wechat {
-    pub fn new(context: &Context, blobs: Arc<dyn BlobStore>, content: ContentSettings, push_window: Duration) -> Self {
+    pub fn new(context: &Context, blobs: Arc<dyn BlobStore>, checks: ContentSettings, push_window: Duration) -> Self {
         Self {
             apps: context.apps.clone(),
             logins: Logins::new(context.clone()),
             consents: Consents::new(context.clone()),
             codes: InvitationCodes::new(context.clone(), blobs),
-            contents: Contents::new(context.clone(), content),
+            contents: Contents::new(context.clone(), checks),
             inbox: Inbox::new(context.clone(), push_window),
             messages: Messages::new(context.clone()),
             operations: Operations::new(context.clone()),

@@ -118,7 +118,7 @@ pub(crate) fn nothing() -> Wechat {
         sealer,
         signal: here(),
     };
-    Wechat::new(&context, Arc::new(MockBlobStore::new()), ContentSettings::default(), Duration::from_secs(600))
+    Wechat::new(&context, Arc::new(MockBlobStore::new()), ContentSettings::default(), Duration::from_mins(10))
 }
 
 /// The gateway of one app that receives plain pushes, over this database.
@@ -156,7 +156,7 @@ fn gateway(store: &SeaStore, tasks: &Tasks) -> Route {
         sealer,
         signal: wire,
     };
-    callback::add_to(Route::new(), Inbox::new(context, Duration::from_secs(600)), tasks)
+    callback::add_to(Route::new(), Inbox::new(context, Duration::from_mins(10)), tasks)
 }
 
 async fn database() -> (tempfile::TempDir, SeaStore) {
