@@ -1,5 +1,7 @@
 //! Notifications: every decision whether somebody is told, with its reason, and the port they leave by.
 
+use std::collections::HashSet;
+
 use async_trait::async_trait;
 use domain::id::{ConsultationId, DoctorId, NotificationId, PatientId};
 use domain::{StoreError, Timestamp};
@@ -256,6 +258,13 @@ pub trait NotificationRepository: Send {
         since: Timestamp,
         except: Option<NotificationId>,
     ) -> Result<Option<Timestamp>, StoreError>;
+    /// Those among the recipients to whom WeChat can carry a message: a grant is left, a service account is followed,
+    /// or a message of `notification` is under way already.
+    async fn reachable_by_wechat(
+        &mut self,
+        recipients: &[Recipient],
+        notification: Option<NotificationId>,
+    ) -> Result<HashSet<Recipient>, StoreError>;
     /// Oldest first.
     async fn list(&mut self, consultation: ConsultationId) -> Result<Vec<Notification>, StoreError>;
 }

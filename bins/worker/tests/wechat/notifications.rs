@@ -137,3 +137,34 @@ async fn nobody_without_an_address_is_reached() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_decision_knows_whom_a_message_can_reach() {
+    on_each_database(async |stage| {
+        let node = stage.node().await;
+        let (with, _) = patient(stage, &node, 1, 1).await;
+        let (without, user) = patient(stage, &node, 2, 0).await;
+        let reachable = async |notification: Option<u32>| {
+            let id = notification.map(|n| NotificationId(object_id(n)));
+            ConsultationStore::read(&*node.store)
+                .notifications()
+                .reachable_by_wechat(&[with, without], id)
+                .await
+                .unwrap()
+        };
+        assert_eq!(reachable(None).await, [with].into());
+        assert_eq!(notifier(&node).deliver(&delivery(with, 1)).await, Ok(()));
+        assert!(reachable(None).await.is_empty(), "the grant is spent");
+        assert_eq!(reachable(Some(1)).await.len(), 2, "its own message is on its way already");
+        let mut unit = wechat::ports::WechatStore::begin(&*node.store).await.unwrap();
+        let follower = wechat::identity::Identity {
+            user: Some(user),
+            is_following: Some(true),
+            ..wechat::identity::Identity::new("service", "f1", stage.clock_now())
+        };
+        unit.identities().save(&follower).await.unwrap();
+        unit.commit().await.unwrap();
+        assert_eq!(reachable(None).await, [without].into());
+    })
+    .await;
+}

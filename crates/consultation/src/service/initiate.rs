@@ -214,6 +214,8 @@ impl InitiateConsultations {
             ..Relation::new(RelationId(context.ids.next()), *pair, now)
         };
         let relations = unit.relations().ensure_all(&allowed.iter().map(fresh).collect::<Vec<_>>()).await?;
+        let told: Vec<Recipient> = doctors.keys().copied().map(Recipient::Doctor).collect();
+        let by_wechat = unit.notifications().reachable_by_wechat(&told, None).await?;
         let mut candidates = Vec::with_capacity(allowed.len());
         for ((pair, call, doctor, patient), relation) in allowed.into_iter().zip(relations) {
             let new = NewConsultation {
@@ -227,7 +229,8 @@ impl InitiateConsultations {
             match machine::start(new, doctor, relation.is_blocked, &context.policy, now) {
                 Ok(start) => {
                     let (doctor, actor) = (doctor.clone(), call.actor.clone());
-                    candidates.push(self.candidate(start, doctor, relation, actor));
+                    let by_wechat = by_wechat.contains(&Recipient::Doctor(doctor.id));
+                    candidates.push(self.candidate(start, doctor, relation, actor, by_wechat));
                 }
                 Err(refusal) => {
                     outcomes.insert(pair, Err(repeatable(&refusal)));
@@ -239,16 +242,23 @@ impl InitiateConsultations {
 
     /// Decides about telling the doctor, and notes on the consultation, before it is written, which off-hours reply
     /// it begins with.
-    fn candidate(&self, mut start: Transition, doctor: Doctor, relation: Relation, actor: Actor) -> Candidate {
-        let decision = self.decide(&start.next, &doctor, &relation);
+    fn candidate(
+        &self,
+        mut start: Transition,
+        doctor: Doctor,
+        relation: Relation,
+        actor: Actor,
+        by_wechat: bool,
+    ) -> Candidate {
+        let decision = self.decide(&start.next, &doctor, &relation, by_wechat);
         if let Decision::Defer { until, reason: Reason::OutsideWindow } = decision {
             start.next.off_hours_reply_until = Some(until);
         }
         Candidate { start, doctor, relation, actor, decision }
     }
 
-    fn decide(&self, consultation: &Consultation, doctor: &Doctor, relation: &Relation) -> Decision {
-        let channels = notify::channels_of_doctor(doctor);
+    fn decide(&self, consultation: &Consultation, doctor: &Doctor, relation: &Relation, by_wechat: bool) -> Decision {
+        let channels = notify::channels_of_doctor(doctor, by_wechat);
         let facts = Facts {
             consultation: Some(consultation.clone()),
             doctor: doctor.clone(),

@@ -18,15 +18,15 @@ use crate::relation::Relation;
 use crate::unit::ConsultationUnit;
 
 /// The ways a doctor can be reached, best first.
-pub(super) fn channels_of_doctor(doctor: &Doctor) -> Vec<Channel> {
-    let wechat = doctor.openid.as_ref().map(|_| Channel::Wechat);
+pub(super) fn channels_of_doctor(doctor: &Doctor, by_wechat: bool) -> Vec<Channel> {
+    let wechat = by_wechat.then_some(Channel::Wechat);
     let sms = doctor.phone.as_ref().map(|_| Channel::Sms);
     wechat.into_iter().chain(sms).collect()
 }
 
 /// The ways a patient can be reached, best first.
-pub(super) fn channels_of_patient(patient: &Patient) -> Vec<Channel> {
-    let wechat = (!patient.openids.is_empty()).then_some(Channel::Wechat);
+pub(super) fn channels_of_patient(patient: &Patient, by_wechat: bool) -> Vec<Channel> {
+    let wechat = by_wechat.then_some(Channel::Wechat);
     let sms = patient.phone.as_ref().map(|_| Channel::Sms);
     wechat.into_iter().chain(sms).collect()
 }
@@ -47,16 +47,18 @@ pub(super) async fn facts(
     recipient: Recipient,
     except: Option<NotificationId>,
 ) -> Result<Facts, ConsultationError> {
+    let by_wechat = !unit.notifications().reachable_by_wechat(&[recipient], except).await?.is_empty();
     let (doctor_id, channels) = match recipient {
         Recipient::Doctor(id) => (Some(id), Vec::new()),
         Recipient::Patient(id) => {
             let patient = unit.patients().find(id).await?.ok_or(ConsultationError::PatientNotFound(id))?;
-            (consultation.as_ref().map(|c| c.pair.doctor), channels_of_patient(&patient))
+            (consultation.as_ref().map(|c| c.pair.doctor), channels_of_patient(&patient, by_wechat))
         }
     };
     let doctor_id = doctor_id.ok_or(ConsultationError::Conflict)?;
     let doctor = unit.doctors().find(doctor_id).await?.ok_or(ConsultationError::DoctorNotFound(doctor_id))?;
-    let channels = if matches!(recipient, Recipient::Doctor(_)) { channels_of_doctor(&doctor) } else { channels };
+    let channels =
+        if matches!(recipient, Recipient::Doctor(_)) { channels_of_doctor(&doctor, by_wechat) } else { channels };
     let (relation, was_notified) = match &consultation {
         None => (None, false),
         Some(c) => {

@@ -6,6 +6,7 @@ pub(crate) mod event;
 mod invitation;
 mod notification;
 pub(crate) mod probe;
+mod reach;
 pub(crate) mod relation;
 
 pub use delivery::RecordingNotifier;

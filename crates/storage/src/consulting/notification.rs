@@ -1,5 +1,7 @@
 //! Notifications.
 
+use std::collections::HashSet;
+
 use ::consultation::notification::{
     Cause, Channel, Notification, NotificationRepository, NotificationState, Reason, Recipient,
 };
@@ -11,6 +13,7 @@ use sea_orm::entity::prelude::*;
 use sea_orm::{QueryOrder, QuerySelect};
 use serde::Serialize;
 
+use super::reach;
 use crate::backend::store_error;
 use crate::bulk;
 use crate::convert::{corrupt, known, parse, parse_opt, text, text_opt};
@@ -88,6 +91,14 @@ impl NotificationRepository for SeaUnit {
     async fn insert_all(&mut self, notifications: &[Notification]) -> Result<(), StoreError> {
         bulk::insert::<Entity>(self, notifications.iter().map(row), "").await?;
         Ok(())
+    }
+
+    async fn reachable_by_wechat(
+        &mut self,
+        recipients: &[Recipient],
+        notification: Option<NotificationId>,
+    ) -> Result<HashSet<Recipient>, StoreError> {
+        reach::by_wechat(self, recipients, notification).await
     }
 
     async fn find(&mut self, id: NotificationId) -> Result<Option<Notification>, StoreError> {

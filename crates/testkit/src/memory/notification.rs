@@ -1,5 +1,7 @@
 //! Notifications in memory.
 
+use std::collections::HashSet;
+
 use async_trait::async_trait;
 use consultation::notification::{Cause, Notification, NotificationRepository, NotificationState, Reason, Recipient};
 use domain::id::{ConsultationId, NotificationId};
@@ -15,6 +17,20 @@ impl NotificationRepository for MemoryUnit {
             let rows = &mut tables.notifications;
             notifications.iter().try_for_each(|n| insert_new(rows, n.id, n.clone(), "notification_pkey"))
         })
+    }
+
+    /// Whoever has an openid: this store knows no grants.
+    async fn reachable_by_wechat(
+        &mut self,
+        recipients: &[Recipient],
+        _: Option<NotificationId>,
+    ) -> Result<HashSet<Recipient>, StoreError> {
+        let tables = self.tables()?;
+        let has_openid = |recipient: &&Recipient| match recipient {
+            Recipient::Doctor(id) => tables.doctors.get(id).is_some_and(|doctor| doctor.openid.is_some()),
+            Recipient::Patient(id) => tables.patients.get(id).is_some_and(|patient| !patient.openids.is_empty()),
+        };
+        Ok(recipients.iter().filter(has_openid).copied().collect())
     }
 
     async fn find(&mut self, id: NotificationId) -> Result<Option<Notification>, StoreError> {
