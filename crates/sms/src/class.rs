@@ -171,9 +171,9 @@ mod tests {
     #[test]
     fn the_table_has_202_codes_each_once() {
         assert_eq!(CLASSES.len(), 202);
-        assert_eq!(listed(ProviderName::Aliyun, Stage::Submit).len(), 54);
-        assert_eq!(listed(ProviderName::Aliyun, Stage::Receipt).len(), 17);
-        assert_eq!(listed(ProviderName::Tencent, Stage::Submit).len(), 79);
+        assert_eq!(listed(Aliyun, Stage::Submit).len(), 54);
+        assert_eq!(listed(Aliyun, Stage::Receipt).len(), 17);
+        assert_eq!(listed(Tencent, Stage::Submit).len(), 79);
     }
 
     #[test]
@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn what_is_not_listed_is_transient_or_the_route() {
-        for provider in [ProviderName::Aliyun, ProviderName::Tencent] {
+        for provider in [Aliyun, Tencent] {
             let submitted = classify(provider, Stage::Submit, "No.Such.Code");
             assert_eq!(submitted, Classified { class: ErrorClass::Transient, is_listed: false });
             assert_eq!(classify(provider, Stage::Receipt, "MK:0001").class, ErrorClass::Route);

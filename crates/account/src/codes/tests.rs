@@ -121,10 +121,41 @@ async fn what_cannot_be_a_code_costs_no_try() {
 }
 
 #[tokio::test]
+async fn asking_again_sends_the_same_code_once_more_without_fresh_tries() {
+    let f = fixture();
+    let first = issue(&f).await;
+    let code = f.last_code();
+    for _ in 0..4 {
+        assert!(refused(&answer(&f, &first, &other_code(&code)).await));
+    }
+    let second = issue(&f).await;
+    assert_eq!((&second, f.last_code()), (&first, code.clone()), "the same code");
+    let messages = f.messages();
+    assert_eq!((messages.len(), messages[0].thread == messages[1].thread), (2, true));
+    assert_ne!(messages[0].idempotency_key, messages[1].idempotency_key);
+    assert!(refused(&answer(&f, &first, &other_code(&code)).await));
+    assert!(refused(&answer(&f, &first, &code).await), "the fifth wrong try was the last");
+}
+
+#[tokio::test]
+async fn a_code_that_is_nearly_over_or_of_somebody_else_is_not_sent_again() {
+    let f = fixture();
+    let first = issue(&f).await;
+    f.clock.advance(just_under(span::minutes(4)) + Duration::from_millis(2));
+    let second = issue(&f).await;
+    assert_ne!(first, second);
+    f.clock.advance(span::minutes(1));
+    let elsewhere = ask(&f, request(from("10.1.0.1"), PHONE)).await.unwrap();
+    assert_ne!(ChallengeRef::Id(elsewhere.id), second);
+    assert_eq!(f.messages().len(), 3);
+}
+
+#[tokio::test]
 async fn an_earlier_code_stays_valid_beside_a_new_one_and_each_fits_only_its_challenge() {
     let f = fixture();
     let first = issue(&f).await;
     let first_code = f.last_code();
+    f.clock.advance(just_under(span::minutes(5)) - Duration::from_millis(1));
     let second = issue(&f).await;
     assert!(refused(&answer(&f, &second, &first_code).await));
     assert!(answer(&f, &first, &first_code).await.is_ok());
