@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
+use async_trait::async_trait;
 use chrono_tz::Tz;
 use domain::audit::AuditEvent;
 use domain::id::{AuditId, IdSource, SmsMessageId};
@@ -28,6 +30,22 @@ pub struct SmsSettings {
     pub notices_per_day: u32,
 }
 
+/// Waits between two tries. A port, so that tests need not wait.
+#[async_trait]
+pub trait Pause: Send + Sync {
+    async fn pause(&self, length: Duration);
+}
+
+/// Waits for real.
+pub struct TokioPause;
+
+#[async_trait]
+impl Pause for TokioPause {
+    async fn pause(&self, length: Duration) {
+        tokio::time::sleep(length).await;
+    }
+}
+
 /// Shared by all use cases; cheap to clone.
 #[derive(Clone)]
 pub struct SmsContext {
@@ -35,6 +53,7 @@ pub struct SmsContext {
     pub clock: Arc<dyn Clock>,
     pub ids: Arc<dyn IdSource>,
     pub signal: Arc<dyn JobSignal>,
+    pub pause: Arc<dyn Pause>,
     pub keys: SmsKeys,
     /// In order of preference.
     pub providers: Arc<[Arc<dyn SmsProvider>]>,

@@ -192,7 +192,7 @@ impl Dispatcher {
             match self.settle(&begun, answer).await? {
                 After::Sent => return Ok(()),
                 After::Again(pause) => {
-                    tokio::time::sleep(pause).await;
+                    self.context.pause.pause(pause).await;
                     way = Way::Same(begun.attempt.provider);
                 }
                 After::FailOver => way = Way::Other,

@@ -37,7 +37,7 @@ mod testing;
 #[cfg(test)]
 mod vectors;
 
-pub use context::{SmsContext, SmsSettings};
+pub use context::{SmsContext, SmsSettings, TokioPause};
 pub use dispatch::{Dispatcher, Draft};
 pub use error::SmsError;
 pub use keys::{Credential, SmsKeys};

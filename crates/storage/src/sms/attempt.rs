@@ -7,6 +7,7 @@ use ::sms::provider::ProviderName;
 use domain::{StoreError, Timestamp};
 use sea_orm::ActiveValue::Set;
 use sea_orm::entity::prelude::*;
+use sea_orm::sea_query::ExprTrait;
 use sea_orm::{QueryOrder, QueryResult, QuerySelect};
 
 use crate::backend::store_error;

@@ -123,7 +123,7 @@ impl MessageRepository for SeaUnit {
             attempts: Set(small(m.attempts)),
             sealed_params: Set(m.sealed_params.clone()),
             updated_at: Set(m.updated_at.as_millis()),
-            ..ActiveModel::default()
+            ..Default::default()
         };
         let update = Entity::update_many().set(change).filter(Column::Id.eq(text(&m.id)));
         let done = update.exec(&self.db()).await.map_err(store_error)?;
@@ -202,7 +202,7 @@ impl MessageRepository for SeaUnit {
         let sql = "SELECT id FROM sms_message WHERE state IN ('queued', 'submitting') AND updated_at < $1 \
                    ORDER BY updated_at LIMIT $2";
         let rows = self.query(sql, [before.as_millis().into(), i64::from(limit).into()]).await?;
-        let id = |row: &sea_orm::QueryResult| row.try_get::<String>("", "id").map_err(store_error);
+        let id = |row: &QueryResult| row.try_get::<String>("", "id").map_err(store_error);
         rows.iter().map(|row| parse("sms_message.id", &id(row)?)).collect()
     }
 

@@ -8,8 +8,8 @@ use domain::id::{SmsReceiptId, SmsReplyId};
 use domain::page::{Cursor, Page, PageRequest};
 use domain::{StoreError, Timestamp};
 use sea_orm::ActiveValue::Set;
-use sea_orm::QueryTrait;
 use sea_orm::entity::prelude::*;
+use sea_orm::{FromQueryResult, QueryTrait};
 use serde::Serialize;
 
 use super::attempt::small;
@@ -138,7 +138,7 @@ impl ReceiptRepository for SeaUnit {
             self.backend.skip_locked()
         );
         let rows = self.query(&sql, [not_since.as_millis().into(), i64::from(limit).into()]).await?;
-        let model = |row: &sea_orm::QueryResult| Model::from_query_result(row, "").map_err(store_error);
+        let model = |row: &QueryResult| Model::from_query_result(row, "").map_err(store_error);
         rows.iter().map(|row| receipt(model(row)?)).collect()
     }
 
@@ -146,13 +146,13 @@ impl ReceiptRepository for SeaUnit {
         let change = ActiveModel {
             fate: Set(Some(fate.as_str().to_owned())),
             settled_at: Set(Some(now.as_millis())),
-            ..ActiveModel::default()
+            ..Default::default()
         };
         self.mark_receipts(ids, change).await
     }
 
     async fn touch(&mut self, ids: &[SmsReceiptId], now: Timestamp) -> Result<(), StoreError> {
-        self.mark_receipts(ids, ActiveModel { looked_at: Set(now.as_millis()), ..ActiveModel::default() }).await
+        self.mark_receipts(ids, ActiveModel { looked_at: Set(now.as_millis()), ..Default::default() }).await
     }
 
     async fn keep_replies(&mut self, replies: &[Reply]) -> Result<(), StoreError> {
