@@ -107,11 +107,12 @@ impl Dispatcher {
     /// Sends one message, or tells what became of the one under the same key.
     ///
     /// # Errors
-    /// [`SmsError::Refused`], [`SmsError::NotSent`], [`SmsError::TooMany`], [`SmsError::OverBudget`].
+    /// [`SmsError::Refused`], [`SmsError::NotSent`], [`SmsError::RejectedBefore`], [`SmsError::TooMany`],
+    /// [`SmsError::OverBudget`].
     pub async fn dispatch(&self, draft: &Draft) -> Result<SmsMessageId, SmsError> {
         let (id, known) = self.admit(draft).await?;
         if let Some(state) = known {
-            return if state == MessageState::Rejected { Err(SmsError::NotSent) } else { Ok(id) };
+            return if state == MessageState::Rejected { Err(SmsError::RejectedBefore) } else { Ok(id) };
         }
         self.drive(id, draft, Way::Other).await?;
         Ok(id)

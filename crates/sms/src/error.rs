@@ -20,6 +20,9 @@ pub enum SmsError {
     /// No provider took it; another one later may.
     #[error("the text message could not be sent; try again later")]
     NotSent,
+    /// What was sent under this key before was not accepted; another key may be tried.
+    #[error("the text message could not be sent; try again later")]
+    RejectedBefore,
     /// The number got enough of these today.
     #[error("this number got enough text messages for now")]
     TooMany,
@@ -45,7 +48,7 @@ impl Coded for SmsError {
             Self::MessageNotFound(_) => "sms.message_not_found",
             Self::ReplyNotFound(_) => "sms.reply_not_found",
             Self::Refused => "sms.refused",
-            Self::NotSent => "sms.not_sent",
+            Self::NotSent | Self::RejectedBefore => "sms.not_sent",
             Self::TooMany => "sms.too_many",
             Self::OverBudget => "sms.over_budget",
             Self::MalformedCallback => "request.malformed",
@@ -59,7 +62,7 @@ impl Coded for SmsError {
             Self::Invalid(_) | Self::MalformedCallback => ErrorKind::Invalid,
             Self::MessageNotFound(_) | Self::ReplyNotFound(_) => ErrorKind::NotFound,
             Self::Refused => ErrorKind::Conflict,
-            Self::NotSent | Self::OverBudget => ErrorKind::Unavailable,
+            Self::NotSent | Self::RejectedBefore | Self::OverBudget => ErrorKind::Unavailable,
             Self::TooMany => ErrorKind::RateLimited,
             Self::Store(e) => e.kind(),
         }

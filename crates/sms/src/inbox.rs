@@ -167,7 +167,9 @@ async fn find(unit: &mut dyn SmsUnit, receipt: &Receipt) -> Result<Option<Attemp
             && attempt.phone_hash == receipt.phone_hash
             && attempt.provider_id.as_ref().is_none_or(|id| *id == receipt.provider_id)
     };
-    if let Some((message, number)) = receipt.out_id.as_deref().and_then(parse_out_id) {
+    if let Some(out_id) = &receipt.out_id {
+        // Ours are always of this form; any other is somebody else's.
+        let Some((message, number)) = parse_out_id(out_id) else { return Ok(None) };
         let attempts = unit.messages().attempts(message).await?;
         let found = attempts.into_iter().find(|a| a.attempt == number);
         return Ok(found.filter(is_meant));
