@@ -190,7 +190,7 @@ fn settings(config: &Config) -> SmsSettings {
 /// # Errors
 /// The provider's code, or what came instead.
 pub async fn probe(provider: &dyn SmsProvider, clock: &dyn Clock) -> Result<(), String> {
-    let phone: Phone = PROBED.parse().map_err(|_| "the number to try is malformed".to_owned())?;
+    let phone: Phone = PROBED.parse().or(Err("the number to try is malformed".to_owned()))?;
     let wanted = Wanted {
         phone,
         out_id: "check".to_owned(),

@@ -27,10 +27,10 @@ fn driven(class: ErrorClass, kind: TemplateKind) -> Driven {
         (ErrorClass::Config | ErrorClass::Account, _) => (1, 1, true),
         (ErrorClass::Clock | ErrorClass::Resign | ErrorClass::Throttle, _)
         | (ErrorClass::Transient, TemplateKind::Notice) => (2, 1, false),
-        (ErrorClass::Transient | ErrorClass::Content, TemplateKind::Code) | (ErrorClass::UserLimit, _) => (1, 1, false),
+        // An unknown one is looked for at 2, 5 and 10 s, not found, and failed over once.
+        (ErrorClass::Transient | ErrorClass::Content, TemplateKind::Code)
+        | (ErrorClass::UserLimit | ErrorClass::Unknown, _) => (1, 1, false),
         (ErrorClass::Request | ErrorClass::Recipient, _) | (ErrorClass::Content, TemplateKind::Notice) => (1, 0, false),
-        // Looked for at 2, 5 and 10 s, not found, failed over once.
-        (ErrorClass::Unknown, _) => (1, 1, false),
         (ErrorClass::PerRecipient | ErrorClass::Route | ErrorClass::Pending | ErrorClass::Delivered, _) => {
             panic!("{class:?} is no answer to a submission")
         }

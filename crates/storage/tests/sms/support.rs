@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::id::{AgentId, SmsMessageId};
-use domain::outbox::JobQueue;
+use domain::outbox::{JobOutcome, JobQueue};
 use domain::time::span;
 use domain::{Actor, Clock, ObjectId, Timestamp};
 use sea_orm::{ConnectionTrait, Database};
@@ -79,20 +79,23 @@ pub(crate) async fn on_each_database(test: impl AsyncFn(&Fixture)) {
 
 /// The same with these providers, in order of preference.
 pub(crate) async fn with_providers(providers: &[ProviderName], test: impl AsyncFn(&Fixture)) {
-    let folder = TempDir::new().unwrap();
-    let url = format!("sqlite://{}", folder.path().join("test.db").display());
-    let fixture = Fixture::new(&url, None, folder, providers).await;
-    test(&fixture).await;
-    fixture.close().await;
-    if let Ok(base) = env::var("DATABASE_URL_PG") {
+    Box::pin(async {
+        let folder = TempDir::new().unwrap();
+        let url = format!("sqlite://{}", folder.path().join("test.db").display());
+        let fixture = Box::new(Fixture::new(&url, None, folder, providers).await);
+        test(&fixture).await;
+        fixture.close().await;
+        let Ok(base) = env::var("DATABASE_URL_PG") else { return };
         let schema = schema_name();
         run_postgres(&base, &format!("CREATE SCHEMA {schema}")).await;
         let separator = if base.contains('?') { '&' } else { '?' };
         let url = format!("{base}{separator}options[search_path]={schema}");
-        let fixture = Fixture::new(&url, Some((base, schema)), TempDir::new().unwrap(), providers).await;
+        let folder = TempDir::new().unwrap();
+        let fixture = Box::new(Fixture::new(&url, Some((base, schema)), folder, providers).await);
         test(&fixture).await;
         fixture.close().await;
-    }
+    })
+    .await;
 }
 
 /// Of this process and test, so that tests can run side by side.
@@ -178,7 +181,7 @@ impl Fixture {
         }
     }
 
-    async fn close(self) {
+    async fn close(self: Box<Self>) {
         self.store.close().await;
         if let Some((base, schema)) = self.schema {
             run_postgres(&base, &format!("DROP SCHEMA {schema} CASCADE")).await;
@@ -247,19 +250,17 @@ impl Fixture {
             let jobs = self.store.claim("w", 10, self.clock.now(), lease).await.unwrap();
             let mut outcomes = Vec::new();
             for job in jobs {
-                let outcome = match job.kind.as_str() {
-                    RECONCILE_SMS => {
-                        let id = job.payload["messageId"].as_str().unwrap().parse().unwrap();
-                        let attempt = u32::try_from(job.payload["attempt"].as_u64().unwrap()).unwrap();
-                        match self.reconciler.run(id, attempt).await.unwrap() {
-                            Progress::Settled => domain::outbox::JobOutcome::Done,
-                            Progress::NotYet(at) => domain::outbox::JobOutcome::Postpone { at },
-                        }
+                let outcome = if job.kind == RECONCILE_SMS {
+                    let field = |name: &str| job.payload.get(name).unwrap().clone();
+                    let id: SmsMessageId = serde_json::from_value(field("messageId")).unwrap();
+                    let attempt: u32 = serde_json::from_value(field("attempt")).unwrap();
+                    match self.reconciler.run(id, attempt).await.unwrap() {
+                        Progress::Settled => JobOutcome::Done,
+                        Progress::NotYet(at) => JobOutcome::Postpone { at },
                     }
-                    _ => {
-                        self.inbox.apply().await.unwrap();
-                        domain::outbox::JobOutcome::Done
-                    }
+                } else {
+                    self.inbox.apply().await.unwrap();
+                    JobOutcome::Done
                 };
                 outcomes.push((job.id, outcome));
             }

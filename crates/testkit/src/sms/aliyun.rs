@@ -76,7 +76,7 @@ fn read(search: &[(String, String)]) -> Result<Accepted, &'static str> {
     if !ALIYUN_TEMPLATES.contains(&template.as_str()) {
         return Err("isv.SMS_TEMPLATE_ILLEGAL");
     }
-    let params: Value = serde_json::from_str(&of("TemplateParam")).map_err(|_| "isv.INVALID_JSON_PARAM")?;
+    let params: Value = serde_json::from_str(&of("TemplateParam")).or(Err("isv.INVALID_JSON_PARAM"))?;
     let params = params.as_object().ok_or("isv.INVALID_JSON_PARAM")?;
     let texts: Option<Vec<String>> = params.values().map(|v| v.as_str().map(str::to_owned)).collect();
     let params = texts.ok_or("isv.INVALID_JSON_PARAM")?;

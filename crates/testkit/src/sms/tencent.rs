@@ -48,7 +48,7 @@ fn submit(state: &mut State, body: &Value) -> Reply {
                 "SessionContext": body["SessionContext"], "IsoCode": "CN" })
     };
     let set = |row: Value| json!({ "SendStatusSet": [row], "RequestId": "r" });
-    let number = body["PhoneNumberSet"][0].as_str().unwrap_or_default();
+    let number = body.pointer("/PhoneNumberSet/0").and_then(Value::as_str).unwrap_or_default();
     match &fault {
         Some(Fault::LoseRequest) => return Reply::None,
         Some(Fault::Bare(status)) => return Reply::Whole(*status, "<html>".to_owned()),

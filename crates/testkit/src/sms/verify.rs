@@ -42,7 +42,7 @@ pub(super) fn aliyun(request: &Request, (id, secret): (&str, &str), now: Timesta
     if part("Credential") != id {
         return Err("InvalidAccessKeyId.NotFound");
     }
-    let sent = Timestamp::parse_rfc3339(request.header("x-acs-date")).map_err(|_| "InvalidTimeStamp.Expired")?;
+    let sent = Timestamp::parse_rfc3339(request.header("x-acs-date")).or(Err("InvalidTimeStamp.Expired"))?;
     if (now.as_millis() - sent.as_millis()).abs() > ALIYUN_WINDOW_S * 1_000 {
         return Err("InvalidTimeStamp.Expired");
     }
@@ -75,7 +75,7 @@ pub(super) fn tencent(request: &Request, (id, secret): (&str, &str), now: Timest
         let mut parts = rest.split(", ");
         parts.find_map(|part| part.strip_prefix(name)?.strip_prefix('=')).unwrap_or_default().to_owned()
     };
-    let seconds: i64 = request.header("x-tc-timestamp").parse().map_err(|_| "AuthFailure.InvalidAuthorization")?;
+    let seconds: i64 = request.header("x-tc-timestamp").parse().or(Err("AuthFailure.InvalidAuthorization"))?;
     if (now.as_millis().div_euclid(1_000) - seconds).abs() > TENCENT_WINDOW_S {
         return Err("AuthFailure.SignatureExpire");
     }
