@@ -186,7 +186,7 @@ fn cases(s: &Stage) -> Vec<Case> {
         case("get_sms_health", M::GET, "/admin/sms/health", Body::None, Right::Admin),
         case("get_sms_budget", M::GET, "/admin/sms/budget", Body::None, Right::Admin),
         case(
-            "send_test_sms",
+            "create_test_sms",
             M::POST,
             "/admin/sms/test-messages",
             Body::Json(json!({ "phone": "13900000000" })),

@@ -31,7 +31,7 @@ pub const OPERATIONS: &[&str] = &[
     "upload_file",
     "submit_certification",
     "request_sms_code",
-    "send_test_sms",
+    "create_test_sms",
 ];
 
 /// Wraps the native API, below its prefix.

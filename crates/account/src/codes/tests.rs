@@ -260,6 +260,31 @@ async fn thirty_failures_of_one_address_hold_it_back() {
 }
 
 #[tokio::test]
+async fn a_guessing_attack_over_many_numbers_addresses_and_codes_is_stopped_within_the_budget() {
+    let f = fixture();
+    let mut challenges = Vec::new();
+    for n in 0..500 {
+        let issued = ask(&f, request(from("10.0.0.1"), &format!("139{n:08}"))).await.unwrap();
+        challenges.push((ChallengeRef::Id(issued.id), f.last_code()));
+    }
+    // Five guesses at every number, each guess from an address of its own.
+    let (mut judged, mut stopped) = (0_u32, 0_u32);
+    for (n, (challenge, code)) in (0..2_500_u32).zip(challenges.iter().cycle()) {
+        let address = format!("198.{}.{}.7", n / 250, n % 250);
+        match answer_from(&f, from(&address), challenge, &other_code(code)).await {
+            Err(AccountError::CodeNotAccepted) => judged += 1,
+            Err(AccountError::TooManyFailures { .. }) => stopped += 1,
+            other => panic!("{:?}", other.err()),
+        }
+    }
+    let budget = f.accounts.settings.codes.failures_overall.max;
+    assert_eq!((judged, stopped), (budget, 2_500 - budget));
+    let (challenge, code) = &challenges[0];
+    let late = answer_from(&f, from("203.0.113.9"), challenge, code).await;
+    assert!(matches!(late, Err(AccountError::TooManyFailures { .. })), "not even the right code helps now");
+}
+
+#[tokio::test]
 async fn a_number_waits_a_minute_and_a_refusal_is_not_counted() {
     let f = fixture();
     let issued = ask(&f, request(from("10.0.0.1"), PHONE)).await.unwrap();

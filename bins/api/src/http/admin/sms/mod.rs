@@ -138,8 +138,8 @@ impl SmsApi {
     /// Send a text message to try the providers
     ///
     /// It really leaves and costs what any message costs. For administrators; audited.
-    #[oai(path = "/admin/sms/test-messages", method = "post", operation_id = "send_test_sms")]
-    async fn send_test_sms(
+    #[oai(path = "/admin/sms/test-messages", method = "post", operation_id = "create_test_sms")]
+    async fn create_test_sms(
         &self,
         app: App,
         caller: By<Staff>,
