@@ -19,7 +19,6 @@ use crate::class::ErrorClass;
 use crate::context::SmsContext;
 use crate::error::SmsError;
 use crate::message::{Attempt, AttemptState, MessageState, SmsMessage, TemplateKind, state_of};
-use crate::poll;
 use crate::provider::{ProviderName, Refusal, SmsProvider, Submission, Submitted};
 use crate::reaction::{self, Next, Reaction, Situation};
 use crate::reconcile::{FIRST_LOOK, RECONCILE_SMS};
@@ -322,7 +321,11 @@ impl Dispatcher {
         attempt.answered_at = Some(now);
         let after = match answer {
             Submitted::Accepted { provider_id, segments } => {
-                self.note_accepted(&mut *unit, &mut attempt, Some(provider_id), segments, now).await?;
+                attempt.accept(Some(provider_id), now);
+                self.note_success(&mut *unit, attempt.provider, attempt.kind).await?;
+                if let Some(segments) = segments.filter(|n| *n > 0) {
+                    self.bill(&mut *unit, &mut attempt, segments).await?;
+                }
                 After::Sent
             }
             // A receipt or a look-up was faster than the answer and knows better.
@@ -369,24 +372,15 @@ impl Dispatcher {
         Ok(after)
     }
 
-    /// The provider took it: the way works, and its receipt is asked for after a while.
-    pub(crate) async fn note_accepted(
+    /// The provider took a message: the way works. Before anything is billed, as breakers are locked first.
+    pub(crate) async fn note_success(
         &self,
         unit: &mut dyn SmsUnit,
-        attempt: &mut Attempt,
-        provider_id: Option<String>,
-        segments: Option<u32>,
-        now: Timestamp,
+        provider: ProviderName,
+        kind: TemplateKind,
     ) -> Result<(), SmsError> {
-        attempt.accept(provider_id, now);
-        if attempt.receipt.is_none() {
-            attempt.next_poll_at = Some(now + poll::FIRST_POLL);
-        }
-        if let Some(segments) = segments.filter(|n| *n > 0) {
-            self.bill(unit, attempt, segments).await?;
-        }
         let breakers = unit.breakers().list().await?;
-        if let Some(breaker) = route::after_success(attempt.provider, attempt.kind, &breakers, now) {
+        if let Some(breaker) = route::after_success(provider, kind, &breakers, self.context.clock.now()) {
             unit.breakers().save(&breaker).await?;
         }
         Ok(())

@@ -20,6 +20,9 @@ use rustls::crypto::ring;
 /// Largest answer that is read.
 const MAX_ANSWER_BYTES: usize = 1024 * 1024;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// A connection unused for longer may be about to be closed by the other side, and a message written to it then is
+/// one whose fate is unknown.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A POST. No `Debug`: the body may hold a code.
 #[derive(Clone, PartialEq, Eq)]
@@ -121,7 +124,7 @@ impl HyperHttp {
             .https_or_http()
             .enable_http1()
             .wrap_connector(connector);
-        Ok(Self { client: Client::builder(TokioExecutor::new()).build(https), timeout })
+        Ok(Self { client: Client::builder(TokioExecutor::new()).pool_idle_timeout(IDLE_TIMEOUT).build(https), timeout })
     }
 
     async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<HttpAnswer, HttpFault> {

@@ -81,13 +81,21 @@ impl Inbox {
     async fn apply_batch(&self) -> Result<(usize, u64), SmsError> {
         let now = self.context.clock.now();
         let mut unit = self.context.store.begin().await?;
-        let mut receipts = unit.receipts().take(now - LOOK_AGAIN, BATCH).await?;
-        // Messages are locked in one order by everybody who locks several.
-        receipts.sort_by(|a, b| (&a.out_id, &a.provider_id).cmp(&(&b.out_id, &b.provider_id)));
+        let mut receipts = Vec::new();
+        for receipt in unit.receipts().take(now - LOOK_AGAIN, BATCH).await? {
+            let attempt = find(&mut *unit, &receipt).await?;
+            receipts.push((attempt, receipt));
+        }
+        // Several messages are locked in one order, and all of them before anything is billed.
+        receipts.sort_by_key(|(attempt, _)| attempt.as_ref().map(|a| a.message_id));
+        for (attempt, _) in &receipts {
+            if let Some(attempt) = attempt {
+                unit.messages().find_locked(attempt.message_id).await?;
+            }
+        }
         let (mut applied, mut ignored, mut waiting) = (Vec::new(), Vec::new(), Vec::new());
-        for receipt in &receipts {
-            let attempt = find(&mut *unit, receipt).await?;
-            let is_ours = match &attempt {
+        for (attempt, receipt) in &receipts {
+            let is_ours = match attempt {
                 Some(attempt) => self.apply_one(&mut *unit, attempt, receipt).await?,
                 None => false,
             };

@@ -10,6 +10,7 @@ use domain::{StoreError, Timestamp};
 
 use crate::breaker::DeliveryCount;
 use crate::class::ErrorClass;
+use crate::poll::FIRST_POLL;
 use crate::provider::{ProviderName, Report};
 
 /// What a message is for: codes may cost more and leave last when the budget ends.
@@ -192,6 +193,17 @@ impl Attempt {
             self.provider_id = provider_id;
         }
         self.answered_at.get_or_insert(now);
+        if self.receipt.is_none() {
+            self.next_poll_at = Some(now + FIRST_POLL);
+        }
+    }
+
+    /// The parts that a final report says are billed, if that changes something. Aliyun bills what was delivered.
+    pub fn billed_by(&self, report: &Report) -> Option<u32> {
+        if self.provider == ProviderName::Aliyun && report.class != ErrorClass::Delivered {
+            return Some(0);
+        }
+        report.segments.filter(|n| *n > 0 && *n != self.segments)
     }
 
     /// Takes a final report over. False when an earlier one says something else.

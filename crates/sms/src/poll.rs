@@ -204,6 +204,10 @@ pub(crate) async fn apply(
     report: Option<&Report>,
 ) -> Result<(), SmsError> {
     let mut unit = dispatcher.context.store.begin().await?;
+    unit.messages().find_locked(attempt.message_id).await?;
+    if attempt.state != AttemptState::Accepted {
+        dispatcher.note_success(&mut *unit, attempt.provider, attempt.kind).await?;
+    }
     apply_in(dispatcher, &mut *unit, attempt, provider_id, report).await?;
     Ok(unit.commit().await?)
 }
@@ -223,12 +227,12 @@ pub(crate) async fn apply_in(
     let Some(at) = attempts.iter().position(|a| a.attempt == attempt.attempt) else { return Ok(false) };
     let mut current = attempts.swap_remove(at);
     if current.state != AttemptState::Accepted {
-        dispatcher.note_accepted(unit, &mut current, provider_id, None, now).await?;
+        current.accept(provider_id, now);
     }
     if let Some(report) = report {
-        let is_first = current.receipt.is_none();
+        let billed = if current.receipt.is_none() { current.billed_by(report) } else { None };
         if current.report(report, now) {
-            if let Some(segments) = report.segments.filter(|n| is_first && *n > 0 && *n != current.segments) {
+            if let Some(segments) = billed {
                 dispatcher.bill(unit, &mut current, segments).await?;
             }
         } else {

@@ -155,7 +155,7 @@ async fn an_earlier_code_stays_valid_beside_a_new_one_and_each_fits_only_its_cha
     let f = fixture();
     let first = issue(&f).await;
     let first_code = f.last_code();
-    f.clock.advance(just_under(span::minutes(5)) - Duration::from_millis(1));
+    f.clock.advance(just_under(just_under(span::minutes(5))));
     let second = issue(&f).await;
     assert!(refused(&answer(&f, &second, &first_code).await));
     assert!(answer(&f, &first, &first_code).await.is_ok());

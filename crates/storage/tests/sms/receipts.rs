@@ -71,6 +71,7 @@ async fn a_forged_failure_never_makes_a_message_leave() {
         push(f, ProviderName::Aliyun, &f.providers.receipts(At::Aliyun)).await;
         f.inbox.apply().await.unwrap();
         assert_eq!((f.state(accepted).await, f.state(unknown).await), (MessageState::Failed, MessageState::Failed));
+        assert_eq!(f.spent().await, 0, "Aliyun bills what was delivered");
         f.reconcile_all().await;
         for _ in 0..5 {
             f.clock.advance(span::minutes(10));
