@@ -6,6 +6,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::sms::Dispatcher;
+use ::sms::inbox::Inbox;
+use ::sms::oversight::SmsOversight;
 use account::captcha::{ProofOfWork, ProofOfWorkSettings};
 use account::oversight::Oversight;
 use account::password::{ArgonHasher, HashingError, PasswordCost};
@@ -24,7 +27,8 @@ use runtime::tasks::{self, StillRunning};
 use runtime::telemetry::Metrics;
 use runtime::{BatchError, BatchSettings, Batcher, Config, Credentials, OpendalBlobs, StartError, Tasks};
 use storage::SeaStore;
-use worker::{Ground, GroundError};
+use worker::sms::SmsSetupError;
+use worker::{Ground, GroundError, Sms};
 
 use crate::http::catalogue::code;
 use crate::http::gatekeeper::AccountGatekeeper;
@@ -32,8 +36,9 @@ use crate::http::ops::Readiness;
 use crate::http::problem::ApiError;
 use crate::http::router::{Parts, server};
 use crate::http::services::{InitiateQueue, Services};
+use crate::http::sms_receipts::{self, ReceiptGate};
 use crate::http::wechat::{Wechat, callback};
-use crate::{leancloud, settings, sms, standin};
+use crate::{leancloud, settings, standin};
 
 /// Longest wait for requests in hand, and then for background tasks, when asked to stop.
 const SHUTDOWN: Duration = Duration::from_secs(20);
@@ -54,7 +59,7 @@ pub enum ServeError {
     #[error(transparent)]
     Hashing(#[from] HashingError),
     #[error(transparent)]
-    Sms(#[from] sms::SmsError),
+    Sms(#[from] SmsSetupError),
     #[error("http.listen: {address} cannot be listened at")]
     Listen { address: SocketAddr, source: io::Error },
     #[error("the signals to stop could not be listened for")]
@@ -74,7 +79,7 @@ pub struct App {
     pub accounts: Arc<Accounts>,
     pub credentials: Credentials,
     blobs: Arc<dyn BlobStore>,
-    kept_sms: Option<Arc<runtime::LogSms>>,
+    pub sms: Sms,
 }
 
 impl App {
@@ -87,20 +92,20 @@ impl App {
         let credentials = ground.credentials.clone();
         let blobs: Arc<dyn BlobStore> = Arc::new(OpendalBlobs::open(&config.files)?);
         let keys = AccountKeys::derive(credentials.secret.expose().as_bytes())?;
-        let sms = sms::gateway(&config, &ground.clock)?;
+        let sms = Sms::wire(&config, &ground, &credentials.secret)?;
         let captcha = ProofOfWork::new(ProofOfWorkSettings::default(), keys.clone(), ground.random.clone());
         let ports = AccountPorts {
             store: Arc::new(ground.store.clone()),
             clock: ground.clock.clone(),
             ids: ground.ids.clone(),
             random: ground.random.clone(),
-            sms: sms.gateway,
+            sms: Arc::new(Dispatcher::new(sms.context.clone())),
             captcha: Arc::new(captcha),
             hasher: Arc::new(ArgonHasher::new(PasswordCost::default(), HASHES_AT_ONCE, ground.random.clone())?),
             blobs: blobs.clone(),
         };
         let accounts = Arc::new(Accounts::new(ports, keys, config.account_settings()));
-        Ok(Self { config, ground, accounts, credentials, blobs, kept_sms: sms.kept })
+        Ok(Self { config, ground, accounts, credentials, blobs, sms })
     }
 
     /// Serves until the process is asked to stop, then finishes what is in hand.
@@ -114,7 +119,7 @@ impl App {
         let tasks = Tasks::new();
         metrics.keep_up(&tasks);
         if self.config.worker_is_embedded() {
-            self.ground.worker(&self.config).start(&tasks);
+            self.ground.worker(&self.config, &self.sms).start(&tasks);
         }
         let queue = Arc::new(BatchedInitiate::start(&self));
         standin::start(&self.config, &self.ground.clock, &tasks).await?;
@@ -143,6 +148,14 @@ impl App {
         let mut router = callback::add_to(Route::new(), services.wechat.inbox.clone(), tasks);
         if self.config.leancloud.enabled {
             router = leancloud::add_to(router, &services);
+        }
+        if let Some(secret) = &self.config.sms.receipt_secret {
+            let gate = ReceiptGate {
+                inbox: Inbox::new(self.sms.context.clone()),
+                secret: secret.expose().to_owned(),
+                networks: self.config.sms.receipt_networks.clone(),
+            };
+            router = sms_receipts::add_to(router, gate);
         }
         let parts = Parts {
             services,
@@ -186,7 +199,8 @@ impl App {
                 self.config.content_settings(),
                 self.config.wechat.push_window,
             ),
-            kept_sms: self.kept_sms.clone(),
+            kept_sms: self.sms.kept.clone(),
+            sms: SmsOversight::new(self.sms.context.clone(), self.sms.notice_link.clone()),
             public_url: self.config.http.public_url(),
         }
     }

@@ -5,5 +5,4 @@ pub mod commands;
 pub mod http;
 pub mod leancloud;
 pub mod settings;
-pub mod sms;
 pub mod standin;

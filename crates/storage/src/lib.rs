@@ -16,6 +16,7 @@ mod migration;
 mod outbox;
 mod oversight;
 mod people;
+mod sms;
 mod store;
 mod values;
 mod wechat;

@@ -1,5 +1,6 @@
 //! The frame as a client meets it: what every answer carries, and how bad requests are refused.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +24,9 @@ use poem::http::StatusCode;
 use poem::{Body, Endpoint, Request, RequestBuilder, Response, Route};
 use rstest::rstest;
 use serde_json::{Value, json};
+use sms::budget::Budget;
+use sms::oversight::SmsOversight;
+use sms::{SmsContext, SmsKeys, SmsSettings, SmsStore, SmsUnit, TokioPause};
 
 use crate::http::caller::{Gatekeeper, KnownSession};
 use crate::http::frame::FrameSettings;
@@ -73,6 +77,36 @@ impl OversightStore for World {
 
     fn read(&self) -> Box<dyn OversightUnit> {
         panic!("these tests stop before anything is read")
+    }
+}
+
+#[async_trait]
+impl SmsStore for World {
+    async fn begin(&self) -> Result<Box<dyn SmsUnit>, StoreError> {
+        Err(down())
+    }
+
+    fn read(&self) -> Box<dyn SmsUnit> {
+        panic!("these tests stop before anything is read")
+    }
+}
+
+/// Text messages without a provider.
+fn no_sms() -> SmsContext {
+    SmsContext {
+        store: Arc::new(World),
+        clock: Arc::new(World),
+        ids: Arc::new(FixedIds),
+        signal: Arc::new(World),
+        pause: Arc::new(TokioPause),
+        keys: SmsKeys::derive(&[0; 32], Arc::new(World)),
+        providers: Arc::new([]),
+        settings: Arc::new(SmsSettings {
+            timezone: chrono_tz::Asia::Shanghai,
+            daily_budget: Budget(0),
+            prices_milliyuan: BTreeMap::new(),
+            notices_per_day: 0,
+        }),
     }
 }
 
@@ -160,6 +194,7 @@ fn parts() -> Parts {
             signal: Arc::new(World),
         },
         kept_sms: None,
+        sms: SmsOversight::new(no_sms(), String::new()),
         relations: Relations::new(context.clone()),
         reports: Reports::new(context),
         wechat: crate::http::wechat::testing::nothing(),

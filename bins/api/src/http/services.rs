@@ -13,6 +13,7 @@ use domain::Clock;
 use poem::{Request, RequestBody, Result};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use runtime::LogSms;
+use sms::oversight::SmsOversight;
 
 use crate::http::caller::Gatekeeper;
 use crate::http::files::links::Links;
@@ -41,6 +42,7 @@ pub struct Services {
     pub relations: Relations,
     pub reports: Reports,
     pub wechat: Wechat,
+    pub sms: SmsOversight,
     /// Messages that were not sent anywhere, where the profile lets them be shown.
     pub kept_sms: Option<Arc<LogSms>>,
     /// Own address as clients see it.
