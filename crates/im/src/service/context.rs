@@ -8,6 +8,7 @@ use domain::id::{AuditId, ConversationId, IdSource};
 use domain::{Actor, Clock, StoreError};
 use serde_json::Value;
 
+use super::access::client_ids_of;
 use crate::conversation::{Conversation, Member};
 use crate::error::ImError;
 use crate::log::LogListener;
@@ -40,31 +41,26 @@ impl ImContext {
 /// # Errors
 /// [`AccessError`] for callers who are neither.
 pub fn client_ids(actor: &Actor) -> Result<Vec<String>, AccessError> {
-    let patient = actor.patient().map(|id| id.to_string());
-    let ids: Vec<String> = patient.into_iter().chain(actor.doctor().map(|id| id.to_string())).collect();
+    let ids = client_ids_of(actor);
     actor.require(!ids.is_empty())?;
     Ok(ids)
 }
 
 /// A conversation as one of its members sees it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Seat {
-    pub conversation: Conversation,
+pub(super) struct Seat {
+    pub(super) conversation: Conversation,
     /// Everybody in it, the caller among them.
-    pub members: Vec<Member>,
+    pub(super) members: Vec<Member>,
     /// The caller.
-    pub member: Member,
+    pub(super) member: Member,
 }
 
 /// Finds the caller's place in a conversation.
 ///
 /// # Errors
 /// [`ImError::ConversationNotFound`] also when the caller is not in it.
-pub(super) async fn seat(
-    unit: &mut dyn ImUnit,
-    client_ids: &[String],
-    id: ConversationId,
-) -> Result<Seat, ImError> {
+pub(super) async fn seat(unit: &mut dyn ImUnit, client_ids: &[String], id: ConversationId) -> Result<Seat, ImError> {
     let conversation = unit.conversations().find(id).await?.ok_or(ImError::ConversationNotFound)?;
     let members = unit.conversations().members(id).await?;
     let member = members.iter().find(|m| client_ids.contains(&m.client_id)).cloned();
