@@ -8,6 +8,7 @@ use consultation::ConsultationStore;
 use domain::id::JobId;
 use domain::outbox::{DeadLetterRepository, JobQueue};
 use domain::{StoreError, Timestamp};
+use im::ImStore;
 use testkit::MemoryStore;
 use testkit::contract::Harness;
 
@@ -21,6 +22,10 @@ fn open() -> Ready<Option<Box<dyn Harness>>> {
 #[async_trait]
 impl Harness for InMemory {
     fn store(&self) -> Arc<dyn ConsultationStore> {
+        Arc::new(self.0.clone())
+    }
+
+    fn im(&self) -> Arc<dyn ImStore> {
         Arc::new(self.0.clone())
     }
 

@@ -89,7 +89,7 @@ impl LogSync {
             return Err(FieldError::new("cursor", "is not a cursor this server gave out").into());
         }
         let mut unit = self.context.store.read();
-        // Before the entries: everything up to here is there when they are read.
+        // Before the entries: up to here everything is there when they are read; beyond, they may have holes.
         let head = unit.log().head().await?;
         let is_foreign = request.epoch.as_ref().is_some_and(|epoch| *epoch != head.epoch);
         let after = request.cursor.unwrap_or(head.position);
@@ -98,11 +98,12 @@ impl LogSync {
             return Ok(Synced { entries: Vec::new(), cursor, epoch, has_more: false, resync: true });
         }
         let mut entries = unit.log().entries_of(ids, after, limit.saturating_add(1)).await?;
+        entries.retain(|entry| entry.position() <= head.position);
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let has_more = entries.len() > limit;
         entries.truncate(limit);
-        let last = entries.last().map_or(after, LogEntry::position);
-        let cursor = if has_more { last } else { last.max(head.position) };
+        let last = entries.last().filter(|_| has_more).map(LogEntry::position);
+        let cursor = last.unwrap_or(head.position);
         entries.retain(|entry| !is_note(entry));
         Ok(Synced { entries, cursor, epoch: head.epoch, has_more, resync: false })
     }
