@@ -74,7 +74,7 @@ mod strictness {
     #[tokio::test]
     async fn nothing_is_written_through_the_reading_road() {
         let store = MemoryStore::default();
-        let written = store.read().patients().insert(&patient(1).done()).await;
+        let written = ConsultationStore::read(&store).patients().insert(&patient(1).done()).await;
         assert!(matches!(written, Err(StoreError::Backend(_))));
         assert!(store.committed().patients.is_empty());
     }

@@ -42,12 +42,8 @@ pub async fn a_conversation_keeps_every_field(h: &dyn Harness) {
 }
 
 pub async fn members_keep_every_field_and_belong_to_their_conversation(h: &dyn Harness) {
-    let other = Member {
-        kind: MemberKind::Assistant,
-        joined_at: at(2),
-        review_at: Some(at(77)),
-        ..guest(1, "客服-1")
-    };
+    let other =
+        Member { kind: MemberKind::Assistant, joined_at: at(2), review_at: Some(at(77)), ..guest(1, "客服-1") };
     let all = [members(1).to_vec(), vec![other], members(2).to_vec()].concat();
     given_conversations(h, &[conversation(1), conversation(2)], &all).await;
     let mut found = h.im().read().conversations().members(dialog_id(1)).await.unwrap();
@@ -62,7 +58,9 @@ pub async fn members_of_several_conversations_are_found_at_once(h: &dyn Harness)
     given_conversations(h, &[conversation(1), conversation(2), conversation(3)], &all).await;
     let found = h.im().read().conversations().members_of_all(&[dialog_id(3), dialog_id(1), dialog_id(9)]).await;
     let found = sorted(found.unwrap().into_iter().map(|m| (m.conversation_id, m.client_id)));
-    let wanted = sorted(all.iter().filter(|m| m.conversation_id != dialog_id(2)).map(|m| (m.conversation_id, m.client_id.clone())));
+    let wanted = sorted(
+        all.iter().filter(|m| m.conversation_id != dialog_id(2)).map(|m| (m.conversation_id, m.client_id.clone())),
+    );
     assert_eq!(found, wanted);
     assert!(h.im().read().conversations().members_of_all(&[]).await.unwrap().is_empty());
 }
@@ -99,7 +97,8 @@ pub async fn adding_a_member_again_changes_nothing(h: &dyn Harness) {
 
 pub async fn a_removed_member_is_gone(h: &dyn Harness) {
     given_conversations(h, &[conversation(1), conversation(2)], &[guest(1, "a"), guest(1, "b"), guest(2, "a")]).await;
-    let remove = async || messaging(h, async |unit| unit.conversations().remove_member(dialog_id(1), "a").await.unwrap()).await;
+    let remove =
+        async || messaging(h, async |unit| unit.conversations().remove_member(dialog_id(1), "a").await.unwrap()).await;
     assert!(remove().await);
     assert!(!remove().await, "there is nobody left to remove");
     let left = h.im().read().conversations().members(dialog_id(1)).await.unwrap();
@@ -164,7 +163,10 @@ pub async fn the_owner_is_asked_when_it_was_said(h: &dyn Harness) {
     assert_eq!(append(h, &[due]).await, [im::Appended::AskOwner]);
     messaging(h, async |unit| unit.conversations().set_review(dialog_id(1), "free", at(9)).await.unwrap()).await;
     let ids = [dialog_id(1)];
-    messaging(h, async |unit| unit.conversations().set_review(dialog_id(2), &patient_id(2).to_string(), at(9)).await.unwrap()).await;
+    messaging(h, async |unit| {
+        unit.conversations().set_review(dialog_id(2), &patient_id(2).to_string(), at(9)).await.unwrap()
+    })
+    .await;
     messaging(h, async |unit| unit.conversations().reset_review(&ids).await.unwrap()).await;
     let asked = review(&doctor).await.unwrap();
     assert!(asked <= at(0), "the next message is asked about, whenever it comes: {asked:?}");

@@ -80,9 +80,7 @@ pub async fn entries_are_read_between_two_positions_up_to_a_limit(h: &dyn Harnes
     }
     let all = positions(&all(h).await);
     assert_eq!(all.len(), 6);
-    let read = async |after, until, limit| {
-        positions(&h.im().read().log().entries(after, until, limit).await.unwrap())
-    };
+    let read = async |after, until, limit| positions(&h.im().read().log().entries(after, until, limit).await.unwrap());
     assert_eq!(read(0, all[5], 4).await, all[..4]);
     assert_eq!(read(all[1], all[3], 9).await, all[2..4]);
     assert_eq!(read(all[3], i64::MAX, 9).await, all[4..]);

@@ -45,7 +45,8 @@ async fn given(h: &dyn Harness) {
 
 pub async fn what_others_wrote_is_unread_and_own_messages_are_not(h: &dyn Harness) {
     given(h).await;
-    append(h, &[text(1, dialog_id(1), "a", "1"), text(2, dialog_id(1), "a", "2"), text(3, dialog_id(1), "b", "3")]).await;
+    append(h, &[text(1, dialog_id(1), "a", "1"), text(2, dialog_id(1), "a", "2"), text(3, dialog_id(1), "b", "3")])
+        .await;
     append(h, &[message(4, dialog_id(1))]).await;
     assert_eq!((unread(h, dialog_id(1), "a").await, unread(h, dialog_id(1), "b").await), (2, 3));
     assert_eq!(unread(h, dialog_id(1), "c").await, 4);

@@ -19,6 +19,7 @@ use domain::money::Fen;
 use domain::outbox::NewJob;
 use domain::patient::Patient;
 use domain::{Phone, Timestamp};
+use im::log::{EventKind, NewEvent};
 use im::{Content, Conversation, ConversationKind, Member, MemberKind, MessageKind, NewMessage, SystemNotice};
 use serde_json::{Map, Value, json};
 
@@ -257,6 +258,12 @@ pub(super) fn text(n: u32, conversation_id: ConversationId, sender: &str, text: 
         is_agreed: false,
         ..message(n, conversation_id)
     }
+}
+
+/// An event for everybody in a conversation.
+pub(super) fn log_event(conversation_id: ConversationId) -> NewEvent {
+    let (conversation_id, kind) = (Some(conversation_id), EventKind::Read);
+    NewEvent { conversation_id, client_id: None, kind, payload: json!({}), at: at(0) }
 }
 
 /// A member of conversation `n` without an owner.

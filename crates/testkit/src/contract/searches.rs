@@ -71,7 +71,8 @@ pub async fn only_own_conversations_are_searched(h: &dyn Harness) {
 
 pub async fn only_texts_that_were_not_recalled_are_found(h: &dyn Harness) {
     given(h, &["打鼾", "打鼾"]).await;
-    let of_kind = |n, kind, content| NewMessage { kind, content: Content::of(&content), ..text(n, dialog_id(1), "b", "") };
+    let of_kind =
+        |n, kind, content| NewMessage { kind, content: Content::of(&content), ..text(n, dialog_id(1), "b", "") };
     let others = [
         of_kind(3, MessageKind::Note, json!({"text": "打鼾"})),
         of_kind(4, MessageKind::Link, json!({"url": "https://a.example/打鼾", "title": "打鼾"})),

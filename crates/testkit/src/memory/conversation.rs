@@ -38,7 +38,10 @@ fn farthest(tables: &Tables, moves: &[ReadMove]) -> Vec<ReadMove> {
         let seq = farthest.entry((to.conversation_id, to.client_id.clone())).or_default();
         *seq = to.seq.min(conversation.last_seq).max(*seq);
     }
-    farthest.into_iter().map(|((conversation_id, client_id), seq)| ReadMove { conversation_id, client_id, seq }).collect()
+    farthest
+        .into_iter()
+        .map(|((conversation_id, client_id), seq)| ReadMove { conversation_id, client_id, seq })
+        .collect()
 }
 
 /// Moves a member on; answers it when it moved.
@@ -76,7 +79,11 @@ impl ConversationRepository for MemoryUnit {
         Ok(tables.members.values().filter(|m| ids.contains(&m.conversation_id)).cloned().collect())
     }
 
-    async fn list(&mut self, client_ids: &[String], page: PageRequest) -> Result<Page<ConversationSummary>, StoreError> {
+    async fn list(
+        &mut self,
+        client_ids: &[String],
+        page: PageRequest,
+    ) -> Result<Page<ConversationSummary>, StoreError> {
         let tables = self.tables()?;
         let is_in = |c: &&Conversation| {
             tables.members.values().any(|m| m.conversation_id == c.id && client_ids.contains(&m.client_id))
