@@ -188,18 +188,14 @@ impl ConversationRepository for SeaUnit {
     }
 
     async fn add_members(&mut self, members: &[Member]) -> Result<(), StoreError> {
+        let ids: Vec<ConversationId> = members.iter().map(|m| m.conversation_id).collect();
+        let newest = newest_seqs(self, &ids).await?;
+        let join = |member: &Member| {
+            let seq = *newest.get(&text(&member.conversation_id))?;
+            Some(member_row(&Member { read_seq: seq, delivered_seq: seq, ..member.clone() }))
+        };
         let tail = "ON CONFLICT (conversation_id, client_id) DO NOTHING";
-        bulk::insert::<member::Entity>(self, members.iter().map(member_row), tail).await?;
-        let sql = format!(
-            "UPDATE conversation_member SET read_seq = c.last_seq, delivered_seq = c.last_seq FROM conversation c \
-             WHERE c.id = conversation_member.conversation_id AND c.id IN {} AND conversation_member.read_seq = 0 \
-             AND conversation_member.client_id IN {}",
-            listed(self.backend),
-            listed(self.backend).replace("$1", "$2")
-        );
-        let ids: Vec<String> = members.iter().map(|m| text(&m.conversation_id)).collect();
-        let clients: Vec<&String> = members.iter().map(|m| &m.client_id).collect();
-        self.execute(&sql, [json(&ids)?, json(&clients)?]).await?;
+        bulk::insert::<member::Entity>(self, members.iter().filter_map(join), tail).await?;
         Ok(())
     }
 
@@ -302,6 +298,15 @@ async fn lock(unit: &SeaUnit, ids: &[ConversationId]) -> Result<Vec<QueryResult>
     unit.query(&sql, [json(&texts(ids))?]).await
 }
 
+/// The newest sequence number of each conversation, which is locked until the unit ends.
+async fn newest_seqs(unit: &SeaUnit, ids: &[ConversationId]) -> Result<HashMap<String, i64>, StoreError> {
+    let column = |row: &QueryResult| {
+        let id: String = row.try_get("", "id").map_err(store_error)?;
+        Ok((id, row.try_get("", "last_seq").map_err(store_error)?))
+    };
+    lock(unit, ids).await?.iter().map(column).collect()
+}
+
 /// A move of a member within a conversation that exists.
 #[derive(Serialize)]
 struct Moved {
@@ -314,16 +319,13 @@ struct Moved {
 /// Of several moves of one member the farthest is kept.
 async fn within_conversations(unit: &SeaUnit, moves: &[ReadMove]) -> Result<Vec<Moved>, StoreError> {
     let ids: Vec<ConversationId> = moves.iter().map(|m| m.conversation_id).collect();
-    let mut newest: HashMap<String, i64> = HashMap::with_capacity(ids.len());
-    for row in lock(unit, &ids).await? {
-        newest.insert(row.try_get("", "id").map_err(store_error)?, row.try_get("", "last_seq").map_err(store_error)?);
-    }
+    let newest = newest_seqs(unit, &ids).await?;
     let mut farthest: HashMap<(String, &str), i64> = HashMap::with_capacity(moves.len());
     for step in moves {
         let id = text(&step.conversation_id);
         let Some(last_seq) = newest.get(&id) else { continue };
         let seq = farthest.entry((id, &step.client_id)).or_default();
-        *seq = step.seq.min(*last_seq).max(*seq);
+        *seq = Ord::max(*seq, Ord::min(step.seq, *last_seq));
     }
     let moved = farthest.into_iter().map(|((conversation_id, client_id), seq)| Moved {
         conversation_id,
