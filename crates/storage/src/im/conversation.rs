@@ -323,7 +323,7 @@ async fn within_conversations(unit: &SeaUnit, moves: &[ReadMove]) -> Result<Vec<
         let id = text(&step.conversation_id);
         let Some(last_seq) = newest.get(&id) else { continue };
         let seq = farthest.entry((id, &step.client_id)).or_default();
-        *seq = step.seq.min(*last_seq).max(*seq);
+        *seq = Ord::max(Ord::min(step.seq, *last_seq), *seq);
     }
     let moved = farthest.into_iter().map(|((conversation_id, client_id), seq)| Moved {
         conversation_id,
