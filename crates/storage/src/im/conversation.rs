@@ -157,7 +157,11 @@ impl ConversationRepository for SeaUnit {
         read_members(&self.query(&sql, [json(&texts(ids))?]).await?)
     }
 
-    async fn list(&mut self, client_ids: &[String], page: PageRequest) -> Result<Page<ConversationSummary>, StoreError> {
+    async fn list(
+        &mut self,
+        client_ids: &[String],
+        page: PageRequest,
+    ) -> Result<Page<ConversationSummary>, StoreError> {
         let mine = Query::select()
             .column(member::Column::ConversationId)
             .from(member::Entity)
@@ -217,7 +221,7 @@ impl ConversationRepository for SeaUnit {
              delivered_seq = CASE WHEN delivered_seq > j.seq THEN delivered_seq ELSE j.seq END, \
              own_after_read = {}, recalled_after_read = {} FROM j \
              WHERE conversation_member.conversation_id = j.conversation_id \
-             AND conversation_member.client_id = j.client_id AND read_seq < j.seq RETURNING conversation_member.*",
+             AND conversation_member.client_id = j.client_id AND read_seq < j.seq RETURNING {MEMBER}",
             moved(self.backend),
             count("s.sender = j.client_id"),
             count("s.recalled_at IS NOT NULL AND (s.sender IS NULL OR s.sender <> j.client_id)")
@@ -254,6 +258,11 @@ impl ConversationRepository for SeaUnit {
         Ok(())
     }
 }
+
+/// The columns of a member, as `RETURNING` takes them: SQLite knows no `table.*` there.
+const MEMBER: &str = "conversation_member.conversation_id, conversation_member.client_id, conversation_member.kind, \
+     conversation_member.joined_at, conversation_member.read_seq, conversation_member.delivered_seq, \
+     conversation_member.own_after_read, conversation_member.recalled_after_read, conversation_member.review_at";
 
 /// The elements of a JSON array of texts, the first parameter, as a subquery.
 fn listed(backend: Backend) -> &'static str {
