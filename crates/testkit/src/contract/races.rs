@@ -354,7 +354,7 @@ pub async fn positions_grow_in_the_order_of_commits(h: &dyn Harness) {
                     continue;
                 }
                 let kind = EventKind::Read;
-                let (conversation_id, payload) = (Some(id), serde_json::Value::Null);
+                let (conversation_id, payload) = (Some(id), serde_json::json!({}));
                 let event = NewEvent { conversation_id, client_id: None, kind, payload, at: at(0) };
                 unit.log().append_events(&[event]).await.unwrap();
                 unit.commit().await.unwrap();
