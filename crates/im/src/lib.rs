@@ -8,6 +8,7 @@ pub mod message;
 pub mod owner;
 pub mod policy;
 pub mod presence;
+pub mod protocol;
 pub mod service;
 pub mod unit;
 
