@@ -11,6 +11,7 @@ pub mod policy;
 pub mod presence;
 pub mod protocol;
 pub mod service;
+pub mod session;
 pub mod unit;
 
 pub use conversation::{Conversation, ConversationKind, ConversationRepository, Member, MemberKind};
