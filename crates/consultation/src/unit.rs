@@ -7,13 +7,15 @@ use domain::doctor::DoctorRepository;
 use domain::file::FileRepository;
 use domain::outbox::OutboxRepository;
 use domain::patient::PatientRepository;
-use im::ConversationRepository;
+use im::log::LogRepository;
+use im::presence::PresenceRepository;
+use im::{ConversationRepository, MessageRepository};
 
 use crate::consultation::ConsultationRepository;
 use crate::notification::NotificationRepository;
 use crate::relation::{InvitationRepository, RelationRepository};
 
-/// A unit of work. Rows are locked in the order doctor → relation → consultation → conversation.
+/// A unit of work. Rows are locked in the order doctor → relation → consultation → conversation → log.
 /// Dropping it undoes everything.
 #[async_trait]
 pub trait ConsultationUnit: Send {
@@ -24,6 +26,9 @@ pub trait ConsultationUnit: Send {
     fn invitations(&mut self) -> &mut dyn InvitationRepository;
     fn consultations(&mut self) -> &mut dyn ConsultationRepository;
     fn conversations(&mut self) -> &mut dyn ConversationRepository;
+    fn messages(&mut self) -> &mut dyn MessageRepository;
+    fn log(&mut self) -> &mut dyn LogRepository;
+    fn presence(&mut self) -> &mut dyn PresenceRepository;
     fn notifications(&mut self) -> &mut dyn NotificationRepository;
     fn audit(&mut self) -> &mut dyn AuditRepository;
     fn outbox(&mut self) -> &mut dyn OutboxRepository;

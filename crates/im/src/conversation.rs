@@ -107,7 +107,7 @@ pub struct Member {
 
 impl Member {
     /// A member whose first message the owner is asked about.
-    fn owned(conversation_id: ConversationId, client_id: String, kind: MemberKind, joined_at: Timestamp) -> Self {
+    pub fn owned(conversation_id: ConversationId, client_id: String, kind: MemberKind, joined_at: Timestamp) -> Self {
         Self { review_at: Some(Timestamp::from_millis(0)), ..Self::free(conversation_id, client_id, kind, joined_at) }
     }
 

@@ -102,6 +102,23 @@ impl Backend {
         }
     }
 
+    /// Column type of places in the log: on `SQLite` the row id itself, which needs no index of its own.
+    pub(crate) const fn position_type(self) -> &'static str {
+        match self {
+            Self::Sqlite => "integer",
+            Self::Postgres => "bigint",
+        }
+    }
+
+    /// Suffix of a table whose rows are updated all the time: `PostgreSQL` leaves room for the new version beside
+    /// the old one, so that no index has to change.
+    pub(crate) const fn hot_table(self) -> &'static str {
+        match self {
+            Self::Sqlite => "",
+            Self::Postgres => " WITH (fillfactor = 50)",
+        }
+    }
+
     /// The table function that lists the elements of a JSON array of strings, in a column named `value`.
     pub(crate) const fn json_elements(self) -> &'static str {
         match self {

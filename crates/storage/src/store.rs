@@ -3,7 +3,9 @@
 use ::consultation::notification::NotificationRepository;
 use ::consultation::relation::{InvitationRepository, RelationRepository};
 use ::consultation::{ConsultationStore, ConsultationUnit, consultation::ConsultationRepository};
-use ::im::ConversationRepository;
+use ::im::log::LogRepository;
+use ::im::presence::PresenceRepository;
+use ::im::{ConversationRepository, MessageRepository};
 use async_trait::async_trait;
 use domain::audit::AuditRepository;
 use domain::doctor::DoctorRepository;
@@ -65,6 +67,11 @@ impl SeaStore {
     /// The repositories for reading only; each call sees what is committed then.
     pub fn reading(&self) -> SeaUnit {
         SeaUnit { backend: self.backend, road: Road::Pool(self.reader.clone()) }
+    }
+
+    /// For writing in single statements, each a transaction of its own.
+    pub(crate) fn at_once(&self) -> SeaUnit {
+        SeaUnit { backend: self.backend, road: Road::Pool(self.writer.clone()) }
     }
 
     /// Proves that writing works, for `/readyz`.
@@ -162,6 +169,15 @@ impl ConsultationUnit for SeaUnit {
         self
     }
     fn conversations(&mut self) -> &mut dyn ConversationRepository {
+        self
+    }
+    fn messages(&mut self) -> &mut dyn MessageRepository {
+        self
+    }
+    fn log(&mut self) -> &mut dyn LogRepository {
+        self
+    }
+    fn presence(&mut self) -> &mut dyn PresenceRepository {
         self
     }
     fn notifications(&mut self) -> &mut dyn NotificationRepository {

@@ -5,9 +5,11 @@ use domain::id::ConsultationId;
 use domain::page::{Page, PageRequest};
 use domain::text;
 use im::Message;
+use im::message::HistoryPage;
 use serde_json::json;
 
 use super::context::Context;
+use super::lines::DialogLines;
 use super::transition::{self, Change};
 use crate::consultation::{Consultation, ConsultationEvent, ConsultationFilter};
 use crate::error::ConsultationError;
@@ -99,7 +101,7 @@ impl Consultations {
         let consultation = load(&mut *unit, actor, id).await?;
         self.audit_outside_read(actor, &consultation).await?;
         match consultation.dialog_id {
-            Some(dialog) => Ok(unit.conversations().messages(dialog, after_seq, MAX_MESSAGES).await?),
+            Some(dialog) => Ok(unit.messages().history(dialog, HistoryPage::After(after_seq), MAX_MESSAGES).await?),
             None => Ok(Vec::new()),
         }
     }
@@ -181,7 +183,9 @@ impl Consultations {
         actor: &Actor,
         change: Change,
     ) -> Result<Consultation, ConsultationError> {
-        let transition = transition::run(&self.context, &mut *unit, actor, change).await?;
+        let mut lines = DialogLines::default();
+        let transition = transition::run(&self.context, &mut *unit, actor, change, &mut lines).await?;
+        lines.write(&mut *unit).await?;
         unit.commit().await?;
         self.context.signal.wake();
         Ok(transition.next)

@@ -9,14 +9,15 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use domain::actor::AccessError;
 use domain::audit::AuditEvent;
 use domain::doctor::Doctor;
-use domain::id::{ConsultationEventId, ConsultationId, ConversationId, DoctorId, MessageId, PatientId, RelationId};
+use domain::id::{ConsultationEventId, ConsultationId, ConversationId, DoctorId, PatientId, RelationId};
 use domain::outbox::NewJob;
 use domain::patient::Patient;
 use domain::{Actor, Timestamp};
-use im::{Conversation, Member, NewSystemMessage};
+use im::{Conversation, Member};
 use serde_json::json;
 
 use super::context::Context;
+use super::lines::DialogLines;
 use super::notify::{self, Facts};
 use crate::consultation::{
     Consultation, ConsultationEvent, ConsultationType, OpenConsultation, Pair, PairProbe, Status,
@@ -66,7 +67,7 @@ pub struct InitiateConsultations {
 struct Traces {
     conversations: Vec<Conversation>,
     members: Vec<Member>,
-    messages: Vec<NewSystemMessage>,
+    lines: DialogLines,
     latest: Vec<(RelationId, ConsultationId)>,
     events: Vec<ConsultationEvent>,
     notifications: Vec<Notification>,
@@ -271,12 +272,11 @@ impl InitiateConsultations {
                 .off_hours_reply_until
                 .map(|until| decision::off_hours_notice(doctor, context.policy.timezone, until));
             for notice in start.effects.notice.clone().into_iter().chain(reply) {
-                let id = MessageId(context.ids.next());
-                traces.messages.push(NewSystemMessage { id, conversation_id: dialog, notice, created_at: now });
+                traces.lines.notice(context, dialog, &notice);
             }
         }
         traces.latest.push((relation.id, consultation.id));
-        traces.events.extend(start.record(ConsultationEventId(context.ids.next()), actor, now));
+        traces.events.extend(start.record(ConsultationEventId(context.ids.next()), actor.label(), now));
         let subject = format!("consultation:{}", consultation.id);
         traces.audits.push(context.audit(actor, "consultation.initiate", subject, json!({})));
         let recipient = Recipient::Doctor(doctor.id);
@@ -289,11 +289,11 @@ impl InitiateConsultations {
 async fn write(unit: &mut dyn ConsultationUnit, traces: Traces, now: Timestamp) -> Result<(), ConsultationError> {
     unit.relations().set_latest_consultations(&traces.latest, now).await?;
     unit.conversations().insert_all(&traces.conversations, &traces.members).await?;
-    unit.conversations().append_system(&traces.messages).await?;
     unit.consultations().append_events(&traces.events).await?;
     unit.notifications().insert_all(&traces.notifications).await?;
     unit.outbox().append_all(&traces.jobs).await?;
     unit.audit().append_all(&traces.audits).await?;
+    traces.lines.write(unit).await?;
     Ok(())
 }
 

@@ -57,16 +57,45 @@ pub(super) async fn facts(
     let doctor_id = doctor_id.ok_or(ConsultationError::Conflict)?;
     let doctor = unit.doctors().find(doctor_id).await?.ok_or(ConsultationError::DoctorNotFound(doctor_id))?;
     let channels = if matches!(recipient, Recipient::Doctor(_)) { channels_of_doctor(&doctor) } else { channels };
-    let (relation, was_notified) = match &consultation {
-        None => (None, false),
+    let (relation, is_viewing, was_notified) = match &consultation {
+        None => (None, false, false),
         Some(c) => {
-            let since = context.clock.now() - context.policy.cool_down;
+            let seat = seat(context, unit, c, recipient).await?;
+            let since = seat.unread_since.max(context.clock.now() - context.policy.cool_down);
             let told = unit.notifications().last_notified(recipient, c.id, since, except).await?;
-            (unit.relations().find(c.relation_id).await?, told.is_some())
+            (unit.relations().find(c.relation_id).await?, seat.is_viewing, told.is_some())
         }
     };
-    let state = RecipientState { is_viewing: false, was_notified_in_cool_down: was_notified, channels };
+    let state = RecipientState { is_viewing, was_notified_in_cool_down: was_notified, channels };
     Ok(Facts { consultation, doctor, relation, state })
+}
+
+/// Where a recipient stands in the dialog.
+struct Seat {
+    /// Has it open in front, on any device.
+    is_viewing: bool,
+    /// When the first message was written that is not read: what was told earlier was told of another run.
+    unread_since: Timestamp,
+}
+
+async fn seat(
+    context: &Context,
+    unit: &mut dyn ConsultationUnit,
+    consultation: &Consultation,
+    recipient: Recipient,
+) -> Result<Seat, ConsultationError> {
+    let client_id = match recipient {
+        Recipient::Doctor(id) => id.to_string(),
+        Recipient::Patient(id) => id.to_string(),
+    };
+    let now = context.clock.now();
+    let absent = Seat { is_viewing: false, unread_since: Timestamp::from_millis(0) };
+    let Some(dialog) = consultation.dialog_id else { return Ok(absent) };
+    let members = unit.conversations().members(dialog).await?;
+    let Some(member) = members.into_iter().find(|m| m.client_id == client_id) else { return Ok(absent) };
+    let is_viewing = unit.presence().is_viewing(&client_id, dialog, now).await?;
+    let next_unread = unit.messages().find_seq(dialog, member.read_seq + 1).await?;
+    Ok(Seat { is_viewing, unread_since: next_unread.map_or(now, |message| message.created_at) })
 }
 
 impl Facts {
@@ -85,18 +114,17 @@ impl Facts {
     }
 }
 
-/// Decides about one recipient and keeps the decision; queues a job if it is to leave now or later. The verdict of a
-/// review is about no consultation.
+/// Decides about telling somebody of the verdict of a review, which is about no consultation, and keeps the decision;
+/// queues a job if it is to leave now or later.
 pub(super) async fn plan(
     context: &Context,
     unit: &mut dyn ConsultationUnit,
-    consultation: Option<&Consultation>,
     recipient: Recipient,
     cause: Cause,
 ) -> Result<(), ConsultationError> {
-    let facts = facts(context, unit, consultation.cloned(), recipient, None).await?;
+    let facts = facts(context, unit, None, recipient, None).await?;
     let decision = facts.decide(context, recipient, cause);
-    let (notification, job) = rows(context, recipient, consultation, cause, &decision);
+    let (notification, job) = rows(context, recipient, None, cause, &decision);
     unit.notifications().insert_all(&[notification]).await?;
     unit.outbox().append_all(job.as_slice()).await?;
     Ok(())

@@ -58,7 +58,7 @@ impl ImportConsulting for SeaUnit {
         members: &[Member],
     ) -> Result<(), StoreError> {
         let rows = conversations.iter().map(conversation::row).collect();
-        let except = &["kind", "consultation_id", "last_seq"];
+        let except = &["kind", "consultation_id", "last_seq", "last_position"];
         self.put::<conversation::Entity>(rows, Taken::Replace { except }).await?;
         for conversations in conversations.chunks(MAX_NAMED_PARAMETERS) {
             let list = tuples(1, conversations.len(), 3);

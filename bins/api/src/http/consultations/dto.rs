@@ -259,8 +259,8 @@ impl From<Message> for MessageView {
             object_id: message.id.into(),
             seq: message.seq,
             sender: message.sender,
-            kind: message.kind,
-            content: message.content,
+            kind: message.kind.as_str().to_owned(),
+            content: message.content.to_value(),
             created_at: Instant(message.created_at),
         }
     }
