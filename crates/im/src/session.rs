@@ -121,7 +121,7 @@ impl Session {
             pinged_at: now,
             checked_at: now,
             frames: Bucket::new(limits.frames_per_second, Duration::from_secs(1), BURST_SECONDS, now),
-            typing: Bucket::new(limits.typing_per_minute, Duration::from_secs(60), 1, now),
+            typing: Bucket::new(limits.typing_per_minute, Duration::from_mins(1), 1, now),
             refused: 0,
             malformed: 0,
             in_flight: 0,
@@ -393,7 +393,7 @@ mod tests {
     const LIMITS: SessionLimits = SessionLimits {
         hello_within: Duration::from_secs(10),
         heartbeat: Duration::from_secs(20),
-        recheck_every: Duration::from_secs(60),
+        recheck_every: Duration::from_mins(1),
         max_frame_bytes: 1000,
         frames_per_second: 50,
         typing_per_minute: 3,
@@ -435,7 +435,7 @@ mod tests {
     fn hello_must_come_in_time() {
         let (mut session, now) = expecting();
         assert_eq!(session.next_due(), now + LIMITS.hello_within);
-        assert_eq!(session.on_time(now + LIMITS.hello_within - Duration::from_millis(1)), Due::Nothing);
+        assert_eq!(session.on_time(now + LIMITS.hello_within / 2), Due::Nothing);
         assert_eq!(session.on_time(now + LIMITS.hello_within), Due::Close(bye(ByeReason::HelloTimeout)));
     }
 

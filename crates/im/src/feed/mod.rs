@@ -29,7 +29,7 @@ use subscribers::Subscribers;
 pub use subscribers::{Outgoing, Outlet, Subscriber};
 use tail::Tail;
 pub use tail::{Gap, TailEntry};
-pub use wire::{Hint, HintError};
+pub use wire::{Fanout, FanoutState, Hint, HintError, HintListener};
 
 /// How long a batch that is known of is awaited before the store is asked.
 const GRACE: Duration = Duration::from_millis(5);
@@ -296,7 +296,10 @@ impl State {
             // Between agents.
             LogEntry::Message(message) if message.kind == MessageKind::Note => true,
             LogEntry::Message(message) => match self.members.get(message.conversation_id) {
-                Some(clients) => delivery.to_all(&clients),
+                Some(clients) => {
+                    delivery.reach_all(&clients);
+                    true
+                }
                 None => false,
             },
             LogEntry::Event(event) => {
@@ -307,15 +310,15 @@ impl State {
                     }
                 }
                 match (&event.client_id, event.conversation_id) {
-                    (Some(client_id), _) => delivery.to(client_id),
+                    (Some(client_id), _) => delivery.reach(client_id),
                     (None, Some(id)) => {
                         let Some(clients) = self.members.get(id) else { return false };
-                        delivery.to_all(&clients);
+                        delivery.reach_all(&clients);
                         let left = event.payload.get("clientId").and_then(Value::as_str);
                         if let (EventKind::Left, Some(left)) = (event.kind, left)
                             && !clients.iter().any(|client| **client == *left)
                         {
-                            delivery.to(left);
+                            delivery.reach(left);
                         }
                     }
                     (None, None) => {}
@@ -359,14 +362,13 @@ struct Delivery<'a> {
 }
 
 impl Delivery<'_> {
-    fn to_all(&mut self, clients: &ClientIds) -> bool {
+    fn reach_all(&mut self, clients: &ClientIds) {
         for client in clients.iter() {
-            self.to(client);
+            self.reach(client);
         }
-        true
     }
 
-    fn to(&mut self, client_id: &str) {
+    fn reach(&mut self, client_id: &str) {
         let TailEntry { entry, origin } = self.next;
         for (id, outlet) in self.subscribers.live(client_id) {
             if *origin == Some(id) {

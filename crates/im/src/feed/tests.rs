@@ -217,9 +217,9 @@ fn the_sockets_of_an_ended_session_are_closed() {
 fn notes_are_not_for_members() {
     let mut node = Node::new(&[(1, &["patient"])]);
     let patient = node.live(&["patient"]);
-    let LogEntry::Message(mut note) = message(1, conversation(1)) else { panic!("not a message") };
-    note.kind = MessageKind::Note;
-    node.commit(vec![LogEntry::Message(note), message(2, conversation(1))], None);
+    let LogEntry::Message(mut hidden) = message(1, conversation(1)) else { panic!("not a message") };
+    hidden.kind = MessageKind::Note;
+    node.commit(vec![LogEntry::Message(hidden), message(2, conversation(1))], None);
     assert_eq!(seen(&patient), [2]);
 }
 

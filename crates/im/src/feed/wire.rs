@@ -28,6 +28,30 @@ pub enum Hint {
 #[error("a hint of another node could not be read")]
 pub struct HintError(#[source] serde_json::Error);
 
+/// Whether the other nodes can be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FanoutState {
+    /// There are none: everything happens in this process.
+    Alone,
+    Connected,
+    /// They hear of news only by looking into the store.
+    Lost,
+}
+
+/// Hears what other nodes tell.
+pub trait HintListener: Send + Sync {
+    fn hear(&self, hint: Hint);
+}
+
+/// Carries hints between the processes that share a store.
+pub trait Fanout: Send + Sync {
+    /// Tells the others, without waiting; a hint that cannot be told is dropped.
+    fn publish(&self, hint: Hint);
+    /// Hands what the others tell to `listener` from now on. To be called once.
+    fn listen(&self, listener: Arc<dyn HintListener>);
+    fn state(&self) -> FanoutState;
+}
+
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 enum WireHint {
@@ -95,6 +119,7 @@ impl Hint {
     }
 
     /// For entries that are too long for one hint: how far they go.
+    #[must_use]
     pub fn shortened(&self) -> Self {
         match self {
             Self::Committed(entries) => entries.last().map_or(Self::Moved, |last| Self::Head(last.position())),
