@@ -142,6 +142,11 @@ impl Message {
     pub fn is_recalled(&self) -> bool {
         self.recalled_at.is_some()
     }
+
+    /// What it says, unless it was recalled. Views and frames show this and nothing else.
+    pub fn shown_content(&self) -> Option<&Content> {
+        if self.is_recalled() { None } else { Some(&self.content) }
+    }
 }
 
 /// A message to be appended. The store gives it its sequence number.
