@@ -211,7 +211,11 @@ fn require_url(url: &str, field: &str) -> Result<(), FieldError> {
     let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
     let has_host = rest.is_some_and(|rest| rest.starts_with(|c: char| c.is_alphanumeric() || c == '['));
     let is_clean = !url.chars().any(|c| c.is_control() || c.is_whitespace() || matches!(c, '<' | '>' | '"' | '\\'));
-    require(has_host && is_clean && url.len() <= MAX_URL_BYTES, field, "is an http or https address of at most 2048 bytes")
+    require(
+        has_host && is_clean && url.len() <= MAX_URL_BYTES,
+        field,
+        "is an http or https address of at most 2048 bytes",
+    )
 }
 
 #[cfg(test)]

@@ -108,10 +108,7 @@ pub struct Member {
 impl Member {
     /// A member whose first message the owner is asked about.
     pub fn owned(conversation_id: ConversationId, client_id: String, kind: MemberKind, joined_at: Timestamp) -> Self {
-        Self {
-            review_at: Some(Timestamp::from_millis(0)),
-            ..Self::free(conversation_id, client_id, kind, joined_at)
-        }
+        Self { review_at: Some(Timestamp::from_millis(0)), ..Self::free(conversation_id, client_id, kind, joined_at) }
     }
 
     /// A member of a conversation without an owner.
@@ -172,7 +169,8 @@ pub trait ConversationRepository: Send {
     /// The members of several conversations, in no particular order.
     async fn members_of_all(&mut self, ids: &[ConversationId]) -> Result<Vec<Member>, StoreError>;
     /// The conversations any of these clients is in, the one with the newest message first.
-    async fn list(&mut self, client_ids: &[String], page: PageRequest) -> Result<Page<ConversationSummary>, StoreError>;
+    async fn list(&mut self, client_ids: &[String], page: PageRequest)
+    -> Result<Page<ConversationSummary>, StoreError>;
     /// Inserts conversations with their members. `last_seq` must be 0.
     async fn insert_all(&mut self, conversations: &[Conversation], members: &[Member]) -> Result<(), StoreError>;
     /// Adds members who have read what is there.

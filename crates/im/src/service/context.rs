@@ -60,11 +60,7 @@ pub struct Seat {
 ///
 /// # Errors
 /// [`ImError::ConversationNotFound`] also when the caller is not in it.
-pub(super) async fn seat(
-    unit: &mut dyn ImUnit,
-    client_ids: &[String],
-    id: ConversationId,
-) -> Result<Seat, ImError> {
+pub(super) async fn seat(unit: &mut dyn ImUnit, client_ids: &[String], id: ConversationId) -> Result<Seat, ImError> {
     let conversation = unit.conversations().find(id).await?.ok_or(ImError::ConversationNotFound)?;
     let members = unit.conversations().members(id).await?;
     let member = members.iter().find(|m| client_ids.contains(&m.client_id)).cloned();

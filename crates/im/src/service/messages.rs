@@ -256,4 +256,3 @@ pub fn lane_of(message: &NewMessage, lanes: usize) -> usize {
     let sum = bytes.as_bytes().iter().fold(0_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(usize::from(*byte)));
     sum.checked_rem(lanes).unwrap_or_default()
 }
-

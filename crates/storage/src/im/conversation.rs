@@ -157,7 +157,11 @@ impl ConversationRepository for SeaUnit {
         read_members(&self.query(&sql, [json(&texts(ids))?]).await?)
     }
 
-    async fn list(&mut self, client_ids: &[String], page: PageRequest) -> Result<Page<ConversationSummary>, StoreError> {
+    async fn list(
+        &mut self,
+        client_ids: &[String],
+        page: PageRequest,
+    ) -> Result<Page<ConversationSummary>, StoreError> {
         let mine = Query::select()
             .column(member::Column::ConversationId)
             .from(member::Entity)

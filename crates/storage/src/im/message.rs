@@ -91,8 +91,7 @@ impl MessageRepository for SeaUnit {
     }
 
     async fn find_seq(&mut self, conversation: ConversationId, seq: i64) -> Result<Option<Message>, StoreError> {
-        let select =
-            Entity::find().filter(Column::ConversationId.eq(text(&conversation))).filter(Column::Seq.eq(seq));
+        let select = Entity::find().filter(Column::ConversationId.eq(text(&conversation))).filter(Column::Seq.eq(seq));
         select.one(&self.db()).await.map_err(store_error)?.map(message).transpose()
     }
 
