@@ -13,20 +13,27 @@ use account::{AccountKeys, AccountPorts, Accounts, AppCredentials};
 use async_trait::async_trait;
 use consultation::ConsultationError;
 use consultation::service::{
-    Certifications, Consultations, Doctors, Initiate, InitiateConsultations, Initiated, Invitations, Relations, Reports,
+    Certifications, Consultations, Dialogs, Doctors, Initiate, InitiateConsultations, Initiated, Invitations,
+    Relations, Reports,
 };
 use domain::{Clock, StoreError};
+use im::ImStore;
+use im::service::{ImContext, Messages};
 use poem::listener::{Listener, TcpListener};
 use poem::{Endpoint, Response, Route, Server};
 use runtime::config::ConfigError;
+use runtime::fanout::Alone;
 use runtime::tasks::{self, StillRunning};
 use runtime::telemetry::Metrics;
-use runtime::{BatchError, BatchSettings, Batcher, Config, Credentials, OpendalBlobs, StartError, Tasks};
+use runtime::{
+    BatchError, BatchSettings, Batcher, Config, Credentials, LiveLog, MessageLanes, OpendalBlobs, StartError, Tasks,
+};
 use storage::SeaStore;
 use worker::{Ground, GroundError};
 
 use crate::http::catalogue::code;
 use crate::http::gatekeeper::AccountGatekeeper;
+use crate::http::messaging::MessagingUseCases;
 use crate::http::ops::Readiness;
 use crate::http::problem::ApiError;
 use crate::http::router::{Parts, server};
@@ -53,6 +60,8 @@ pub enum ServeError {
     Hashing(#[from] HashingError),
     #[error(transparent)]
     Sms(#[from] sms::SmsError),
+    #[error("the log of messaging could not be read")]
+    Log(#[source] StoreError),
     #[error("http.listen: {address} cannot be listened at")]
     Listen { address: SocketAddr, source: io::Error },
     #[error("the signals to stop could not be listened for")]
@@ -111,7 +120,8 @@ impl App {
             self.ground.worker(&self.config).start(&tasks);
         }
         let queue = Arc::new(BatchedInitiate::start(&self));
-        let endpoint = self.endpoint(queue.clone(), metrics);
+        let messaging = Messaging::start(&self, &tasks).await?;
+        let endpoint = self.endpoint(queue.clone(), &messaging, metrics);
         tracing::info!(%address, public_url = self.config.http.public_url(), "serving");
         let asked_to_stop = async {
             if let Err(error) = tasks::termination().await {
@@ -121,13 +131,19 @@ impl App {
         let served = Server::new_with_acceptor(acceptor);
         served.run_with_graceful_shutdown(endpoint, asked_to_stop, Some(SHUTDOWN)).await.map_err(ServeError::Broken)?;
         queue.0.close().await;
+        messaging.lanes.close().await;
         tasks.shut_down(SHUTDOWN).await?;
         self.ground.store.close().await;
         Ok(())
     }
 
-    fn endpoint(&self, initiate: Arc<dyn InitiateQueue>, metrics: Metrics) -> impl Endpoint<Output = Response> + use<> {
-        let services = Arc::new(self.services(initiate));
+    fn endpoint(
+        &self,
+        initiate: Arc<dyn InitiateQueue>,
+        messaging: &Messaging,
+        metrics: Metrics,
+    ) -> impl Endpoint<Output = Response> + use<> {
+        let services = Arc::new(self.services(initiate, messaging));
         let mut router = Route::new();
         if self.config.leancloud.enabled {
             router = leancloud::add_to(router, &services);
@@ -143,7 +159,7 @@ impl App {
         server(parts, router)
     }
 
-    fn services(&self, initiate: Arc<dyn InitiateQueue>) -> Services {
+    fn services(&self, initiate: Arc<dyn InitiateQueue>, messaging: &Messaging) -> Services {
         let Ground { store, context, bell, clock, ids, random } = &self.ground;
         let credentials = AppCredentials {
             id: self.credentials.app_id.clone(),
@@ -159,6 +175,7 @@ impl App {
             doctors: Doctors::new(context.clone()),
             initiate,
             invitations: Invitations::new(context.clone(), random.clone()),
+            messaging: messaging.use_cases(self.config.http.request_timeout),
             oversight: Oversight {
                 store: Arc::new(store.clone()),
                 queue: Arc::new(store.clone()),
@@ -171,6 +188,36 @@ impl App {
             kept_sms: self.kept_sms.clone(),
             public_url: self.config.http.public_url(),
         }
+    }
+}
+
+/// Messaging while it runs: the log followed, messages committed.
+struct Messaging {
+    context: ImContext,
+    live: Arc<LiveLog>,
+    lanes: Arc<MessageLanes>,
+}
+
+impl Messaging {
+    async fn start(app: &App, tasks: &Tasks) -> Result<Self, ServeError> {
+        let (config, ground) = (&app.config, &app.ground);
+        let store: Arc<dyn ImStore> = Arc::new(ground.store.clone());
+        let live = LiveLog::start(store.clone(), Arc::new(Alone), 1, tasks).await.map_err(ServeError::Log)?;
+        let context = ImContext {
+            store,
+            clock: ground.clock.clone(),
+            ids: ground.ids.clone(),
+            log: live.clone(),
+            owner: Arc::new(Dialogs::new(ground.context.clone())),
+            policy: Arc::new(config.im_policy()),
+        };
+        let batch_max = config.database.batch_max.get();
+        let lanes = MessageLanes::start(&Messages::new(context.clone()), config.message_lanes(), batch_max);
+        Ok(Self { context, live, lanes: Arc::new(lanes) })
+    }
+
+    fn use_cases(&self, request_timeout: Duration) -> MessagingUseCases {
+        MessagingUseCases::new(&self.context, self.lanes.clone(), self.live.clone(), request_timeout)
     }
 }
 
