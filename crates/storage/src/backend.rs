@@ -205,7 +205,12 @@ async fn connect_postgres(options: &DatabaseOptions) -> Result<Connections, Conn
         .sqlx_logging(false)
         .record_stmt_in_spans(false)
         .test_before_acquire_if_idle_for(Duration::from_secs(30))
-        .map_sqlx_postgres_opts(|postgres| postgres.application_name("zhaoguan").statement_cache_capacity(256));
+        .map_sqlx_postgres_opts(|postgres| {
+            // Statements are planned once and kept: one planned while a table was empty must not read it whole when
+            // it has grown. Where there is no index, tables are read whole all the same.
+            let options = postgres.application_name("zhaoguan").options([("enable_seqscan", "off")]);
+            options.statement_cache_capacity(256)
+        });
     let pool = open(options, connect).await?;
     Ok(Connections { backend: Backend::Postgres, writer: pool.clone(), reader: pool })
 }
