@@ -35,6 +35,7 @@ pub mod code {
     pub const UNSUPPORTED_MEDIA: &str = "request.unsupported_media";
     pub const TIMEOUT: &str = "request.timeout";
     pub const SESSION_NOT_VALID: &str = "session.not_valid";
+    pub const BUSY: &str = "server.busy";
     pub const STOPPING: &str = "server.stopping";
     pub const INTERNAL: &str = "server.internal";
 }

@@ -1,8 +1,6 @@
 //! The log as this process passes it on: drives the feed, reads what it lacks, tells other nodes, and listens to them.
 
 mod nats;
-#[cfg(test)]
-mod tests;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
