@@ -336,12 +336,12 @@ async fn within_conversations(unit: &SeaUnit, moves: &[ReadMove]) -> Result<Vec<
         let seq = farthest.entry((id, &step.client_id)).or_default();
         *seq = Ord::max(*seq, Ord::min(step.seq, *last_seq));
     }
-    let moved = farthest.into_iter().map(|((conversation_id, client_id), seq)| Moved {
+    let kept = farthest.into_iter().map(|((conversation_id, client_id), seq)| Moved {
         conversation_id,
         client_id: client_id.to_owned(),
         seq,
     });
-    Ok(moved.collect())
+    Ok(kept.collect())
 }
 
 async fn newest_messages(

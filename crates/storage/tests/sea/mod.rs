@@ -1,6 +1,7 @@
 //! The harness of the contract over a real database, and what is asked of migrations.
 
 pub(crate) mod migrations;
+pub(crate) mod rules;
 
 use std::sync::Arc;
 

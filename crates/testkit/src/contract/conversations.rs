@@ -164,7 +164,7 @@ pub async fn the_owner_is_asked_when_it_was_said(h: &dyn Harness) {
     messaging(h, async |unit| unit.conversations().set_review(dialog_id(1), "free", at(9)).await.unwrap()).await;
     let ids = [dialog_id(1)];
     messaging(h, async |unit| {
-        unit.conversations().set_review(dialog_id(2), &patient_id(2).to_string(), at(9)).await.unwrap()
+        unit.conversations().set_review(dialog_id(2), &patient_id(2).to_string(), at(9)).await.unwrap();
     })
     .await;
     messaging(h, async |unit| unit.conversations().reset_review(&ids).await.unwrap()).await;

@@ -82,8 +82,8 @@ pub async fn reading_goes_no_farther_than_the_newest_message(h: &dyn Harness) {
     append(h, &[text(1, dialog_id(1), "a", "1"), text(2, dialog_id(1), "a", "2")]).await;
     let moved = read(h, &[to("b", 1), to("b", i64::MAX), to("b", 0)]).await;
     assert_eq!(moved, [Member { read_seq: 2, delivered_seq: 2, ..guest(1, "b") }], "of several moves the farthest");
-    let moves = [to("c", i64::MAX), ReadMove { conversation_id: dialog_id(9), ..to("c", 1) }];
-    messaging(h, async |unit| unit.conversations().mark_delivered(&moves).await.unwrap()).await;
+    let steps = [to("c", i64::MAX), ReadMove { conversation_id: dialog_id(9), ..to("c", 1) }];
+    messaging(h, async |unit| unit.conversations().mark_delivered(&steps).await.unwrap()).await;
     assert_eq!(member(h, dialog_id(1), "c").await.delivered_seq, 2);
 }
 

@@ -122,7 +122,7 @@ pub async fn a_name_is_known_again_with_what_was_said(h: &dyn Harness) {
         content: first.content.clone(),
         created_at: first.created_at,
     });
-    assert_eq!(append(h, &[retry]).await, [known.clone()]);
+    assert_eq!(append(h, std::slice::from_ref(&retry)).await, std::slice::from_ref(&known));
     assert_eq!(append(h, &[other]).await, [known]);
     // The name belongs to one sender in one conversation.
     let elsewhere = NewMessage { conversation_id: dialog_id(2), id: MessageId(object_id(3)), ..first.clone() };
