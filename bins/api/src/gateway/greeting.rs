@@ -4,14 +4,14 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Instant;
 
-use domain::Actor;
 use domain::id::SessionId;
+use domain::{Actor, StoreError};
+use im::MessageKind;
 use im::feed::{EphemeralKind, Subscriber};
 use im::log::LogEntry;
 use im::protocol::{Bye, ByeReason, EventFrame, HelloFrame, ReadyFrame, ResyncFrame, ServerFrame};
 use im::service::client_ids;
 use im::session::{Start, bye};
-use im::{ImError, MessageKind};
 
 use super::RECONNECT;
 use super::socket::{End, Socket};
@@ -78,7 +78,7 @@ impl Socket {
         // The client may have been on a node that is ahead of this one.
         if hello.cursor.is_some_and(|cursor| cursor > head.position) {
             let read = self.gateway.store.read().log().head().await;
-            head = read.map_err(|error| store_failed(error.into()))?;
+            head = read.map_err(|error| store_failed(&error))?;
         }
         Ok(Start::of(hello, &head))
     }
@@ -120,7 +120,7 @@ impl Socket {
     /// Sends one page and answers how far it goes. What is beyond `goal` may not be complete yet.
     async fn send_missed(&mut self, client_ids: &[String], after: i64, goal: i64) -> Result<i64, End> {
         let entries = self.gateway.store.read().log().entries_of(client_ids, after, PAGE).await;
-        let entries = entries.map_err(|error| store_failed(error.into()))?;
+        let entries = entries.map_err(|error| store_failed(&error))?;
         let is_full = entries.len() >= PAGE as usize;
         let read_to = entries.last().map(LogEntry::position).filter(|_| is_full).map_or(goal, |last| last.min(goal));
         for entry in entries.iter().filter(|entry| entry.position() <= goal && !is_note(entry)) {
@@ -143,7 +143,7 @@ impl Socket {
     }
 
     /// Takes back what this socket was to the others.
-    pub(super) async fn sign_off(&mut self, identity: &Identity) {
+    pub(super) fn sign_off(&self, identity: &Identity) {
         self.gateway.live.feed().leave(&identity.subscriber);
         self.gateway.presence.remove(self.id);
         if let Some(conversation_id) = self.session.viewing() {
@@ -164,7 +164,7 @@ fn unavailable() -> Bye {
     Bye { reason: ByeReason::Unavailable, detail: None, reconnect_after_ms }
 }
 
-fn store_failed(error: ImError) -> End {
-    tracing::warn!(error = &error as &dyn Error, "a socket could not catch up");
+fn store_failed(error: &StoreError) -> End {
+    tracing::warn!(error = error as &dyn Error, "a socket could not catch up");
     unavailable().into()
 }

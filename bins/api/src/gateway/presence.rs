@@ -122,7 +122,8 @@ impl PresenceKeeper {
                 tokio::time::sleep(STORE_PAUSE).await;
                 continue;
             }
-            let until_renewal = renewed.map_or(Duration::ZERO, |at| renew_every.saturating_sub(self.clock.now().since(at)));
+            let until_renewal =
+                renewed.map_or(Duration::ZERO, |at| renew_every.saturating_sub(self.clock.now().since(at)));
             tokio::select! {
                 () = self.wake.notified() => tokio::time::sleep(GATHER).await,
                 () = tokio::time::sleep(until_renewal) => {}

@@ -85,8 +85,8 @@ impl ReceiptKeeper {
         unit.commit().await?;
         let ids: Vec<_> = moves.iter().map(|m| m.conversation_id).collect::<BTreeSet<_>>().into_iter().collect();
         let members = self.store.read().conversations().members_of_all(&ids).await?;
-        let moved: BTreeSet<_> = moves.iter().map(|m| (m.conversation_id, m.client_id.as_str())).collect();
-        for member in members.iter().filter(|m| moved.contains(&(m.conversation_id, m.client_id.as_str()))) {
+        let noted: BTreeSet<_> = moves.iter().map(|m| (m.conversation_id, m.client_id.as_str())).collect();
+        for member in members.iter().filter(|m| noted.contains(&(m.conversation_id, m.client_id.as_str()))) {
             self.live.ephemeral(Ephemeral {
                 conversation_id: member.conversation_id,
                 client_ids: vec![member.client_id.clone()],

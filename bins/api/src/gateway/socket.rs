@@ -82,7 +82,7 @@ impl Socket {
     pub(super) async fn run(mut self) {
         let end = self.serve().await;
         if let Some(identity) = self.identity.take() {
-            Box::pin(self.sign_off(&identity)).await;
+            self.sign_off(&identity);
         }
         if let End::Bye(bye) = end {
             metrics::counter!("im_closed", "reason" => reason_word(bye.reason)).increment(1);
@@ -138,9 +138,8 @@ impl Socket {
                 Ok(())
             }
             Some(Ok(Message::Binary(_))) => Err(bye(ByeReason::ProtocolError).into()),
-            Some(Ok(Message::Close(_))) | None => Err(End::Gone),
             Some(Err(error)) if is_too_long(&error) => Err(bye(ByeReason::FrameTooLarge).into()),
-            Some(Err(_)) => Err(End::Gone),
+            Some(Ok(Message::Close(_)) | Err(_)) | None => Err(End::Gone),
         }
     }
 
