@@ -149,11 +149,6 @@ impl Socket {
         assert!(self.closed.is_some(), "a close frame follows");
         bye
     }
-
-    /// Reads nothing more and does not close: as a client whose network is gone.
-    pub fn abandon(self) -> TcpStream {
-        self.socket.into_inner()
-    }
 }
 
 fn is_timeout(error: &std::io::Error) -> bool {
