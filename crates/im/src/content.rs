@@ -158,7 +158,7 @@ pub fn check(kind: &MessageKind, json: &str) -> Result<Checked, FieldError> {
 /// A [`FieldError`] when it is too long or no JSON.
 pub fn check_other(json: &str) -> Result<Content, FieldError> {
     require(json.len() <= MAX_OTHER_BYTES, "content", "is at most 65536 bytes")?;
-    Content::parse(json).map_err(|_| FieldError::new("content", "is not JSON"))
+    Content::parse(json).ok().ok_or_else(|| FieldError::new("content", "is not JSON"))
 }
 
 /// The line of a message that lists and notifications show, without anything a person wrote for kinds but text.

@@ -4,6 +4,7 @@ use domain::actor::AccessError;
 use domain::{Coded, ErrorKind, FieldError, StoreError};
 
 use crate::owner::Refusal;
+use crate::protocol::Malformed;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ImError {
@@ -25,6 +26,16 @@ pub enum ImError {
     Refused(#[from] Refusal),
     #[error("somebody else changed this at the same time; try again")]
     Conflict,
+    #[error(transparent)]
+    MalformedFrame(#[from] Malformed),
+    /// Before `hello`, or a second one.
+    #[error("a frame of this type cannot come here")]
+    FrameOutOfPlace,
+    #[error("frames come too fast")]
+    TooManyFrames,
+    /// Nothing was stored.
+    #[error("too many messages are waiting; send it again in a moment")]
+    Busy,
     #[error("the server is stopping; connect again")]
     Stopping,
     #[error("the outcome is not known; send it again under the same client message id")]
@@ -59,6 +70,10 @@ impl Coded for ImError {
             Self::RecallTooLate => "message.recall_too_late",
             Self::Refused(refusal) => refusal.code,
             Self::Conflict => "store.conflict",
+            Self::MalformedFrame(_) => "im.malformed_frame",
+            Self::FrameOutOfPlace => "im.frame_out_of_place",
+            Self::TooManyFrames => "im.too_many_frames",
+            Self::Busy => "server.busy",
             Self::Stopping => "server.stopping",
             Self::OutcomeUnknown => "message.outcome_unknown",
             Self::Store(e) => e.code(),
@@ -68,11 +83,14 @@ impl Coded for ImError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Access(e) => e.kind(),
-            Self::Invalid(_) => ErrorKind::Invalid,
+            Self::Invalid(_) | Self::MalformedFrame(_) => ErrorKind::Invalid,
             Self::ConversationNotFound | Self::MessageNotFound => ErrorKind::NotFound,
-            Self::ClientMessageIdConflict | Self::RecallTooLate | Self::Conflict => ErrorKind::Conflict,
+            Self::ClientMessageIdConflict | Self::RecallTooLate | Self::FrameOutOfPlace | Self::Conflict => {
+                ErrorKind::Conflict
+            }
+            Self::TooManyFrames => ErrorKind::RateLimited,
             Self::Refused(refusal) => refusal.kind,
-            Self::Stopping | Self::OutcomeUnknown => ErrorKind::Unavailable,
+            Self::Busy | Self::Stopping | Self::OutcomeUnknown => ErrorKind::Unavailable,
             Self::Store(e) => e.kind(),
         }
     }

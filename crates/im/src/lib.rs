@@ -3,12 +3,15 @@
 pub mod content;
 pub mod conversation;
 pub mod error;
+pub mod feed;
 pub mod log;
 pub mod message;
 pub mod owner;
 pub mod policy;
 pub mod presence;
+pub mod protocol;
 pub mod service;
+pub mod session;
 pub mod unit;
 
 pub use conversation::{Conversation, ConversationKind, ConversationRepository, Member, MemberKind};

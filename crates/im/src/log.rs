@@ -146,3 +146,12 @@ pub trait LogListener: Send + Sync {
     /// Something was committed.
     fn moved(&self);
 }
+
+/// Waits for the log to move.
+#[cfg_attr(feature = "mock", mockall::automock)]
+#[async_trait]
+pub trait LogWatch: Send + Sync {
+    /// Returns once something beyond the position `after` may concern one of these clients. May return for
+    /// nothing: whoever waits looks again.
+    async fn moved_for(&self, client_ids: &[String], after: i64);
+}

@@ -9,7 +9,7 @@ use domain::{StoreError, Timestamp};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 
 /// What a message is. Kinds this product does not know come from LeanCloud clients and pass through unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -60,13 +60,13 @@ impl MessageKind {
 
 /// The content of a message: one JSON value as text, shared by everybody it is delivered to. No `Debug` of the text:
 /// it is what patients write.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Content(Arc<str>);
+#[derive(Clone)]
+pub struct Content(Arc<RawValue>);
 
 impl Content {
     pub fn of(value: &impl Serialize) -> Self {
         // Serialising a value without maps of odd keys cannot fail; `null` is what is left if it does.
-        Self(serde_json::to_string(value).unwrap_or_else(|_| "null".into()).into())
+        Self(to_raw_value(value).unwrap_or_else(|_| RawValue::NULL.to_owned()).into())
     }
 
     /// Takes JSON text as it is.
@@ -74,36 +74,44 @@ impl Content {
     /// # Errors
     /// When it is no JSON.
     pub fn parse(text: &str) -> Result<Self, serde_json::Error> {
-        serde_json::from_str::<&RawValue>(text).map(|raw| Self(raw.get().into()))
+        serde_json::from_str::<Box<RawValue>>(text).map(|raw| Self(raw.into()))
     }
 
     /// The JSON text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.0.get()
     }
 
     pub fn to_value(&self) -> Value {
-        serde_json::from_str(&self.0).unwrap_or(Value::Null)
+        serde_json::from_str(self.as_str()).unwrap_or(Value::Null)
     }
 }
 
+/// Equal when written in the same way.
+impl PartialEq for Content {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for Content {}
+
 impl fmt::Debug for Content {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Content({} bytes)", self.0.len())
+        write!(f, "Content({} bytes)", self.as_str().len())
     }
 }
 
 impl Serialize for Content {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let raw: &RawValue = serde_json::from_str(&self.0).map_err(serde::ser::Error::custom)?;
-        raw.serialize(serializer)
+        RawValue::serialize(&self.0, serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Content {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = Value::deserialize(deserializer)?;
-        serde_json::to_string(&value).map(|text| Self(text.into())).map_err(D::Error::custom)
+        to_raw_value(&value).map(|raw| Self(raw.into())).map_err(D::Error::custom)
     }
 }
 
@@ -133,6 +141,11 @@ pub struct Message {
 impl Message {
     pub fn is_recalled(&self) -> bool {
         self.recalled_at.is_some()
+    }
+
+    /// What it says, unless it was recalled. Views and frames show this and nothing else.
+    pub fn shown_content(&self) -> Option<&Content> {
+        if self.is_recalled() { None } else { Some(&self.content) }
     }
 }
 

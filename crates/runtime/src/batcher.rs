@@ -6,7 +6,9 @@
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 use futures_util::FutureExt;
 use metrics::Histogram;
@@ -41,6 +43,28 @@ pub enum BatchError {
     /// The batch broke off; whether this input was done is unknown.
     #[error("the work was broken off before its outcome was known")]
     BrokenOff,
+}
+
+/// An input was not taken; nothing is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum HandInError {
+    #[error("no more work is taken, the server is stopping")]
+    Closed,
+    /// Too many inputs are waiting.
+    #[error("too much work is waiting")]
+    Full,
+}
+
+/// The output of an input that was handed in. May be dropped; the work is done all the same.
+#[derive(Debug)]
+pub struct Answer<Out>(oneshot::Receiver<Out>);
+
+impl<Out> Future for Answer<Out> {
+    type Output = Result<Out, BatchError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Poll::Ready(ready!(Pin::new(&mut self.0).poll(context)).or(Err(BatchError::BrokenOff)))
+    }
 }
 
 struct Entry<In, Out> {
@@ -100,6 +124,23 @@ where
         let (reply, answer) = oneshot::channel();
         self.sender.send(Entry { input, reply }).await.or(Err(BatchError::Closed))?;
         answer.await.or(Err(BatchError::BrokenOff))
+    }
+
+    /// Hands in `input` without waiting for room. Inputs handed in one after the other are done in that order
+    /// where there is one runner.
+    ///
+    /// # Errors
+    /// [`HandInError`]; nothing is done then.
+    pub fn hand_in(&self, input: In) -> Result<Answer<Out>, HandInError> {
+        if self.closing.is_cancelled() {
+            return Err(HandInError::Closed);
+        }
+        let (reply, answer) = oneshot::channel();
+        match self.sender.try_send(Entry { input, reply }) {
+            Ok(()) => Ok(Answer(answer)),
+            Err(mpsc::error::TrySendError::Full(_)) => Err(HandInError::Full),
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(HandInError::Closed),
+        }
     }
 
     /// Takes no more work and returns when everything handed in before is done.
@@ -300,6 +341,27 @@ mod tests {
         };
         let (answers, ()) = tokio::join!(calls, closing);
         assert_eq!(answers, (0..20).map(Ok).collect::<Vec<_>>());
+    }
+
+    #[tokio::test]
+    async fn handing_in_never_waits() {
+        let gate = Arc::new(Semaphore::new(0));
+        let batcher = {
+            let gate = gate.clone();
+            Batcher::start("test", BatchSettings { runners: 1, max_batch: 4, queue: 2 }, move |inputs: Vec<u32>| {
+                let gate = gate.clone();
+                async move {
+                    gate.acquire().await.unwrap().forget();
+                    inputs
+                }
+            })
+        };
+        let taken = [batcher.hand_in(1).unwrap(), batcher.hand_in(2).unwrap()];
+        assert_eq!(batcher.hand_in(3).err(), Some(HandInError::Full));
+        gate.add_permits(2);
+        assert_eq!(join_all(taken).await, [Ok(1), Ok(2)]);
+        batcher.close().await;
+        assert_eq!(batcher.hand_in(4).err(), Some(HandInError::Closed));
     }
 
     #[tokio::test]

@@ -1,9 +1,11 @@
 //! Opening the store, and the unit of work that is every repository at once.
 
+use std::sync::{Arc, OnceLock};
+
 use ::consultation::notification::NotificationRepository;
 use ::consultation::relation::{InvitationRepository, RelationRepository};
 use ::consultation::{ConsultationStore, ConsultationUnit, consultation::ConsultationRepository};
-use ::im::log::LogRepository;
+use ::im::log::{LogListener, LogRepository};
 use ::im::presence::PresenceRepository;
 use ::im::{ConversationRepository, MessageRepository};
 use async_trait::async_trait;
@@ -27,7 +29,11 @@ pub struct SeaStore {
     backend: Backend,
     writer: DatabaseConnection,
     reader: DatabaseConnection,
+    news: News,
 }
+
+/// Who is told that the log has moved on.
+type News = Arc<OnceLock<Arc<dyn LogListener>>>;
 
 impl SeaStore {
     /// Opens the database; makes the file and its folder on `SQLite`. Does not migrate.
@@ -36,7 +42,14 @@ impl SeaStore {
     /// [`ConnectError`] saying which address could not be opened and why.
     pub async fn connect(options: &DatabaseOptions) -> Result<Self, ConnectError> {
         let Connections { backend, writer, reader } = backend::connect(options).await?;
-        Ok(Self { backend, writer, reader })
+        Ok(Self { backend, writer, reader, news: News::default() })
+    }
+
+    /// Tells `listener` from now on of every unit that moved the log on, whatever it was about. Counts once.
+    /// Messages that go the quick way ([`::im::ImStore::append`]) are told of by whoever sends them.
+    pub fn announce_to(&self, listener: Arc<dyn LogListener>) {
+        // There is one log, and one listener in a process.
+        let _ = self.news.set(listener);
     }
 
     /// Brings the tables up to date. Safe to run from several processes at once.
@@ -61,17 +74,21 @@ impl SeaStore {
             ..TransactionOptions::default()
         };
         let txn = self.writer.begin_with_options(options).await.map_err(store_error)?;
-        Ok(SeaUnit { backend: self.backend, road: Road::Transaction(txn) })
+        Ok(self.on(Road::Transaction(txn)))
     }
 
     /// The repositories for reading only; each call sees what is committed then.
     pub fn reading(&self) -> SeaUnit {
-        SeaUnit { backend: self.backend, road: Road::Pool(self.reader.clone()) }
+        self.on(Road::Pool(self.reader.clone()))
     }
 
     /// For writing in single statements, each a transaction of its own.
     pub(crate) fn at_once(&self) -> SeaUnit {
-        SeaUnit { backend: self.backend, road: Road::Pool(self.writer.clone()) }
+        self.on(Road::Pool(self.writer.clone()))
+    }
+
+    fn on(&self, road: Road) -> SeaUnit {
+        SeaUnit { backend: self.backend, road, news: self.news.clone(), has_news: false }
     }
 
     /// Proves that writing works, for `/readyz`.
@@ -107,6 +124,9 @@ enum Road {
 pub struct SeaUnit {
     pub(crate) backend: Backend,
     road: Road,
+    news: News,
+    /// It has moved the log on.
+    pub(crate) has_news: bool,
 }
 
 impl SeaUnit {
@@ -123,10 +143,13 @@ impl SeaUnit {
     /// # Errors
     /// [`StoreError`] when the database does not confirm; nothing may be assumed then.
     pub async fn finish(self) -> Result<(), StoreError> {
-        match self.road {
-            Road::Transaction(txn) => txn.commit().await.map_err(store_error),
-            Road::Pool(_) => Ok(()),
+        if let Road::Transaction(txn) = self.road {
+            txn.commit().await.map_err(store_error)?;
         }
+        if let (true, Some(listener)) = (self.has_news, self.news.get()) {
+            listener.moved();
+        }
+        Ok(())
     }
 
     /// Runs a statement written once for both databases, with `$1`-style parameters; returns rows affected.

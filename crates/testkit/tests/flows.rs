@@ -16,6 +16,7 @@ use domain::id::{SessionId, UserId};
 use domain::page::PageRequest;
 use domain::time::span;
 use domain::{Actor, Clock};
+use im::Message;
 use testkit::build::{doctor, doctor_id, patient, patient_id};
 use testkit::{MemoryNotifier, Stage};
 
@@ -97,9 +98,11 @@ async fn outside_the_hours_telling_waits_for_the_opening_and_the_patient_hears_w
     assert_eq!((deferred.state, deferred.reason), (NotificationState::Queued, Reason::OutsideWindow));
     let opening = stage.clock.now() + span::hours(9);
     assert_eq!(deferred.due_at, opening);
-    let messages =
-        Consultations::new(stage.context()).messages(&the_patient(), started.consultation_id, 0).await.unwrap();
-    let events: Vec<_> = messages.iter().map(|m| m.content["event"].as_str().unwrap().to_owned()).collect();
+    let is_of = |m: &&Message| {
+        stage.store.committed().conversations[&m.conversation_id].consultation_id == Some(started.consultation_id)
+    };
+    let rows = stage.store.committed();
+    let events: Vec<_> = rows.messages.values().filter(is_of).map(|m| m.content.to_value()["event"].clone()).collect();
     assert_eq!(events.len(), 2, "{events:?}");
     let (deliveries, notifier) = deliveries(&stage);
     assert_eq!(deliveries.run(deferred.id).await.unwrap(), DeliveryProgress::Deferred(opening));

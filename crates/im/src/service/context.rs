@@ -8,6 +8,7 @@ use domain::id::{AuditId, ConversationId, IdSource};
 use domain::{Actor, Clock, StoreError};
 use serde_json::Value;
 
+use super::access::client_ids_of;
 use crate::conversation::{Conversation, Member};
 use crate::error::ImError;
 use crate::log::LogListener;
@@ -40,20 +41,19 @@ impl ImContext {
 /// # Errors
 /// [`AccessError`] for callers who are neither.
 pub fn client_ids(actor: &Actor) -> Result<Vec<String>, AccessError> {
-    let patient = actor.patient().map(|id| id.to_string());
-    let ids: Vec<String> = patient.into_iter().chain(actor.doctor().map(|id| id.to_string())).collect();
+    let ids = client_ids_of(actor);
     actor.require(!ids.is_empty())?;
     Ok(ids)
 }
 
 /// A conversation as one of its members sees it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Seat {
-    pub conversation: Conversation,
+pub(super) struct Seat {
+    pub(super) conversation: Conversation,
     /// Everybody in it, the caller among them.
-    pub members: Vec<Member>,
+    pub(super) members: Vec<Member>,
     /// The caller.
-    pub member: Member,
+    pub(super) member: Member,
 }
 
 /// Finds the caller's place in a conversation.

@@ -192,18 +192,14 @@ impl ConversationRepository for SeaUnit {
     }
 
     async fn add_members(&mut self, members: &[Member]) -> Result<(), StoreError> {
+        let ids: Vec<ConversationId> = members.iter().map(|m| m.conversation_id).collect();
+        let newest = newest_seqs(self, &ids).await?;
+        let join = |member: &Member| {
+            let seq = *newest.get(&text(&member.conversation_id))?;
+            Some(member_row(&Member { read_seq: seq, delivered_seq: seq, ..member.clone() }))
+        };
         let tail = "ON CONFLICT (conversation_id, client_id) DO NOTHING";
-        bulk::insert::<member::Entity>(self, members.iter().map(member_row), tail).await?;
-        let sql = format!(
-            "UPDATE conversation_member SET read_seq = c.last_seq, delivered_seq = c.last_seq FROM conversation c \
-             WHERE c.id = conversation_member.conversation_id AND c.id IN {} AND conversation_member.read_seq = 0 \
-             AND conversation_member.client_id IN {}",
-            listed(self.backend),
-            listed(self.backend).replace("$1", "$2")
-        );
-        let ids: Vec<String> = members.iter().map(|m| text(&m.conversation_id)).collect();
-        let clients: Vec<&String> = members.iter().map(|m| &m.client_id).collect();
-        self.execute(&sql, [json(&ids)?, json(&clients)?]).await?;
+        bulk::insert::<member::Entity>(self, members.iter().filter_map(join), tail).await?;
         Ok(())
     }
 
@@ -225,7 +221,7 @@ impl ConversationRepository for SeaUnit {
              delivered_seq = CASE WHEN delivered_seq > j.seq THEN delivered_seq ELSE j.seq END, \
              own_after_read = {}, recalled_after_read = {} FROM j \
              WHERE conversation_member.conversation_id = j.conversation_id \
-             AND conversation_member.client_id = j.client_id AND read_seq < j.seq RETURNING conversation_member.*",
+             AND conversation_member.client_id = j.client_id AND read_seq < j.seq RETURNING {MEMBER}",
             moved(self.backend),
             count("s.sender = j.client_id"),
             count("s.recalled_at IS NOT NULL AND (s.sender IS NULL OR s.sender <> j.client_id)")
@@ -262,6 +258,11 @@ impl ConversationRepository for SeaUnit {
         Ok(())
     }
 }
+
+/// The columns of a member, as `RETURNING` takes them: SQLite knows no `table.*` there.
+const MEMBER: &str = "conversation_member.conversation_id, conversation_member.client_id, conversation_member.kind, \
+     conversation_member.joined_at, conversation_member.read_seq, conversation_member.delivered_seq, \
+     conversation_member.own_after_read, conversation_member.recalled_after_read, conversation_member.review_at";
 
 /// The elements of a JSON array of texts, the first parameter, as a subquery.
 fn listed(backend: Backend) -> &'static str {
@@ -306,6 +307,15 @@ async fn lock(unit: &SeaUnit, ids: &[ConversationId]) -> Result<Vec<QueryResult>
     unit.query(&sql, [json(&texts(ids))?]).await
 }
 
+/// The newest sequence number of each conversation, which is locked until the unit ends.
+async fn newest_seqs(unit: &SeaUnit, ids: &[ConversationId]) -> Result<HashMap<String, i64>, StoreError> {
+    let column = |row: &QueryResult| {
+        let id: String = row.try_get("", "id").map_err(store_error)?;
+        Ok((id, row.try_get("", "last_seq").map_err(store_error)?))
+    };
+    lock(unit, ids).await?.iter().map(column).collect()
+}
+
 /// A move of a member within a conversation that exists.
 #[derive(Serialize)]
 struct Moved {
@@ -318,23 +328,20 @@ struct Moved {
 /// Of several moves of one member the farthest is kept.
 async fn within_conversations(unit: &SeaUnit, moves: &[ReadMove]) -> Result<Vec<Moved>, StoreError> {
     let ids: Vec<ConversationId> = moves.iter().map(|m| m.conversation_id).collect();
-    let mut newest: HashMap<String, i64> = HashMap::with_capacity(ids.len());
-    for row in lock(unit, &ids).await? {
-        newest.insert(row.try_get("", "id").map_err(store_error)?, row.try_get("", "last_seq").map_err(store_error)?);
-    }
+    let newest = newest_seqs(unit, &ids).await?;
     let mut farthest: HashMap<(String, &str), i64> = HashMap::with_capacity(moves.len());
     for step in moves {
         let id = text(&step.conversation_id);
         let Some(last_seq) = newest.get(&id) else { continue };
         let seq = farthest.entry((id, &step.client_id)).or_default();
-        *seq = Ord::max(Ord::min(step.seq, *last_seq), *seq);
+        *seq = Ord::max(*seq, Ord::min(step.seq, *last_seq));
     }
-    let moved = farthest.into_iter().map(|((conversation_id, client_id), seq)| Moved {
+    let kept = farthest.into_iter().map(|((conversation_id, client_id), seq)| Moved {
         conversation_id,
         client_id: client_id.to_owned(),
         seq,
     });
-    Ok(moved.collect())
+    Ok(kept.collect())
 }
 
 async fn newest_messages(

@@ -89,6 +89,7 @@ impl LogRepository for SeaUnit {
             return Ok(LogRepository::head(self).await?.position);
         }
         lock_conversations(self, events).await?;
+        self.has_news = true;
         let count = i64::try_from(events.len()).map_err(StoreError::backend)?;
         let last = advance(self, count).await?;
         let rows = events.iter().zip(last - count + 1..).map(|(event, position)| ActiveModel {

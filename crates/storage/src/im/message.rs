@@ -65,6 +65,7 @@ pub(super) fn messages(rows: &[QueryResult]) -> Result<Vec<Message>, StoreError>
 #[async_trait]
 impl MessageRepository for SeaUnit {
     async fn append(&mut self, messages: &[NewMessage]) -> Result<Vec<Appended>, StoreError> {
+        self.has_news = true;
         append::append(self, messages).await
     }
 

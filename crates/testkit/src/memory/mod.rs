@@ -11,9 +11,12 @@ mod conversation;
 mod doctor;
 mod file;
 mod invitation;
+mod log;
+mod message;
 mod notification;
 mod outbox;
 mod patient;
+mod presence;
 mod queue;
 mod relation;
 mod tables;
@@ -31,7 +34,9 @@ use domain::doctor::DoctorRepository;
 use domain::file::FileRepository;
 use domain::outbox::OutboxRepository;
 use domain::patient::PatientRepository;
-use im::ConversationRepository;
+use im::log::LogRepository;
+use im::presence::PresenceRepository;
+use im::{Appended, ConversationRepository, ImStore, ImUnit, MessageRepository, NewMessage};
 use tokio::sync::OwnedMutexGuard;
 
 pub use tables::{JobRow, ScheduleRow, Tables};
@@ -160,6 +165,15 @@ impl ConsultationUnit for MemoryUnit {
     fn conversations(&mut self) -> &mut dyn ConversationRepository {
         self
     }
+    fn messages(&mut self) -> &mut dyn MessageRepository {
+        self
+    }
+    fn log(&mut self) -> &mut dyn LogRepository {
+        self
+    }
+    fn presence(&mut self) -> &mut dyn PresenceRepository {
+        self
+    }
     fn notifications(&mut self) -> &mut dyn NotificationRepository {
         self
     }
@@ -182,5 +196,48 @@ impl ConsultationStore for MemoryStore {
 
     fn read(&self) -> Box<dyn ConsultationUnit> {
         Box::new(self.reading())
+    }
+}
+
+#[async_trait]
+impl ImUnit for MemoryUnit {
+    fn conversations(&mut self) -> &mut dyn ConversationRepository {
+        self
+    }
+    fn messages(&mut self) -> &mut dyn MessageRepository {
+        self
+    }
+    fn log(&mut self) -> &mut dyn LogRepository {
+        self
+    }
+    fn presence(&mut self) -> &mut dyn PresenceRepository {
+        self
+    }
+    fn files(&mut self) -> &mut dyn FileRepository {
+        self
+    }
+    fn audit(&mut self) -> &mut dyn AuditRepository {
+        self
+    }
+    async fn commit(self: Box<Self>) -> Result<(), StoreError> {
+        self.finish()
+    }
+}
+
+#[async_trait]
+impl ImStore for MemoryStore {
+    async fn begin(&self) -> Result<Box<dyn ImUnit>, StoreError> {
+        Ok(Box::new(self.unit().await))
+    }
+
+    fn read(&self) -> Box<dyn ImUnit> {
+        Box::new(self.reading())
+    }
+
+    async fn append(&self, messages: &[NewMessage]) -> Result<Vec<Appended>, StoreError> {
+        let mut unit = self.unit().await;
+        let appended = MessageRepository::append(&mut unit, messages).await?;
+        unit.finish()?;
+        Ok(appended)
     }
 }
