@@ -49,6 +49,16 @@ pub struct Conversation {
     pub updated_at: Timestamp,
 }
 
+impl Conversation {
+    /// Takes a message in under the next number.
+    pub fn append(&mut self, new: &NewSystemMessage) -> Message {
+        self.last_seq += 1;
+        self.last_message_at = Some(new.created_at);
+        self.updated_at = new.created_at;
+        new.numbered(self.last_seq)
+    }
+}
+
 /// What kind of client a member is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum MemberKind {

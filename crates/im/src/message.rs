@@ -3,7 +3,7 @@
 use domain::Timestamp;
 use domain::id::{ConversationId, MessageId};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// A stored message.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,6 +26,22 @@ pub struct NewSystemMessage {
     pub conversation_id: ConversationId,
     pub notice: SystemNotice,
     pub created_at: Timestamp,
+}
+
+impl NewSystemMessage {
+    /// The message as it is stored under its number.
+    #[must_use]
+    pub fn numbered(&self, seq: i64) -> Message {
+        Message {
+            id: self.id,
+            conversation_id: self.conversation_id,
+            seq,
+            sender: None,
+            kind: "system".to_owned(),
+            content: json!(self.notice),
+            created_at: self.created_at,
+        }
+    }
 }
 
 /// What a system message says: a stable event word for clients to render, and a Chinese text for

@@ -14,7 +14,6 @@ use crate::decision::{self, Case, Decision, RecipientState};
 use crate::error::ConsultationError;
 use crate::notification::{Cause, Channel, Notification, NotificationState, Recipient};
 use crate::office_hours::Schedule;
-use crate::relation::Relation;
 use crate::unit::ConsultationUnit;
 
 /// The ways a doctor can be reached, best first.
@@ -32,56 +31,27 @@ pub(super) fn channels_of_patient(patient: &Patient) -> Vec<Channel> {
 }
 
 /// Everything a decision about a consultation looks at.
-pub(super) struct Facts {
-    pub(super) consultation: Option<Consultation>,
-    pub(super) doctor: Doctor,
-    pub(super) relation: Option<Relation>,
+pub(super) struct Facts<'a> {
+    pub(super) consultation: Option<&'a Consultation>,
+    pub(super) doctor: &'a Doctor,
+    /// Whether the relation of the pair is blocked.
+    pub(super) is_blocked: bool,
     pub(super) state: RecipientState,
 }
 
-/// Loads what a decision looks at, as committed or written by this unit.
-pub(super) async fn facts(
-    context: &Context,
-    unit: &mut dyn ConsultationUnit,
-    consultation: Option<Consultation>,
-    recipient: Recipient,
-    except: Option<NotificationId>,
-) -> Result<Facts, ConsultationError> {
-    let (doctor_id, channels) = match recipient {
-        Recipient::Doctor(id) => (Some(id), Vec::new()),
-        Recipient::Patient(id) => {
-            let patient = unit.patients().find(id).await?.ok_or(ConsultationError::PatientNotFound(id))?;
-            (consultation.as_ref().map(|c| c.pair.doctor), channels_of_patient(&patient))
-        }
-    };
-    let doctor_id = doctor_id.ok_or(ConsultationError::Conflict)?;
-    let doctor = unit.doctors().find(doctor_id).await?.ok_or(ConsultationError::DoctorNotFound(doctor_id))?;
-    let channels = if matches!(recipient, Recipient::Doctor(_)) { channels_of_doctor(&doctor) } else { channels };
-    let (relation, was_notified) = match &consultation {
-        None => (None, false),
-        Some(c) => {
-            let since = context.clock.now() - context.policy.cool_down;
-            let told = unit.notifications().last_notified(recipient, c.id, since, except).await?;
-            (unit.relations().find(c.relation_id).await?, told.is_some())
-        }
-    };
-    let state = RecipientState { is_viewing: false, was_notified_in_cool_down: was_notified, channels };
-    Ok(Facts { consultation, doctor, relation, state })
-}
-
-impl Facts {
+impl Facts<'_> {
     /// The decision as of now.
     pub(super) fn decide(&self, context: &Context, recipient: Recipient, cause: Cause) -> Decision {
-        let schedule = Schedule::of(&self.doctor, context.policy.timezone);
-        let facts = Case {
+        let schedule = Schedule::of(self.doctor, context.policy.timezone);
+        let case = Case {
             cause,
-            consultation: self.consultation.as_ref(),
-            is_blocked: self.relation.as_ref().is_some_and(|r| r.is_blocked),
-            doctor: &self.doctor,
+            consultation: self.consultation,
+            is_blocked: self.is_blocked,
+            doctor: self.doctor,
             schedule: &schedule,
             recipient: &self.state,
         };
-        decision::decide(context.clock.now(), recipient, &facts)
+        decision::decide(context.clock.now(), recipient, &case)
     }
 }
 
@@ -94,8 +64,27 @@ pub(super) async fn plan(
     recipient: Recipient,
     cause: Cause,
 ) -> Result<(), ConsultationError> {
-    let facts = facts(context, unit, consultation.cloned(), recipient, None).await?;
-    let decision = facts.decide(context, recipient, cause);
+    let (doctor, channels) = match recipient {
+        Recipient::Doctor(id) => {
+            let doctor = unit.doctors().find(id).await?.ok_or(ConsultationError::DoctorNotFound(id))?;
+            let channels = channels_of_doctor(&doctor);
+            (doctor, channels)
+        }
+        Recipient::Patient(id) => {
+            let patient = unit.patients().find(id).await?.ok_or(ConsultationError::PatientNotFound(id))?;
+            let doctor = consultation.map(|c| c.pair.doctor).ok_or(ConsultationError::Conflict)?;
+            let doctor = unit.doctors().find(doctor).await?.ok_or(ConsultationError::DoctorNotFound(doctor))?;
+            (doctor, channels_of_patient(&patient))
+        }
+    };
+    let (mut is_blocked, mut was_notified) = (false, false);
+    if let Some(c) = consultation {
+        let since = context.clock.now() - context.policy.cool_down;
+        was_notified = unit.notifications().last_notified(recipient, c.id, since).await?.is_some();
+        is_blocked = unit.relations().find(c.relation_id).await?.is_some_and(|r| r.is_blocked);
+    }
+    let state = RecipientState { is_viewing: false, was_notified_in_cool_down: was_notified, channels };
+    let decision = Facts { consultation, doctor: &doctor, is_blocked, state }.decide(context, recipient, cause);
     let (notification, job) = rows(context, recipient, consultation, cause, &decision);
     unit.notifications().insert_all(&[notification]).await?;
     unit.outbox().append_all(job.as_slice()).await?;

@@ -10,13 +10,13 @@ use sea_orm::ActiveValue::Set;
 use sea_orm::entity::prelude::*;
 use sea_orm::{QueryOrder, QuerySelect};
 use serde::Serialize;
+use serde_json::json;
 
 use super::message;
 use crate::backend::store_error;
 use crate::bulk;
-use crate::convert::{instant, into_object, known, millis, object, parse, parse_opt, text, text_opt, to_json};
+use crate::convert::{instant, into_object, known, millis, object, parse, parse_opt, text, text_opt};
 use crate::store::SeaUnit;
-use crate::values::tuples;
 
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel, Serialize)]
 #[sea_orm(table_name = "conversation")]
@@ -141,15 +141,7 @@ impl ConversationRepository for SeaUnit {
         let mut rows = Vec::with_capacity(messages.len());
         for new in messages {
             let Some(seq) = next_seqs.get_mut(&new.conversation_id) else { return Err(StoreError::Conflict) };
-            rows.push(message::ActiveModel {
-                id: Set(text(&new.id)),
-                conversation_id: Set(text(&new.conversation_id)),
-                seq: Set(*seq),
-                sender: Set(None),
-                kind: Set("system".to_owned()),
-                content: Set(to_json(&new.notice)),
-                created_at: Set(new.created_at.as_millis()),
-            });
+            rows.push(message::row(new.numbered(*seq)));
             *seq += 1;
         }
         bulk::insert::<message::Entity>(self, rows, "").await?;
@@ -178,18 +170,15 @@ async fn reserve_seqs(
         *count += 1;
         *at = (*at).max(new.created_at.as_millis());
     }
-    let mut values: Vec<Value> = Vec::with_capacity(wanted.len() * 3);
-    for (id, (count, at)) in &wanted {
-        values.extend([text(id).into(), (*count).into(), (*at).into()]);
-    }
-    let tuples = tuples(wanted.len(), 3, 1);
+    let rows: Vec<_> = wanted.iter().map(|(id, (count, at))| (text(id), count, at)).collect();
     let sql = format!(
-        "WITH wanted AS (VALUES {tuples}) \
-         UPDATE conversation SET last_seq = last_seq + wanted.column2, last_message_at = wanted.column3, \
-         updated_at = wanted.column3 FROM wanted WHERE conversation.id = wanted.column1 \
-         RETURNING conversation.id AS id, conversation.last_seq AS last_seq"
+        "UPDATE conversation SET last_seq = last_seq + wanted.count, last_message_at = wanted.at, \
+         updated_at = wanted.at FROM (SELECT value ->> 0 AS id, CAST(value ->> 1 AS bigint) AS count, \
+         CAST(value ->> 2 AS bigint) AS at FROM {}) AS wanted WHERE conversation.id = wanted.id \
+         RETURNING conversation.id AS id, conversation.last_seq AS last_seq",
+        unit.backend.each(1)
     );
-    let rows = unit.query(&sql, values).await?;
+    let rows = unit.query(&sql, [json!(rows).to_string().into()]).await?;
     let mut first_seqs = BTreeMap::new();
     for row in rows {
         let id: String = row.try_get("", "id").map_err(store_error)?;

@@ -2,10 +2,11 @@
 
 use ::im::Message;
 use domain::{StoreError, Timestamp};
+use sea_orm::ActiveValue::Set;
 use sea_orm::entity::prelude::*;
 use serde::Serialize;
 
-use crate::convert::parse;
+use crate::convert::{parse, text};
 
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel, Serialize)]
 #[sea_orm(table_name = "message")]
@@ -25,6 +26,18 @@ pub(crate) struct Model {
 pub(crate) enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
+
+pub(crate) fn row(message: Message) -> ActiveModel {
+    ActiveModel {
+        id: Set(text(&message.id)),
+        conversation_id: Set(text(&message.conversation_id)),
+        seq: Set(message.seq),
+        sender: Set(message.sender),
+        kind: Set(message.kind),
+        content: Set(message.content),
+        created_at: Set(message.created_at.as_millis()),
+    }
+}
 
 pub(super) fn message(row: Model) -> Result<Message, StoreError> {
     Ok(Message {

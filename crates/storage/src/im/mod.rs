@@ -1,4 +1,4 @@
 //! Conversations, members and messages.
 
 pub(crate) mod conversation;
-mod message;
+pub(crate) mod message;

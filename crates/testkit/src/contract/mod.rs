@@ -25,6 +25,7 @@ pub mod relation_lists;
 pub mod relations;
 mod samples;
 mod suite;
+pub mod traces;
 pub mod units;
 
 use std::panic::{AssertUnwindSafe, resume_unwind};

@@ -4,7 +4,6 @@ use async_trait::async_trait;
 use domain::StoreError;
 use domain::id::ConversationId;
 use im::{Conversation, ConversationRepository, Member, Message, NewSystemMessage};
-use serde_json::json;
 
 use super::MemoryUnit;
 use super::tables::{Tables, insert_new};
@@ -12,16 +11,7 @@ use super::tables::{Tables, insert_new};
 /// Gives the message its conversation's next number.
 fn append(tables: &mut Tables, new: &NewSystemMessage) -> Result<(), StoreError> {
     let conversation = tables.conversations.get_mut(&new.conversation_id).ok_or(StoreError::Conflict)?;
-    conversation.last_seq += 1;
-    let message = Message {
-        id: new.id,
-        conversation_id: new.conversation_id,
-        seq: conversation.last_seq,
-        sender: None,
-        kind: "system".to_owned(),
-        content: json!({ "event": new.notice.event, "text": new.notice.text }),
-        created_at: new.created_at,
-    };
+    let message = conversation.append(new);
     insert_new(&mut tables.messages, new.id, message, "message_pkey")
 }
 
