@@ -2,4 +2,5 @@
 
 pub mod load;
 pub mod server;
+pub mod socket;
 pub mod world;

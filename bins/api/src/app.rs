@@ -16,24 +16,27 @@ use consultation::service::{
     Certifications, Consultations, Dialogs, Doctors, Initiate, InitiateConsultations, Initiated, Invitations,
     Relations, Reports,
 };
+use domain::id::IdSource;
 use domain::{Clock, StoreError};
 use im::ImStore;
 use im::service::{ImContext, Messages};
 use poem::listener::{Listener, TcpListener};
 use poem::{Endpoint, Response, Route, Server};
 use runtime::config::ConfigError;
-use runtime::fanout::Alone;
+use runtime::fanout::{self, NatsAddressError};
 use runtime::tasks::{self, StillRunning};
 use runtime::telemetry::Metrics;
 use runtime::{
     BatchError, BatchSettings, Batcher, Config, Credentials, LiveLog, MessageLanes, OpendalBlobs, StartError, Tasks,
 };
 use storage::SeaStore;
+use tokio_util::sync::CancellationToken;
 use worker::{Ground, GroundError};
 
+use crate::gateway::{self, Gateway, GatewayPorts, GatewaySettings};
 use crate::http::catalogue::code;
 use crate::http::gatekeeper::AccountGatekeeper;
-use crate::http::messaging::MessagingUseCases;
+use crate::http::messaging::{MessagingUseCases, Waits};
 use crate::http::ops::Readiness;
 use crate::http::problem::ApiError;
 use crate::http::router::{Parts, server};
@@ -60,6 +63,8 @@ pub enum ServeError {
     Hashing(#[from] HashingError),
     #[error(transparent)]
     Sms(#[from] sms::SmsError),
+    #[error(transparent)]
+    Fanout(#[from] NatsAddressError),
     #[error("the log of messaging could not be read")]
     Log(#[source] StoreError),
     #[error("http.listen: {address} cannot be listened at")]
@@ -123,15 +128,18 @@ impl App {
         let messaging = Messaging::start(&self, &tasks).await?;
         let endpoint = self.endpoint(queue.clone(), &messaging, metrics);
         tracing::info!(%address, public_url = self.config.http.public_url(), "serving");
+        let (gateway, stop_waiting) = (messaging.gateway.clone(), messaging.stop_waiting.clone());
         let asked_to_stop = async {
             if let Err(error) = tasks::termination().await {
                 tracing::error!(error = &error as &dyn Error, "stopping, because signals cannot be listened for");
             }
+            gateway.begin_drain();
+            stop_waiting.cancel();
         };
         let served = Server::new_with_acceptor(acceptor);
         served.run_with_graceful_shutdown(endpoint, asked_to_stop, Some(SHUTDOWN)).await.map_err(ServeError::Broken)?;
         queue.0.close().await;
-        messaging.lanes.close().await;
+        messaging.stop().await;
         tasks.shut_down(SHUTDOWN).await?;
         self.ground.store.close().await;
         Ok(())
@@ -144,7 +152,7 @@ impl App {
         metrics: Metrics,
     ) -> impl Endpoint<Output = Response> + use<> {
         let services = Arc::new(self.services(initiate, messaging));
-        let mut router = Route::new();
+        let mut router = gateway::add_to(Route::new(), messaging.gateway.clone());
         if self.config.leancloud.enabled {
             router = leancloud::add_to(router, &services);
         }
@@ -159,15 +167,19 @@ impl App {
         server(parts, router)
     }
 
-    fn services(&self, initiate: Arc<dyn InitiateQueue>, messaging: &Messaging) -> Services {
-        let Ground { store, context, bell, clock, ids, random } = &self.ground;
+    fn gatekeeper(&self) -> Arc<AccountGatekeeper> {
         let credentials = AppCredentials {
             id: self.credentials.app_id.clone(),
             key: self.credentials.app_key.expose().to_owned(),
             master_key: self.credentials.master_key.expose().to_owned(),
         };
+        Arc::new(AccountGatekeeper { credentials, accounts: self.accounts.clone() })
+    }
+
+    fn services(&self, initiate: Arc<dyn InitiateQueue>, messaging: &Messaging) -> Services {
+        let Ground { store, context, bell, clock, ids, random } = &self.ground;
         Services {
-            gatekeeper: Arc::new(AccountGatekeeper { credentials, accounts: self.accounts.clone() }),
+            gatekeeper: self.gatekeeper(),
             clock: clock.clone(),
             accounts: self.accounts.clone(),
             certifications: Certifications::new(context.clone()),
@@ -191,18 +203,24 @@ impl App {
     }
 }
 
-/// Messaging while it runs: the log followed, messages committed.
+/// Messaging while it runs: the log followed, messages committed, sockets served.
 struct Messaging {
     context: ImContext,
     live: Arc<LiveLog>,
     lanes: Arc<MessageLanes>,
+    gateway: Arc<Gateway>,
+    /// Ends the waiting of requests for the log to move.
+    stop_waiting: CancellationToken,
 }
 
 impl Messaging {
     async fn start(app: &App, tasks: &Tasks) -> Result<Self, ServeError> {
         let (config, ground) = (&app.config, &app.ground);
+        let fanout = fanout::open(&config.fanout.url, tasks).await?;
         let store: Arc<dyn ImStore> = Arc::new(ground.store.clone());
-        let live = LiveLog::start(store.clone(), Arc::new(Alone), 1, tasks).await.map_err(ServeError::Log)?;
+        name_epoch(&*store, &*ground.ids).await.map_err(ServeError::Log)?;
+        let live = LiveLog::start(store.clone(), fanout, tasks).await.map_err(ServeError::Log)?;
+        ground.store.announce_to(live.clone());
         let context = ImContext {
             store,
             clock: ground.clock.clone(),
@@ -212,13 +230,38 @@ impl Messaging {
             policy: Arc::new(config.im_policy()),
         };
         let batch_max = config.database.batch_max.get();
-        let lanes = MessageLanes::start(&Messages::new(context.clone()), config.message_lanes(), batch_max);
-        Ok(Self { context, live, lanes: Arc::new(lanes) })
+        let lanes = Arc::new(MessageLanes::start(&Messages::new(context.clone()), config.message_lanes(), batch_max));
+        let ports = GatewayPorts {
+            context: context.clone(),
+            live: live.clone(),
+            queue: lanes.clone(),
+            gatekeeper: app.gatekeeper(),
+            node: format!("api-{}", ground.ids.next()),
+        };
+        let gateway = Gateway::start(ports, GatewaySettings::of(config), tasks);
+        Ok(Self { context, live, lanes, gateway, stop_waiting: tasks.stop_token() })
     }
 
     fn use_cases(&self, request_timeout: Duration) -> MessagingUseCases {
-        MessagingUseCases::new(&self.context, self.lanes.clone(), self.live.clone(), request_timeout)
+        let waits = Waits { longest: request_timeout, stop: self.stop_waiting.clone() };
+        MessagingUseCases::new(&self.context, self.lanes.clone(), self.live.clone(), waits)
     }
+
+    /// Sends the sockets away, then finishes the messages that were handed in.
+    async fn stop(&self) {
+        self.gateway.drained(SHUTDOWN).await;
+        self.lanes.close().await;
+    }
+}
+
+/// Gives a new log its epoch.
+async fn name_epoch(store: &dyn ImStore, ids: &dyn IdSource) -> Result<(), StoreError> {
+    if !store.read().log().head().await?.epoch.is_empty() {
+        return Ok(());
+    }
+    let mut unit = store.begin().await?;
+    unit.log().renew_epoch(&ids.next().to_string()).await?;
+    unit.commit().await
 }
 
 /// Gathers calls that start consultations; see [`InitiateConsultations`].

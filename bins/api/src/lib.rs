@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod commands;
+pub mod gateway;
 pub mod http;
 pub mod leancloud;
 pub mod settings;

@@ -57,6 +57,7 @@ pub enum Action<'a> {
     Authenticate(HelloFrame<'a>),
     /// Store the message; then [`Session::answered`].
     Send(SendFrame<'a>),
+    /// Move the reader on; then [`Session::answered`].
     Read(SeqFrame),
     Delivered(SeqFrame),
     Typing(ConversationId),
@@ -65,6 +66,7 @@ pub enum Action<'a> {
         before: Option<ConversationId>,
         now: Option<ConversationId>,
     },
+    /// Answer with the messages; then [`Session::answered`].
     Range(RangeFrame),
     /// Answer with `pong`.
     Pong,
@@ -148,11 +150,8 @@ impl Session {
                 self.phase = Phase::Greeted;
                 Action::Authenticate(hello)
             }
-            (Phase::Open, ClientFrame::Send(frame)) => {
-                self.in_flight += 1;
-                Action::Send(frame)
-            }
-            (Phase::Open, ClientFrame::Read(frame)) => seq_action("read", frame, Action::Read),
+            (Phase::Open, ClientFrame::Send(frame)) => self.begin(Action::Send(frame)),
+            (Phase::Open, ClientFrame::Read(frame)) => self.begin(seq_action("read", frame, Action::Read)),
             (Phase::Open, ClientFrame::Delivered(frame)) => seq_action("delivered", frame, Action::Delivered),
             (Phase::Open, ClientFrame::Typing(frame)) => match self.typing.take(now) {
                 Ok(()) => Action::Typing(frame.conversation_id),
@@ -162,7 +161,7 @@ impl Session {
                 let before = std::mem::replace(&mut self.viewing, frame.viewing);
                 if before == frame.viewing { Action::Nothing } else { Action::View { before, now: frame.viewing } }
             }
-            (Phase::Open, ClientFrame::Range(frame)) => range_action(frame),
+            (Phase::Open, ClientFrame::Range(frame)) => self.begin(range_action(frame)),
             (Phase::Open, ClientFrame::Ping) => Action::Pong,
             (Phase::Open, ClientFrame::Pong) => Action::Nothing,
             (_, frame) => self.refuse_out_of_place(frame.word()),
@@ -186,14 +185,19 @@ impl Session {
         self.phase == Phase::Open
     }
 
-    /// Whether more frames may be read: not while too many messages wait for their answers.
+    /// Whether more frames may be read: not while too much is under way.
     pub const fn wants_input(&self) -> bool {
         self.in_flight < self.limits.sends_in_flight
     }
 
-    /// A message got its answer.
+    /// Something that was under way is done.
     pub const fn answered(&mut self) {
         self.in_flight = self.in_flight.saturating_sub(1);
+    }
+
+    /// Whether everything that was asked for is done.
+    pub const fn is_settled(&self) -> bool {
+        self.in_flight == 0
     }
 
     /// The conversation open in front.
@@ -252,6 +256,14 @@ impl Session {
             return Due::Ping;
         }
         Due::Nothing
+    }
+
+    /// Counts what takes a while.
+    fn begin<'a>(&mut self, action: Action<'a>) -> Action<'a> {
+        if matches!(action, Action::Send(_) | Action::Read(_) | Action::Range(_)) {
+            self.in_flight += 1;
+        }
+        action
     }
 
     fn silent_at(&self) -> Instant {

@@ -5,10 +5,10 @@
 //! busy. What a batch does (one statement, one transaction) is the caller's function.
 
 use std::future::Future;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 use futures_util::FutureExt;
 use metrics::Histogram;

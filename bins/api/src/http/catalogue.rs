@@ -35,6 +35,7 @@ pub mod code {
     pub const UNSUPPORTED_MEDIA: &str = "request.unsupported_media";
     pub const TIMEOUT: &str = "request.timeout";
     pub const SESSION_NOT_VALID: &str = "session.not_valid";
+    pub const BUSY: &str = "server.busy";
     pub const STOPPING: &str = "server.stopping";
     pub const INTERNAL: &str = "server.internal";
 }
@@ -107,6 +108,9 @@ pub const ENTRIES: &[Entry] = &[
         "该幂等键已用于另一个请求",
         "The idempotency key was used for a different request",
     ),
+    entry("im.frame_out_of_place", Conflict, "此时不能发送这种消息帧", "A frame of this type cannot come here"),
+    entry("im.malformed_frame", Invalid, "消息帧格式有误", "The frame is malformed"),
+    entry("im.too_many_frames", RateLimited, "发送过于频繁，请稍后再试", "Frames come too fast"),
     entry("invitation.not_usable", NotFound, "邀请码无效或已过期", "The invitation is not valid any more"),
     entry("job.not_found", NotFound, "任务不存在", "The job was not found among those given up"),
     entry("message.not_found", NotFound, "消息不存在", "Message not found"),
@@ -136,6 +140,7 @@ pub const ENTRIES: &[Entry] = &[
     entry(code::TOO_LARGE, TooLarge, "请求内容过大", "The request is too large"),
     entry(code::UNKNOWN_PATH, NotFound, "地址不存在", "There is nothing at this address"),
     entry(code::UNSUPPORTED_MEDIA, UnsupportedMedia, "不支持的内容类型", "The content type is not supported"),
+    entry(code::BUSY, Unavailable, "服务繁忙，请稍后重试", "The server is busy"),
     entry(code::INTERNAL, Internal, "服务器内部错误", "Internal server error"),
     entry(code::STOPPING, Unavailable, "服务正在重启，请稍后重试", "The server is stopping"),
     entry(

@@ -37,6 +37,8 @@ const GRACE: Duration = Duration::from_millis(5);
 const MEMBERS_AT_ONCE: usize = 256;
 /// Ephemeral frames that wait for members to be known; more are dropped.
 const MAX_EPHEMERAL: usize = 1024;
+/// Ended sessions that are remembered, for a socket that was just about to join.
+const RECENTLY_ENDED: usize = 256;
 /// After how long sockets that had to be closed all at once come back, at most.
 const RECONNECT_MS: u64 = 1000;
 
@@ -71,6 +73,7 @@ struct State {
     /// In order, waiting for members to be known.
     pending: VecDeque<TailEntry>,
     ephemeral: VecDeque<Ephemeral>,
+    ended: VecDeque<SessionId>,
     is_head_due: bool,
     passed_on: i64,
 }
@@ -85,6 +88,7 @@ impl Feed {
             subscribers: Subscribers::default(),
             pending: VecDeque::new(),
             ephemeral: VecDeque::new(),
+            ended: VecDeque::new(),
             is_head_due: false,
             passed_on: head.position,
         };
@@ -201,7 +205,13 @@ impl Feed {
     /// Adds somebody who listens; entries come once [`Feed::go_live`] was called. Sockets of the same person beyond
     /// `most_sockets` are told to close, the oldest first.
     pub fn join(&self, subscriber: &Subscriber, most_sockets: usize) {
-        let over = self.lock().subscribers.join(subscriber, false, most_sockets);
+        let mut state = self.lock();
+        let over = state.subscribers.join(subscriber, false, most_sockets);
+        let is_over = subscriber.session.is_some_and(|session| state.ended.contains(&session));
+        drop(state);
+        if is_over {
+            subscriber.outlet.close(session_ended(None));
+        }
         for outlet in over {
             outlet.close(Bye { reason: ByeReason::TooManySockets, detail: None, reconnect_after_ms: None });
         }
@@ -223,14 +233,6 @@ impl Feed {
 
     pub fn leave(&self, subscriber: &Subscriber) {
         self.lock().subscribers.leave(subscriber.id, &subscriber.client_ids);
-    }
-
-    /// Closes the sockets of a session that is over.
-    pub fn end_session(&self, session: SessionId, reason: Option<&str>) {
-        let outlets = self.lock().subscribers.of_session(session);
-        for outlet in outlets {
-            outlet.close(session_ended(reason));
-        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -281,6 +283,11 @@ impl State {
         if let LogEntry::Event(LogEvent { conversation_id: Some(id), kind: EventKind::Joined, .. }) = **entry {
             self.members.changed(id, entry.position());
         }
+        if let LogEntry::Event(LogEvent { kind: EventKind::SessionEnded, payload, .. }) = &**entry
+            && let Some(session) = session_of(payload)
+        {
+            self.end_session(session, payload.get("reason").and_then(Value::as_str));
+        }
         if !self.subscribers.is_empty() && !self.deliver_to_subscribers(next) {
             return false;
         }
@@ -303,12 +310,6 @@ impl State {
                 None => false,
             },
             LogEntry::Event(event) => {
-                if let (EventKind::SessionEnded, Some(session)) = (event.kind, session_of(&event.payload)) {
-                    let reason = event.payload.get("reason").and_then(Value::as_str);
-                    for outlet in self.subscribers.of_session(session) {
-                        outlet.close(session_ended(reason));
-                    }
-                }
                 match (&event.client_id, event.conversation_id) {
                     (Some(client_id), _) => delivery.reach(client_id),
                     (None, Some(id)) => {
@@ -325,6 +326,17 @@ impl State {
                 }
                 true
             }
+        }
+    }
+
+    /// Closes the sockets of a session, and of the one that may be about to join.
+    fn end_session(&mut self, session: SessionId, reason: Option<&str>) {
+        if self.ended.len() >= RECENTLY_ENDED {
+            self.ended.pop_front();
+        }
+        self.ended.push_back(session);
+        for outlet in self.subscribers.of_session(session) {
+            outlet.close(session_ended(reason));
         }
     }
 

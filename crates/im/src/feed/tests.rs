@@ -214,6 +214,16 @@ fn the_sockets_of_an_ended_session_are_closed() {
 }
 
 #[test]
+fn a_session_that_ended_while_its_socket_was_joining_is_closed_too() {
+    let mut node = Node::new(&[]);
+    let session = SessionId(domain::id::ObjectId::from_parts(3, [0; 5], 1));
+    let payload = json!({ "sessionId": session, "reason": "kicked" });
+    node.commit(vec![event(1, EventKind::SessionEnded, (None, Some("patient")), payload)], None);
+    let outlet = node.live(&["patient"]);
+    assert_eq!(outlet.bye.lock().unwrap().clone().unwrap().reason, ByeReason::SessionEnded);
+}
+
+#[test]
 fn notes_are_not_for_members() {
     let mut node = Node::new(&[(1, &["patient"])]);
     let patient = node.live(&["patient"]);

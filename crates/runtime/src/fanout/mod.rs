@@ -1,8 +1,6 @@
 //! The log as this process passes it on: drives the feed, reads what it lacks, tells other nodes, and listens to them.
 
 mod nats;
-#[cfg(test)]
-mod tests;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,22 +8,23 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use domain::StoreError;
+use im::ImStore;
 use im::feed::{Ephemeral, Fanout, FanoutState, Feed, Gap, Hint, HintListener, Need, Outgoing, Outlet, Subscriber};
 use im::log::{Committed, LogEntry, LogListener, LogWatch};
 use im::protocol::Bye;
-use im::ImStore;
 use tokio::sync::Notify;
 use tracing::warn;
 
-use crate::Tasks;
-pub use nats::NatsFanout;
+pub use nats::{NatsAddressError, NatsFanout};
+
+use crate::{Secret, Tasks};
 
 /// Entries read from the store at once.
 const PAGE: u32 = 500;
 /// Pause after the store did not answer.
 const STORE_PAUSE: Duration = Duration::from_millis(200);
 /// How often the head of the log is looked at, though nothing was heard.
-const LOOK_ALONE: Duration = Duration::from_secs(1);
+const LOOK_ALONE: Duration = Duration::from_millis(500);
 const LOOK_CONNECTED: Duration = Duration::from_secs(5);
 const LOOK_LOST: Duration = Duration::from_millis(250);
 
@@ -56,6 +55,14 @@ impl Fanout for Alone {
     }
 }
 
+/// The way to the other nodes that the configuration names.
+///
+/// # Errors
+/// [`NatsAddressError`].
+pub async fn open(url: &Secret, tasks: &Tasks) -> Result<Arc<dyn Fanout>, NatsAddressError> {
+    if url.expose().is_empty() { Ok(Arc::new(Alone)) } else { Ok(Arc::new(NatsFanout::connect(url, tasks).await?)) }
+}
+
 /// The feed of this process, and what keeps it fed.
 pub struct LiveLog {
     feed: Feed,
@@ -71,14 +78,13 @@ impl LiveLog {
     pub async fn start(
         store: Arc<dyn ImStore>,
         fanout: Arc<dyn Fanout>,
-        first_id: u64,
         tasks: &Tasks,
     ) -> Result<Arc<Self>, StoreError> {
         let head = store.read().log().head().await?;
         let wake = Arc::new(Notify::new());
         let ring = wake.clone();
         let feed = Feed::new(head, move || ring.notify_one());
-        let live = Arc::new(Self { feed, fanout: fanout.clone(), next_id: AtomicU64::new(first_id) });
+        let live = Arc::new(Self { feed, fanout: fanout.clone(), next_id: AtomicU64::new(1) });
         fanout.listen(live.clone());
         let (follower, stopping) = (Follower { live: live.clone(), store, wake }, tasks.stopping());
         tasks.spawn("follow the log", async move {
