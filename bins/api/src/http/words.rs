@@ -162,6 +162,8 @@ mod tests {
             ConsultationStatus::spellings(),
             ConsultationType::spellings(),
             EndReason::spellings(),
+            ConversationKind::spellings(),
+            MemberKind::spellings(),
             NotificationCause::spellings(),
             NotificationReason::spellings(),
             NotificationState::spellings(),

@@ -32,7 +32,6 @@ impl MessagesApi {
     /// For its members, ascending by `seq`: those after `after`, those before `before`, or the newest. An
     /// administrator's look is audited.
     #[oai(path = "/conversations/:id/messages", method = "get", operation_id = "list_messages")]
-    #[expect(clippy::too_many_arguments, reason = "one argument for each parameter of the query")]
     async fn list_messages(
         &self,
         app: App,
@@ -165,7 +164,6 @@ impl MessagesApi {
     /// Texts that hold `q`, newest first, in the caller's conversations. An administrator names the conversation,
     /// and the look is audited.
     #[oai(path = "/messages/search", method = "get", operation_id = "search_messages")]
-    #[expect(clippy::too_many_arguments, reason = "one argument for each parameter of the query")]
     async fn search_messages(
         &self,
         app: App,

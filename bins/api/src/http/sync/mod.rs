@@ -26,7 +26,6 @@ impl SyncApi {
     /// something, else waits up to `waitMs`. Begin without a cursor, then list the conversations, then come back
     /// with the cursor and epoch of the answer before. The WebSocket of the messaging protocol tells the same sooner.
     #[oai(path = "/sync", method = "get", operation_id = "sync")]
-    #[expect(clippy::too_many_arguments, reason = "one argument for each parameter of the query")]
     async fn sync(
         &self,
         app: App,
