@@ -21,7 +21,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{Instrument, error, error_span};
 
 /// Longest wait for company while other runners are at work.
-const LINGER: Duration = Duration::from_millis(2);
+const LINGER: Duration = Duration::from_millis(1);
 
 /// How a [`Batcher`] gathers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
