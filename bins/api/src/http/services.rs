@@ -16,6 +16,7 @@ use runtime::LogSms;
 
 use crate::http::caller::Gatekeeper;
 use crate::http::files::links::Links;
+use crate::http::messaging::MessagingUseCases;
 use crate::http::problem::ApiError;
 
 /// Starts consultations, gathering calls into batches.
@@ -36,6 +37,7 @@ pub struct Services {
     pub doctors: Doctors,
     pub initiate: Arc<dyn InitiateQueue>,
     pub invitations: Invitations,
+    pub messaging: MessagingUseCases,
     pub oversight: Oversight,
     pub relations: Relations,
     pub reports: Reports,

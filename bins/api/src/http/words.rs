@@ -83,6 +83,18 @@ wire_words! {
 }
 
 wire_words! {
+    /// What a conversation is about: the dialog of a consultation, a chat with the assistant, or neither.
+    ConversationKind = im::ConversationKind {
+        Consultation = "consultation", Assistant = "assistant", Direct = "direct",
+    }
+}
+
+wire_words! {
+    /// What kind of client a member of a conversation is.
+    MemberKind = im::MemberKind { Patient = "patient", Doctor = "doctor", Assistant = "assistant", Other = "other" }
+}
+
+wire_words! {
     /// What a notification is about.
     NotificationCause = notification::Cause {
         Initiated = "initiated",

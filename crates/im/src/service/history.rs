@@ -1,6 +1,6 @@
 //! Reading what was written: pages in both directions, and the whole of a dialog.
 
-use domain::id::ConversationId;
+use domain::id::{ConversationId, MessageId};
 use domain::{Actor, FieldError};
 
 use super::access::Reader;
@@ -51,6 +51,21 @@ impl History {
         reader.audit(&self.context, actor, "conversation.read", id).await?;
         hide_notes(&mut messages, &reader);
         Ok(MessagePage { messages, has_more })
+    }
+
+    /// One message, for members; an administrator's look is audited.
+    ///
+    /// # Errors
+    /// [`ImError::ConversationNotFound`] also when it is somebody else's; [`ImError::MessageNotFound`].
+    pub async fn message(&self, actor: &Actor, id: ConversationId, message: MessageId) -> Result<Message, ImError> {
+        let reader = Reader::of(actor)?;
+        let mut unit = self.context.store.read();
+        reader.find(&mut *unit, id).await?;
+        let mut found: Vec<_> = unit.messages().find(id, message).await?.into_iter().collect();
+        hide_notes(&mut found, &reader);
+        let found = found.pop().ok_or(ImError::MessageNotFound)?;
+        reader.audit(&self.context, actor, "conversation.read", id).await?;
+        Ok(found)
     }
 
     /// Every message that was not recalled, ascending, for members; an administrator's export is audited.
