@@ -13,34 +13,26 @@ use account::{AccountKeys, AccountPorts, Accounts, AppCredentials};
 use async_trait::async_trait;
 use consultation::ConsultationError;
 use consultation::service::{
-    Certifications, Consultations, Dialogs, Doctors, Initiate, InitiateConsultations, Initiated, Invitations,
-    Relations, Reports,
+    Certifications, Consultations, Doctors, Initiate, InitiateConsultations, Initiated, Invitations, Relations, Reports,
 };
-use domain::id::IdSource;
 use domain::{Clock, StoreError};
-use im::ImStore;
-use im::service::{ImContext, Messages};
 use poem::listener::{Listener, TcpListener};
 use poem::{Endpoint, Response, Route, Server};
 use runtime::config::ConfigError;
-use runtime::fanout::{self, NatsAddressError};
 use runtime::tasks::{self, StillRunning};
 use runtime::telemetry::Metrics;
-use runtime::{
-    BatchError, BatchSettings, Batcher, Config, Credentials, LiveLog, MessageLanes, OpendalBlobs, StartError, Tasks,
-};
+use runtime::{BatchError, BatchSettings, Batcher, Config, Credentials, OpendalBlobs, StartError, Tasks};
 use storage::SeaStore;
-use tokio_util::sync::CancellationToken;
 use worker::{Ground, GroundError};
 
-use crate::gateway::{self, Gateway, GatewayPorts, GatewaySettings};
+use crate::gateway;
 use crate::http::catalogue::code;
 use crate::http::gatekeeper::AccountGatekeeper;
-use crate::http::messaging::{MessagingUseCases, Waits};
 use crate::http::ops::Readiness;
 use crate::http::problem::ApiError;
 use crate::http::router::{Parts, server};
 use crate::http::services::{InitiateQueue, Services};
+use crate::messaging::{Messaging, MessagingError};
 use crate::{leancloud, settings, sms};
 
 /// Longest wait for requests in hand, and then for background tasks, when asked to stop.
@@ -64,9 +56,7 @@ pub enum ServeError {
     #[error(transparent)]
     Sms(#[from] sms::SmsError),
     #[error(transparent)]
-    Fanout(#[from] NatsAddressError),
-    #[error("the log of messaging could not be read")]
-    Log(#[source] StoreError),
+    Messaging(#[from] MessagingError),
     #[error("http.listen: {address} cannot be listened at")]
     Listen { address: SocketAddr, source: io::Error },
     #[error("the signals to stop could not be listened for")]
@@ -128,18 +118,17 @@ impl App {
         let messaging = Messaging::start(&self, &tasks).await?;
         let endpoint = self.endpoint(queue.clone(), &messaging, metrics);
         tracing::info!(%address, public_url = self.config.http.public_url(), "serving");
-        let (gateway, stop_waiting) = (messaging.gateway.clone(), messaging.stop_waiting.clone());
+        let begin_drain = messaging.begin_drain();
         let asked_to_stop = async {
             if let Err(error) = tasks::termination().await {
                 tracing::error!(error = &error as &dyn Error, "stopping, because signals cannot be listened for");
             }
-            gateway.begin_drain();
-            stop_waiting.cancel();
+            begin_drain();
         };
         let served = Server::new_with_acceptor(acceptor);
         served.run_with_graceful_shutdown(endpoint, asked_to_stop, Some(SHUTDOWN)).await.map_err(ServeError::Broken)?;
         queue.0.close().await;
-        messaging.stop().await;
+        messaging.stop(SHUTDOWN).await;
         tasks.shut_down(SHUTDOWN).await?;
         self.ground.store.close().await;
         Ok(())
@@ -167,7 +156,7 @@ impl App {
         server(parts, router)
     }
 
-    fn gatekeeper(&self) -> Arc<AccountGatekeeper> {
+    pub(crate) fn gatekeeper(&self) -> Arc<AccountGatekeeper> {
         let credentials = AppCredentials {
             id: self.credentials.app_id.clone(),
             key: self.credentials.app_key.expose().to_owned(),
@@ -201,67 +190,6 @@ impl App {
             public_url: self.config.http.public_url(),
         }
     }
-}
-
-/// Messaging while it runs: the log followed, messages committed, sockets served.
-struct Messaging {
-    context: ImContext,
-    live: Arc<LiveLog>,
-    lanes: Arc<MessageLanes>,
-    gateway: Arc<Gateway>,
-    /// Ends the waiting of requests for the log to move.
-    stop_waiting: CancellationToken,
-}
-
-impl Messaging {
-    async fn start(app: &App, tasks: &Tasks) -> Result<Self, ServeError> {
-        let (config, ground) = (&app.config, &app.ground);
-        let fanout = fanout::open(&config.fanout.url, tasks).await?;
-        let store: Arc<dyn ImStore> = Arc::new(ground.store.clone());
-        name_epoch(&*store, &*ground.ids).await.map_err(ServeError::Log)?;
-        let live = LiveLog::start(store.clone(), fanout, tasks).await.map_err(ServeError::Log)?;
-        ground.store.announce_to(live.clone());
-        let context = ImContext {
-            store,
-            clock: ground.clock.clone(),
-            ids: ground.ids.clone(),
-            log: live.clone(),
-            owner: Arc::new(Dialogs::new(ground.context.clone())),
-            policy: Arc::new(config.im_policy()),
-        };
-        let batch_max = config.database.batch_max.get();
-        let lanes = Arc::new(MessageLanes::start(&Messages::new(context.clone()), config.message_lanes(), batch_max));
-        let ports = GatewayPorts {
-            context: context.clone(),
-            live: live.clone(),
-            queue: lanes.clone(),
-            gatekeeper: app.gatekeeper(),
-            node: format!("api-{}", ground.ids.next()),
-        };
-        let gateway = Gateway::start(ports, GatewaySettings::of(config), tasks);
-        Ok(Self { context, live, lanes, gateway, stop_waiting: tasks.stop_token() })
-    }
-
-    fn use_cases(&self, request_timeout: Duration) -> MessagingUseCases {
-        let waits = Waits { longest: request_timeout, stop: self.stop_waiting.clone() };
-        MessagingUseCases::new(&self.context, self.lanes.clone(), self.live.clone(), waits)
-    }
-
-    /// Sends the sockets away, then finishes the messages that were handed in.
-    async fn stop(&self) {
-        self.gateway.drained(SHUTDOWN).await;
-        self.lanes.close().await;
-    }
-}
-
-/// Gives a new log its epoch.
-async fn name_epoch(store: &dyn ImStore, ids: &dyn IdSource) -> Result<(), StoreError> {
-    if !store.read().log().head().await?.epoch.is_empty() {
-        return Ok(());
-    }
-    let mut unit = store.begin().await?;
-    unit.log().renew_epoch(&ids.next().to_string()).await?;
-    unit.commit().await
 }
 
 /// Gathers calls that start consultations; see [`InitiateConsultations`].

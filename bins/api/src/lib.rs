@@ -5,5 +5,6 @@ pub mod commands;
 pub mod gateway;
 pub mod http;
 pub mod leancloud;
+pub mod messaging;
 pub mod settings;
 pub mod sms;

@@ -95,7 +95,8 @@ impl Socket {
         let gateway = self.gateway.clone();
         let outlet = self.outlet.clone();
         let draining = gateway.draining.cancelled();
-        let timer = sleep_until(self.session.next_due().into());
+        let mut due = self.session.next_due();
+        let timer = sleep_until(due.into());
         tokio::pin!(draining, timer);
         loop {
             let turn = tokio::select! {
@@ -114,11 +115,16 @@ impl Socket {
                 Turn::Outgoing(outgoing) => self.on_outgoing(outgoing).await,
                 Turn::Flush => self.flush().await,
                 Turn::Time => {
-                    let went = Box::pin(self.on_time()).await;
-                    timer.as_mut().reset(self.session.next_due().into());
-                    went
+                    due = Instant::now();
+                    Box::pin(self.on_time()).await
                 }
             };
+            // Set anew only when it has gone off or something is due earlier, not with every frame.
+            let next_due = self.session.next_due();
+            if next_due < due || due <= Instant::now() {
+                due = next_due;
+                timer.as_mut().reset(due.into());
+            }
             if let Err(end) = went {
                 return end;
             }

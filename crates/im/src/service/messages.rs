@@ -195,6 +195,11 @@ impl Messages {
 
     async fn ask_owner(&self, message: &NewMessage) -> Result<Ack, ImError> {
         let appended = self.context.owner.accept(message).await?;
+        if let Appended::Stored { position, seq } = appended {
+            let entry = Arc::new(LogEntry::Message(message.stored(position, seq)));
+            self.context.log.committed(Committed { entries: vec![(entry, message.origin)] });
+        }
+        // What else the owner has written.
         self.context.log.moved();
         answer(message, appended)
     }
