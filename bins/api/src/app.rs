@@ -30,6 +30,7 @@ use storage::SeaStore;
 use worker::sms::SmsSetupError;
 use worker::{Ground, GroundError, Sms};
 
+use crate::gateway;
 use crate::http::catalogue::code;
 use crate::http::gatekeeper::AccountGatekeeper;
 use crate::http::ops::Readiness;
@@ -38,6 +39,7 @@ use crate::http::router::{Parts, server};
 use crate::http::services::{InitiateQueue, Services};
 use crate::http::sms_receipts::{self, ReceiptGate};
 use crate::http::wechat::{Wechat, callback};
+use crate::messaging::{Messaging, MessagingError};
 use crate::{leancloud, settings, standin};
 
 /// Longest wait for requests in hand, and then for background tasks, when asked to stop.
@@ -60,6 +62,8 @@ pub enum ServeError {
     Hashing(#[from] HashingError),
     #[error(transparent)]
     Sms(#[from] SmsSetupError),
+    #[error(transparent)]
+    Messaging(#[from] MessagingError),
     #[error("http.listen: {address} cannot be listened at")]
     Listen { address: SocketAddr, source: io::Error },
     #[error("the signals to stop could not be listened for")]
@@ -122,17 +126,21 @@ impl App {
             self.ground.worker(&self.config, &self.sms).start(&tasks);
         }
         let queue = Arc::new(BatchedInitiate::start(&self));
+        let messaging = Messaging::start(&self, &tasks).await?;
         standin::start(&self.config, &self.ground.clock, &tasks).await?;
-        let endpoint = self.endpoint(queue.clone(), metrics, &tasks);
+        let endpoint = self.endpoint(queue.clone(), &messaging, metrics, &tasks);
         tracing::info!(%address, public_url = self.config.http.public_url(), "serving");
+        let begin_drain = messaging.begin_drain();
         let asked_to_stop = async {
             if let Err(error) = tasks::termination().await {
                 tracing::error!(error = &error as &dyn Error, "stopping, because signals cannot be listened for");
             }
+            begin_drain();
         };
         let served = Server::new_with_acceptor(acceptor);
         served.run_with_graceful_shutdown(endpoint, asked_to_stop, Some(SHUTDOWN)).await.map_err(ServeError::Broken)?;
         queue.0.close().await;
+        messaging.stop(SHUTDOWN).await;
         tasks.shut_down(SHUTDOWN).await?;
         self.ground.store.close().await;
         Ok(())
@@ -141,11 +149,13 @@ impl App {
     fn endpoint(
         &self,
         initiate: Arc<dyn InitiateQueue>,
+        messaging: &Messaging,
         metrics: Metrics,
         tasks: &Tasks,
     ) -> impl Endpoint<Output = Response> + use<> {
-        let services = Arc::new(self.services(initiate));
-        let mut router = callback::add_to(Route::new(), services.wechat.inbox.clone(), tasks);
+        let services = Arc::new(self.services(initiate, messaging));
+        let router = gateway::add_to(Route::new(), messaging.gateway.clone());
+        let mut router = callback::add_to(router, services.wechat.inbox.clone(), tasks);
         if self.config.leancloud.enabled {
             router = leancloud::add_to(router, &services);
         }
@@ -168,15 +178,19 @@ impl App {
         server(parts, router)
     }
 
-    fn services(&self, initiate: Arc<dyn InitiateQueue>) -> Services {
-        let Ground { store, context, bell, clock, ids, random, .. } = &self.ground;
+    pub(crate) fn gatekeeper(&self) -> Arc<AccountGatekeeper> {
         let credentials = AppCredentials {
             id: self.credentials.app_id.clone(),
             key: self.credentials.app_key.expose().to_owned(),
             master_key: self.credentials.master_key.expose().to_owned(),
         };
+        Arc::new(AccountGatekeeper { credentials, accounts: self.accounts.clone() })
+    }
+
+    fn services(&self, initiate: Arc<dyn InitiateQueue>, messaging: &Messaging) -> Services {
+        let Ground { store, context, bell, clock, ids, random, .. } = &self.ground;
         Services {
-            gatekeeper: Arc::new(AccountGatekeeper { credentials, accounts: self.accounts.clone() }),
+            gatekeeper: self.gatekeeper(),
             clock: clock.clone(),
             accounts: self.accounts.clone(),
             certifications: Certifications::new(context.clone()),
@@ -184,6 +198,7 @@ impl App {
             doctors: Doctors::new(context.clone()),
             initiate,
             invitations: Invitations::new(context.clone(), random.clone()),
+            messaging: messaging.use_cases(self.config.http.request_timeout),
             oversight: Oversight {
                 store: Arc::new(store.clone()),
                 queue: Arc::new(store.clone()),

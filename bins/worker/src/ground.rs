@@ -27,7 +27,7 @@ use crate::wechat_wiring::{NoWire, Unconnected};
 use crate::{Bell, JobHandler, ScheduledTask, Sms, Worker, WorkerOptions};
 
 /// Jobs claimed at once for each one that runs side by side.
-const CLAIM_FACTOR: usize = 8;
+const CLAIM_FACTOR: usize = 32;
 
 /// The store, the rules, and the bell between them and the worker.
 pub struct Ground {

@@ -17,6 +17,7 @@ use sms::oversight::SmsOversight;
 
 use crate::http::caller::Gatekeeper;
 use crate::http::files::links::Links;
+use crate::http::messaging::MessagingUseCases;
 use crate::http::problem::ApiError;
 use crate::http::wechat::Wechat;
 
@@ -38,6 +39,7 @@ pub struct Services {
     pub doctors: Doctors,
     pub initiate: Arc<dyn InitiateQueue>,
     pub invitations: Invitations,
+    pub messaging: MessagingUseCases,
     pub oversight: Oversight,
     pub relations: Relations,
     pub reports: Reports,

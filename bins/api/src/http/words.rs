@@ -85,6 +85,18 @@ wire_words! {
 }
 
 wire_words! {
+    /// What a conversation is about: the dialog of a consultation, a chat with the assistant, or neither.
+    ConversationKind = im::ConversationKind {
+        Consultation = "consultation", Assistant = "assistant", Direct = "direct",
+    }
+}
+
+wire_words! {
+    /// What kind of client a member of a conversation is.
+    MemberKind = im::MemberKind { Patient = "patient", Doctor = "doctor", Assistant = "assistant", Other = "other" }
+}
+
+wire_words! {
     /// What a notification is about.
     NotificationCause = notification::Cause {
         Initiated = "initiated",
@@ -258,6 +270,8 @@ mod tests {
             ConsultationStatus::spellings(),
             ConsultationType::spellings(),
             EndReason::spellings(),
+            ConversationKind::spellings(),
+            MemberKind::spellings(),
             NotificationCause::spellings(),
             NotificationReason::spellings(),
             NotificationState::spellings(),

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use domain::time::span;
+use im::policy::ImPolicy;
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, de};
 
@@ -178,6 +179,69 @@ pub struct Fanout {
 impl Default for Fanout {
     fn default() -> Self {
         Self { url: Secret::new("") }
+    }
+}
+
+/// `im.*`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Im {
+    /// Most WebSockets of one process.
+    pub max_sockets: NonZeroUsize,
+    /// Most WebSockets of one person on one node; one more closes the oldest.
+    pub max_sockets_per_user: NonZeroUsize,
+    /// Most bytes of one frame of a client.
+    pub max_frame_bytes: NonZeroUsize,
+    /// Frames of one socket a second, in the long run; twice as many may come at once.
+    pub frames_per_second: NonZeroU32,
+    /// Frames saying that somebody is writing, of one socket a minute.
+    pub typing_per_minute: NonZeroU32,
+    /// Messages of one socket that may wait for their acknowledgement.
+    pub sends_in_flight: NonZeroUsize,
+    /// Frames that may wait for one socket before it is closed as too slow.
+    pub queue_frames: NonZeroUsize,
+    /// The server says something at least this often; who is silent for twice as long is gone.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub heartbeat: Duration,
+    /// Within this a new socket must say who it is.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub hello_within: Duration,
+    /// How often it is looked whether the session of a socket is still valid.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub recheck_every: Duration,
+    /// Sockets come back spread over this after their node has stopped.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub drain_spread: Duration,
+    /// A sender may recall a message for this long.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub recall_within: Duration,
+    /// A node's presence counts for this long after its last sign of life.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub presence_lease: Duration,
+    /// Group commits of messages at the same time; 1 on SQLite and 2 on PostgreSQL unless set.
+    pub(super) lanes: Option<NonZeroUsize>,
+}
+
+impl Default for Im {
+    fn default() -> Self {
+        let policy = ImPolicy::default();
+        let count = |number: usize| NonZeroUsize::MIN.saturating_add(number - 1);
+        Self {
+            max_sockets: count(20_000),
+            max_sockets_per_user: count(8),
+            max_frame_bytes: count(192 * 1024),
+            frames_per_second: NonZeroU32::MIN.saturating_add(49),
+            typing_per_minute: NonZeroU32::MIN.saturating_add(39),
+            sends_in_flight: count(64),
+            queue_frames: count(512),
+            heartbeat: Duration::from_secs(25),
+            hello_within: Duration::from_secs(10),
+            recheck_every: span::minutes(1),
+            drain_spread: Duration::from_secs(3),
+            recall_within: policy.recall_within,
+            presence_lease: policy.presence_lease,
+            lanes: None,
+        }
     }
 }
 

@@ -40,8 +40,8 @@ impl MigratorTrait for Migrator {
     }
 }
 
-/// A migration written as SQL that both databases read; `{json}` and `{bytes}` stand for the
-/// column types of JSON documents and of bytes.
+/// A migration written as SQL that both databases read; `{json}`, `{bytes}` and `{position}` stand for the column
+/// types of JSON documents, of bytes and of places in the log, `{hot}` marks tables whose rows change all the time.
 struct Schema {
     name: &'static str,
     parts: &'static [&'static str],
@@ -62,7 +62,11 @@ impl MigrationTrait for Schema {
             _ => Backend::Sqlite,
         };
         for part in self.parts {
-            let sql = part.replace("{json}", backend.json_type()).replace("{bytes}", backend.bytes_type());
+            let sql = part
+                .replace("{json}", backend.json_type())
+                .replace("{bytes}", backend.bytes_type())
+                .replace("{position}", backend.position_type())
+                .replace("{hot}", backend.hot_table());
             db.execute_unprepared(&sql).await?;
         }
         Ok(())
