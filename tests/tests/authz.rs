@@ -65,6 +65,9 @@ impl Case {
 /// Things the cases are about, made before.
 struct Stage {
     consultation: String,
+    dialog: String,
+    /// The patient's message in the dialog.
+    message: String,
     relation: String,
     invitation: String,
     scene: String,
@@ -87,6 +90,8 @@ fn cases(s: &Stage) -> Vec<Case> {
     let empty = || Body::Json(json!({}));
     let consultation = |rest: &str| format!("/consultations/{}{rest}", s.consultation);
     let certification = |rest: &str| format!("/admin/certifications/{doctor}{rest}");
+    let dialog = |rest: &str| format!("/conversations/{}{rest}", s.dialog);
+    let message = |rest: &str| format!("/conversations/{}/messages/{}{rest}", s.dialog, s.message);
     let code = json!({ "challengeId": ABSENT, "code": "000000" });
     vec![
         case("request_sms_code", M::POST, "/auth/sms-codes", Body::Json(json!({ "phone": "x" })), Right::Patient)
@@ -163,7 +168,31 @@ fn cases(s: &Stage) -> Vec<Case> {
         case("get_consultation", M::GET, consultation(""), Body::None, Right::Patient),
         case("list_consultation_events", M::GET, consultation("/events"), Body::None, Right::Patient),
         case("list_consultation_notifications", M::GET, consultation("/notifications"), Body::None, Right::Doctor),
-        case("list_dialog_messages", M::GET, consultation("/messages"), Body::None, Right::Patient),
+        case("list_conversations", M::GET, "/conversations", Body::None, Right::Patient)
+            .also(&[WrongPatient, WrongDoctor]),
+        case("get_conversation", M::GET, dialog(""), Body::None, Right::Patient),
+        case("mark_conversation_read", M::POST, dialog("/read"), Body::Json(json!({ "seq": 1 })), Right::Patient),
+        case(
+            "send_message",
+            M::POST,
+            dialog("/messages"),
+            Body::Json(json!({ "clientMessageId": "a1", "type": "text", "content": { "text": "您好" } })),
+            Right::Patient,
+        ),
+        case("list_messages", M::GET, dialog("/messages"), Body::None, Right::Doctor),
+        case("get_message", M::GET, message(""), Body::None, Right::Doctor),
+        case("get_original_message", M::GET, message("/original"), Body::None, Right::Admin),
+        case("recall_message", M::POST, message("/recall"), Body::None, Right::Patient),
+        case("export_conversation", M::GET, dialog("/export"), Body::None, Right::Doctor),
+        // Everybody searches what is theirs; of somebody else's conversation nothing is told.
+        case(
+            "search_messages",
+            M::GET,
+            format!("/messages/search?q=x&conversationId={}", s.dialog),
+            Body::None,
+            Right::Patient,
+        ),
+        case("sync", M::GET, "/sync", Body::None, Right::Patient).also(&[WrongPatient, WrongDoctor]),
         case("list_agents", M::GET, "/admin/agents", Body::None, Right::Admin),
         case(
             "create_agent",
@@ -297,8 +326,15 @@ fn set_stage(http: &Http, people: &People) -> Stage {
     let agents = http.get("/api/v1/admin/agents", &people.admin);
     let is_agent = |a: &&Value| a["role"] == "agent";
     let agent = agents.body["items"].as_array().unwrap().iter().find(is_agent).unwrap();
+    let consultation = text(&started.body["result"]["consultationId"]);
+    let found = http.get(&format!("/api/v1/consultations/{consultation}"), &people.patient);
+    let dialog = text(&found.body["idDialog"]);
+    let said = json!({ "clientMessageId": "a0", "type": "text", "content": { "text": "在吗" } });
+    let sent = http.post(&format!("/api/v1/conversations/{dialog}/messages"), &people.patient, &said);
     Stage {
-        consultation: text(&started.body["result"]["consultationId"]),
+        consultation,
+        dialog,
+        message: text(&sent.body["messageId"]),
         relation: text(&relations.body["items"][0]["objectId"]),
         invitation: text(&invited.body["objectId"]),
         scene: text(&invited.body["scene"]),

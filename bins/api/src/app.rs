@@ -16,12 +16,13 @@ use consultation::service::{
     Certifications, Consultations, Doctors, Initiate, InitiateConsultations, Initiated, Invitations, Relations, Reports,
 };
 use domain::{Clock, StoreError};
+use im::feed::FanoutState;
 use poem::listener::{Listener, TcpListener};
 use poem::{Endpoint, Response, Route, Server};
 use runtime::config::ConfigError;
 use runtime::tasks::{self, StillRunning};
 use runtime::telemetry::Metrics;
-use runtime::{BatchError, BatchSettings, Batcher, Config, Credentials, OpendalBlobs, StartError, Tasks};
+use runtime::{BatchError, BatchSettings, Batcher, Config, Credentials, LiveLog, OpendalBlobs, StartError, Tasks};
 use storage::SeaStore;
 use worker::{Ground, GroundError};
 
@@ -118,12 +119,13 @@ impl App {
         let messaging = Messaging::start(&self, &tasks).await?;
         let endpoint = self.endpoint(queue.clone(), &messaging, metrics);
         tracing::info!(%address, public_url = self.config.http.public_url(), "serving");
-        let gateway = messaging.gateway.clone();
+        let (gateway, stop_waiting) = (messaging.gateway.clone(), messaging.stop_waiting.clone());
         let asked_to_stop = async {
             if let Err(error) = tasks::termination().await {
                 tracing::error!(error = &error as &dyn Error, "stopping, because signals cannot be listened for");
             }
             gateway.begin_drain();
+            stop_waiting.cancel();
         };
         let served = Server::new_with_acceptor(acceptor);
         served.run_with_graceful_shutdown(endpoint, asked_to_stop, Some(SHUTDOWN)).await.map_err(ServeError::Broken)?;
@@ -148,7 +150,11 @@ impl App {
         let parts = Parts {
             services,
             ids: self.ground.ids.clone(),
-            readiness: Arc::new(WriteProbe { store: self.ground.store.clone(), clock: self.ground.clock.clone() }),
+            readiness: Arc::new(WriteProbe {
+                store: self.ground.store.clone(),
+                clock: self.ground.clock.clone(),
+                live: messaging.live.clone(),
+            }),
             metrics: Arc::new(move || metrics.render()),
             settings: settings::frame(&self.config),
             render_leancloud: leancloud::render,
@@ -226,11 +232,20 @@ impl InitiateQueue for BatchedInitiate {
 struct WriteProbe {
     store: SeaStore,
     clock: Arc<dyn Clock>,
+    live: Arc<LiveLog>,
 }
 
 #[async_trait]
 impl Readiness for WriteProbe {
     async fn try_write(&self) -> Result<(), StoreError> {
         self.store.probe_write(self.clock.now()).await
+    }
+
+    fn fanout(&self) -> &'static str {
+        match self.live.fanout_state() {
+            FanoutState::Alone => "alone",
+            FanoutState::Connected => "connected",
+            FanoutState::Lost => "lost",
+        }
     }
 }

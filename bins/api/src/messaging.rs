@@ -10,10 +10,11 @@ use im::ImStore;
 use im::service::{ImContext, Messages};
 use runtime::fanout::{self, NatsAddressError};
 use runtime::{LiveLog, MessageLanes, Tasks};
+use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::gateway::{Gateway, GatewayPorts, GatewaySettings};
-use crate::http::messaging::MessagingUseCases;
+use crate::http::messaging::{MessagingUseCases, Waits};
 
 /// Messaging could not begin.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +31,8 @@ pub struct Messaging {
     pub live: Arc<LiveLog>,
     context: ImContext,
     lanes: Arc<MessageLanes>,
+    /// Ends the waiting of requests for the log to move.
+    pub(crate) stop_waiting: CancellationToken,
 }
 
 impl Messaging {
@@ -62,11 +65,12 @@ impl Messaging {
             node: format!("api-{}", ground.ids.next()),
         };
         let gateway = Gateway::start(ports, GatewaySettings::of(config), tasks);
-        Ok(Self { gateway, live, context, lanes })
+        Ok(Self { gateway, live, context, lanes, stop_waiting: tasks.stop_token() })
     }
 
     pub fn use_cases(&self, request_timeout: Duration) -> MessagingUseCases {
-        MessagingUseCases::new(&self.context, self.lanes.clone(), self.live.clone(), request_timeout)
+        let waits = Waits { longest: request_timeout, stop: self.stop_waiting.clone() };
+        MessagingUseCases::new(&self.context, self.lanes.clone(), self.live.clone(), waits)
     }
 
     /// Sends the sockets away, then finishes the messages that were handed in.

@@ -18,7 +18,7 @@ use domain::outbox::JobQueue;
 use runtime::tasks::Tasks;
 
 pub use bell::Bell;
-pub use claim::{JobFailure, JobHandler};
+pub use claim::{JobFailure, JobHandler, JobResult};
 pub use ground::{Ground, GroundError, database_options};
 pub use schedule::ScheduledTask;
 

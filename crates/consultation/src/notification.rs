@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use domain::id::{ConsultationId, DoctorId, NotificationId, PatientId};
 use domain::{StoreError, Timestamp};
+use futures_util::stream::{self, StreamExt};
 
 use crate::consultation::Pair;
 
@@ -241,21 +242,28 @@ pub struct Notification {
 #[async_trait]
 pub trait NotificationRepository: Send {
     async fn insert_all(&mut self, notifications: &[Notification]) -> Result<(), StoreError>;
-    async fn find(&mut self, id: NotificationId) -> Result<Option<Notification>, StoreError>;
-    /// Like `find`, locked until the unit ends, so that two workers cannot settle one notification.
-    async fn find_locked(&mut self, id: NotificationId) -> Result<Option<Notification>, StoreError>;
-    async fn update(&mut self, notification: &Notification) -> Result<(), StoreError>;
+    /// Those that exist.
+    async fn find_all(&mut self, ids: &[NotificationId]) -> Result<Vec<Notification>, StoreError>;
+    /// Like `find_all`, locked until the unit ends, so that two workers cannot settle one notification.
+    async fn find_all_locked(&mut self, ids: &[NotificationId]) -> Result<Vec<Notification>, StoreError>;
+    /// Writes what may change of each: state, reason, channel, due time. [`StoreError::Conflict`] when one is not there.
+    async fn update_all(&mut self, notifications: &[Notification]) -> Result<(), StoreError>;
     /// Cancels everything queued for a consultation, closing notices excepted; returns how many.
     async fn cancel_queued(&mut self, consultation: ConsultationId, now: Timestamp) -> Result<u64, StoreError>;
-    /// When this recipient was last told, or queued to be told, of this consultation since `since`,
-    /// not counting `except`.
+    /// When this recipient was last told, or queued to be told, of this consultation since `since`.
     async fn last_notified(
         &mut self,
         recipient: Recipient,
         consultation: ConsultationId,
         since: Timestamp,
-        except: Option<NotificationId>,
     ) -> Result<Option<Timestamp>, StoreError>;
+    /// Which of these have another one beside them by which their recipient was told, or is queued to be told, of the
+    /// same consultation since `since`, and when that was last.
+    async fn told_otherwise(
+        &mut self,
+        ids: &[NotificationId],
+        since: Timestamp,
+    ) -> Result<Vec<(NotificationId, Timestamp)>, StoreError>;
     /// Oldest first.
     async fn list(&mut self, consultation: ConsultationId) -> Result<Vec<Notification>, StoreError>;
 }
@@ -282,6 +290,9 @@ pub enum DeliveryError {
     Unavailable,
 }
 
+/// Deliveries on their way at the same time by one channel.
+const DELIVERIES_AT_ONCE: usize = 8;
+
 /// Hands notifications to the outside. Idempotent by [`Delivery::notification_id`].
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
@@ -289,4 +300,10 @@ pub trait Notifier: Send + Sync {
     /// # Errors
     /// [`DeliveryError`] when nothing was delivered.
     async fn deliver(&self, delivery: &Delivery) -> Result<(), DeliveryError>;
+
+    /// Delivers several and answers for each, in order; a few side by side unless the channel knows better.
+    async fn deliver_all(&self, deliveries: &[Delivery]) -> Vec<Result<(), DeliveryError>> {
+        let each: Vec<_> = deliveries.iter().map(|delivery| self.deliver(delivery)).collect();
+        stream::iter(each).buffered(DELIVERIES_AT_ONCE).collect().await
+    }
 }

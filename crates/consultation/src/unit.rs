@@ -14,6 +14,7 @@ use im::{ConversationRepository, MessageRepository};
 use crate::consultation::ConsultationRepository;
 use crate::notification::NotificationRepository;
 use crate::relation::{InvitationRepository, RelationRepository};
+use crate::trace::TraceRepository;
 
 /// A unit of work. Rows are locked in the order doctor → relation → consultation → conversation → log.
 /// Dropping it undoes everything.
@@ -32,6 +33,7 @@ pub trait ConsultationUnit: Send {
     fn notifications(&mut self) -> &mut dyn NotificationRepository;
     fn audit(&mut self) -> &mut dyn AuditRepository;
     fn outbox(&mut self) -> &mut dyn OutboxRepository;
+    fn traces(&mut self) -> &mut dyn TraceRepository;
     async fn commit(self: Box<Self>) -> Result<(), StoreError>;
 }
 

@@ -6,7 +6,7 @@ use domain::page::{Page, PageRequest};
 use domain::{StoreError, Timestamp};
 use serde_json::{Map, Value};
 
-use crate::message::Message;
+use crate::message::{Message, NewMessage};
 
 /// What a conversation is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -55,6 +55,16 @@ pub struct Conversation {
     pub extra: Map<String, Value>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
+}
+
+impl Conversation {
+    /// Takes a message in under the next number; its place in the log is given by the store.
+    pub fn append(&mut self, new: &NewMessage) -> Message {
+        self.last_seq += 1;
+        self.last_message_at = Some(new.created_at);
+        self.updated_at = new.created_at;
+        new.stored(0, self.last_seq)
+    }
 }
 
 /// What kind of client a member is.

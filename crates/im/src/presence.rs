@@ -18,6 +18,22 @@ pub struct Presence {
     pub viewing: Option<ConversationId>,
 }
 
+/// What a member has seen of a conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Attention {
+    /// Has it open in front, on any device.
+    pub is_viewing: bool,
+    /// When the first message was written that is not read; `None` when everything is.
+    pub unread_since: Option<Timestamp>,
+}
+
+impl Attention {
+    /// When the run of messages began that is not read yet; the next message begins one if there is none.
+    pub fn run_since(self, now: Timestamp) -> Timestamp {
+        self.unread_since.unwrap_or(now)
+    }
+}
+
 /// Keeps presence.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
@@ -37,6 +53,12 @@ pub trait PresenceRepository: Send {
         conversation: ConversationId,
         now: Timestamp,
     ) -> Result<bool, StoreError>;
+    /// What members have seen of conversations, one answer for each, in order. Who is no member has read everything.
+    async fn attention(
+        &mut self,
+        seats: &[(ConversationId, String)],
+        now: Timestamp,
+    ) -> Result<Vec<Attention>, StoreError>;
     /// Those of the clients that are connected, on any node.
     async fn connected(&mut self, client_ids: &[String], now: Timestamp) -> Result<Vec<String>, StoreError>;
 }

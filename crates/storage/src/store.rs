@@ -1,9 +1,11 @@
 //! Opening the store, and the unit of work that is every repository at once.
 
+use std::fmt::Display;
 use std::sync::{Arc, OnceLock};
 
 use ::consultation::notification::NotificationRepository;
 use ::consultation::relation::{InvitationRepository, RelationRepository};
+use ::consultation::trace::TraceRepository;
 use ::consultation::{ConsultationStore, ConsultationUnit, consultation::ConsultationRepository};
 use ::im::log::{LogListener, LogRepository};
 use ::im::presence::PresenceRepository;
@@ -16,11 +18,12 @@ use domain::outbox::OutboxRepository;
 use domain::patient::PatientRepository;
 use domain::{StoreError, Timestamp};
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseExecutor, DatabaseTransaction, QueryResult, SqliteTransactionMode,
-    Statement, TransactionOptions, TransactionTrait, Value,
+    ConnectionTrait, DatabaseConnection, DatabaseExecutor, DatabaseTransaction, EntityTrait, FromQueryResult,
+    QueryResult, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait, Value,
 };
 
 use crate::backend::{self, Backend, ConnectError, Connections, DatabaseOptions, store_error};
+use crate::convert::list;
 use crate::migration;
 
 /// The database.
@@ -169,6 +172,29 @@ impl SeaUnit {
         let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
         db.query_all_raw(statement).await.map_err(store_error)
     }
+
+    /// Like `query`, for whole rows of one table.
+    pub(crate) async fn rows<E: EntityTrait>(
+        &self,
+        sql: &str,
+        values: impl IntoIterator<Item = Value>,
+    ) -> Result<Vec<E::Model>, StoreError> {
+        let rows = self.query(sql, values).await?;
+        rows.iter().map(|row| E::Model::from_query_result(row, "").map_err(store_error)).collect()
+    }
+
+    /// The rows of a table that have the given ids; `tail` is what follows the condition.
+    pub(crate) async fn rows_of<E: EntityTrait>(
+        &self,
+        ids: &[impl Display],
+        tail: &str,
+    ) -> Result<Vec<E::Model>, StoreError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (table, is_wanted) = (E::default().as_str().to_owned(), self.backend.is_among("id", 1));
+        self.rows::<E>(&format!("SELECT * FROM {table} WHERE {is_wanted}{tail}"), [list(ids)]).await
+    }
 }
 
 #[async_trait]
@@ -210,6 +236,9 @@ impl ConsultationUnit for SeaUnit {
         self
     }
     fn outbox(&mut self) -> &mut dyn OutboxRepository {
+        self
+    }
+    fn traces(&mut self) -> &mut dyn TraceRepository {
         self
     }
     async fn commit(self: Box<Self>) -> Result<(), StoreError> {

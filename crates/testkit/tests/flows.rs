@@ -12,7 +12,7 @@ use consultation::service::{
 };
 use consultation::{ConsultationError, ConsultationStore, ConsultationType, EndReason, Status};
 use domain::actor::UserActor;
-use domain::id::{SessionId, UserId};
+use domain::id::{NotificationId, SessionId, UserId};
 use domain::page::PageRequest;
 use domain::time::span;
 use domain::{Actor, Clock};
@@ -72,6 +72,10 @@ fn deliveries(stage: &Stage) -> (Deliveries, Arc<MemoryNotifier>) {
     (Deliveries::new(stage.context(), notifier.clone()), notifier)
 }
 
+async fn deliver(deliveries: &Deliveries, id: NotificationId) -> DeliveryProgress {
+    deliveries.run(&[id]).await.unwrap().remove(0).unwrap()
+}
+
 #[tokio::test]
 async fn inside_the_hours_the_doctor_is_told_once() {
     let stage = stage().await;
@@ -79,8 +83,8 @@ async fn inside_the_hours_the_doctor_is_told_once() {
     initiate(&stage, the_patient()).await.unwrap();
     let queued = the_one(&stage, Cause::Initiated);
     let (deliveries, notifier) = deliveries(&stage);
-    assert_eq!(deliveries.run(queued.id).await.unwrap(), DeliveryProgress::Settled);
-    assert_eq!(deliveries.run(queued.id).await.unwrap(), DeliveryProgress::Settled);
+    assert_eq!(deliver(&deliveries, queued.id).await, DeliveryProgress::Settled);
+    assert_eq!(deliver(&deliveries, queued.id).await, DeliveryProgress::Settled);
     assert_eq!(notifier.delivered().len(), 1);
     let sent = the_one(&stage, Cause::Initiated);
     assert_eq!(
@@ -105,10 +109,39 @@ async fn outside_the_hours_telling_waits_for_the_opening_and_the_patient_hears_w
     let events: Vec<_> = rows.messages.values().filter(is_of).map(|m| m.content.to_value()["event"].clone()).collect();
     assert_eq!(events.len(), 2, "{events:?}");
     let (deliveries, notifier) = deliveries(&stage);
-    assert_eq!(deliveries.run(deferred.id).await.unwrap(), DeliveryProgress::Deferred(opening));
+    assert_eq!(deliver(&deliveries, deferred.id).await, DeliveryProgress::Deferred(opening));
     stage.clock.advance(span::hours(9));
-    assert_eq!(deliveries.run(deferred.id).await.unwrap(), DeliveryProgress::Settled);
+    assert_eq!(deliver(&deliveries, deferred.id).await, DeliveryProgress::Settled);
     assert_eq!(notifier.delivered().len(), 1);
+}
+
+#[tokio::test]
+async fn of_two_that_wait_for_the_same_opening_one_is_told() {
+    let stage = stage().await;
+    stage.clock.advance(span::hours(13));
+    initiate(&stage, the_patient()).await.unwrap();
+    let first = the_one(&stage, Cause::Initiated);
+    stage.clock.advance(span::hours(1));
+    let second = Notification {
+        id: NotificationId(testkit::ids::object_id(905)),
+        cause: Cause::PatientMessage,
+        created_at: stage.clock.now(),
+        updated_at: stage.clock.now(),
+        ..first.clone()
+    };
+    let mut unit = stage.store.begin().await.unwrap();
+    unit.notifications().insert_all(&[second.clone()]).await.unwrap();
+    unit.commit().await.unwrap();
+    stage.clock.advance(span::hours(8));
+    let (deliveries, notifier) = deliveries(&stage);
+    let unknown = NotificationId(testkit::ids::object_id(906));
+    let progress = deliveries.run(&[second.id, unknown, first.id]).await.unwrap();
+    assert!(progress.iter().all(|p| matches!(p, Ok(DeliveryProgress::Settled))), "{progress:?}");
+    assert_eq!(notifier.delivered().len(), 1);
+    let states =
+        [Cause::Initiated, Cause::PatientMessage].map(|cause| the_one(&stage, cause)).map(|n| (n.state, n.reason));
+    let coalesced = (NotificationState::Suppressed, Reason::Coalesced);
+    assert!(states.contains(&coalesced) && states.iter().any(|s| s.0 == NotificationState::Sent), "{states:?}");
 }
 
 #[tokio::test]
@@ -119,9 +152,9 @@ async fn a_refused_channel_leads_to_the_next_and_the_last_refusal_fails() {
     let (deliveries, notifier) = deliveries(&stage);
     notifier.fail(Channel::Wechat, DeliveryError::Refused);
     notifier.fail(Channel::Sms, DeliveryError::Unavailable);
-    assert_eq!(deliveries.run(queued.id).await.unwrap(), DeliveryProgress::Unavailable);
+    assert_eq!(deliver(&deliveries, queued.id).await, DeliveryProgress::Unavailable);
     notifier.fail(Channel::Sms, DeliveryError::Refused);
-    assert_eq!(deliveries.run(queued.id).await.unwrap(), DeliveryProgress::Settled);
+    assert_eq!(deliver(&deliveries, queued.id).await, DeliveryProgress::Settled);
     let failed = the_one(&stage, Cause::Initiated);
     assert_eq!((failed.state, failed.reason), (NotificationState::Failed, Reason::NoChannel));
     assert!(notifier.delivered().is_empty());
@@ -137,7 +170,7 @@ async fn an_end_cancels_what_is_queued() {
     let cancelled = the_one(&stage, Cause::Initiated);
     assert_eq!((cancelled.state, cancelled.reason), (NotificationState::Cancelled, Reason::ConsultationClosed));
     let (deliveries, notifier) = deliveries(&stage);
-    assert_eq!(deliveries.run(cancelled.id).await.unwrap(), DeliveryProgress::Settled);
+    assert_eq!(deliver(&deliveries, cancelled.id).await, DeliveryProgress::Settled);
     assert!(notifier.delivered().is_empty());
 }
 

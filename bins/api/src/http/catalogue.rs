@@ -42,6 +42,12 @@ pub mod code {
 
 /// All codes, sorted.
 pub const ENTRIES: &[Entry] = &[
+    entry(
+        "CLIENT_MESSAGE_ID_CONFLICT",
+        Conflict,
+        "该消息编号已用于另一条消息",
+        "Another message was sent under this client message id",
+    ),
     entry("CONSULTATION_ENDED", Conflict, "本次咨询已结束，请重新发起", "The consultation has ended"),
     entry("DOCTOR_CLOSED", Conflict, "医生暂不接诊", "The doctor is not taking consultations"),
     entry("DOCTOR_NOT_AUTHENTICATED", Forbidden, "医生尚未通过认证", "The doctor is not certified"),
@@ -81,6 +87,7 @@ pub const ENTRIES: &[Entry] = &[
         "当前咨询状态不允许此操作",
         "The consultation's status does not allow this",
     ),
+    entry("conversation.not_found", NotFound, "会话不存在", "Conversation not found"),
     entry("doctor.no_profile", NotFound, "尚未创建医生资料", "There is no doctor's profile yet"),
     entry("doctor.not_found", NotFound, "医生不存在", "Doctor not found"),
     entry("file.link_not_accepted", Forbidden, "下载地址无效或已过期", "The download address is wrong or has expired"),
@@ -106,6 +113,14 @@ pub const ENTRIES: &[Entry] = &[
     entry("im.too_many_frames", RateLimited, "发送过于频繁，请稍后再试", "Frames come too fast"),
     entry("invitation.not_usable", NotFound, "邀请码无效或已过期", "The invitation is not valid any more"),
     entry("job.not_found", NotFound, "任务不存在", "The job was not found among those given up"),
+    entry("message.not_found", NotFound, "消息不存在", "Message not found"),
+    entry(
+        "message.outcome_unknown",
+        Unavailable,
+        "发送结果未知，请用同一消息编号重发",
+        "The outcome is not known; send it again under the same client message id",
+    ),
+    entry("message.recall_too_late", Conflict, "已超过可撤回时间", "The message can no longer be recalled"),
     entry("password.not_processed", Internal, "服务器内部错误", "Internal server error"),
     entry("patient.not_found", NotFound, "患者不存在", "Patient not found"),
     entry(

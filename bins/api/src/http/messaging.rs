@@ -9,6 +9,7 @@ use im::log::LogWatch;
 use im::service::{
     Conversations, History, ImContext, LogSync, MessageQueue, Messages, Reads, Recalls, Search, SyncRequest, Synced,
 };
+use tokio_util::sync::CancellationToken;
 
 /// Everything a handler may do with conversations.
 pub struct MessagingUseCases {
@@ -21,20 +22,23 @@ pub struct MessagingUseCases {
     pub recalls: Recalls,
     pub search: Search,
     sync: LogSync,
-    longest_wait: Duration,
+    waits: Waits,
 }
 
-/// What keeps a request that waits shorter than the longest a request may take.
+/// What ends the waiting of a request, though nothing happened.
+#[derive(Clone)]
+pub struct Waits {
+    /// The longest a request may take.
+    pub longest: Duration,
+    /// Cancelled when the server is to stop.
+    pub stop: CancellationToken,
+}
+
+/// A request that waits is answered so long before it would have taken too long.
 const MARGIN: Duration = Duration::from_secs(2);
 
 impl MessagingUseCases {
-    /// A request that waits is answered before `request_timeout` is over.
-    pub fn new(
-        context: &ImContext,
-        queue: Arc<dyn MessageQueue>,
-        watch: Arc<dyn LogWatch>,
-        request_timeout: Duration,
-    ) -> Self {
+    pub fn new(context: &ImContext, queue: Arc<dyn MessageQueue>, watch: Arc<dyn LogWatch>, waits: Waits) -> Self {
         Self {
             conversations: Conversations::new(context.clone()),
             history: History::new(context.clone()),
@@ -44,7 +48,7 @@ impl MessagingUseCases {
             recalls: Recalls::new(context.clone()),
             search: Search::new(context.clone()),
             sync: LogSync::new(context.clone(), watch),
-            longest_wait: request_timeout.saturating_sub(MARGIN),
+            waits,
         }
     }
 
@@ -59,6 +63,10 @@ impl MessagingUseCases {
         }
         let (cursor, epoch) = (Some(synced.cursor), Some(synced.epoch.clone()));
         let next = self.sync.next(actor, SyncRequest { cursor, epoch, ..request });
-        tokio::time::timeout(wait.min(self.longest_wait), next).await.unwrap_or(Ok(synced))
+        tokio::select! {
+            found = next => found,
+            () = tokio::time::sleep(wait.min(self.waits.longest.saturating_sub(MARGIN))) => Ok(synced),
+            () = self.waits.stop.cancelled() => Ok(synced),
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! The frame as a client meets it: what every answer carries, and how bad requests are refused.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,13 +20,20 @@ use domain::outbox::{JobSignal, MockJobQueue};
 use domain::rng::SecureRandom;
 use domain::sms::MockSmsGateway;
 use domain::{Actor, Clock, ObjectId, StoreError, Timestamp};
+use im::log::{MockLogListener, MockLogWatch};
+use im::owner::MockConversationOwner;
+use im::policy::ImPolicy;
+use im::service::{Ack, ImContext, MessageQueue};
+use im::{Appended, ImError, ImStore, ImUnit, NewMessage};
 use poem::http::StatusCode;
 use poem::{Body, Endpoint, Request, RequestBuilder, Response, Route};
 use rstest::rstest;
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use crate::http::caller::{Gatekeeper, KnownSession};
 use crate::http::frame::FrameSettings;
+use crate::http::messaging::{MessagingUseCases, Waits};
 use crate::http::ops::Readiness;
 use crate::http::problem::ApiError;
 use crate::http::router::{Parts, server};
@@ -76,6 +84,27 @@ impl OversightStore for World {
     }
 }
 
+#[async_trait]
+impl ImStore for World {
+    async fn begin(&self) -> Result<Box<dyn ImUnit>, StoreError> {
+        Err(down())
+    }
+
+    fn read(&self) -> Box<dyn ImUnit> {
+        panic!("these tests stop before anything is read")
+    }
+
+    async fn append(&self, _: &[NewMessage]) -> Result<Vec<Appended>, StoreError> {
+        Err(down())
+    }
+}
+
+impl MessageQueue for World {
+    fn hand_in(&self, _: NewMessage) -> Pin<Box<dyn Future<Output = Result<Ack, ImError>> + Send>> {
+        Box::pin(std::future::ready(Err(ImError::Stopping)))
+    }
+}
+
 impl Clock for World {
     fn now(&self) -> Timestamp {
         Timestamp::EPOCH
@@ -121,6 +150,10 @@ impl Readiness for World {
     async fn try_write(&self) -> Result<(), StoreError> {
         Err(down())
     }
+
+    fn fanout(&self) -> &'static str {
+        "alone"
+    }
 }
 
 fn parts() -> Parts {
@@ -142,7 +175,17 @@ fn parts() -> Parts {
         blobs: Arc::new(MockBlobStore::new()),
     };
     let keys = AccountKeys::derive(&[0; 32]).unwrap();
+    let messaging = ImContext {
+        store: Arc::new(World),
+        clock: Arc::new(World),
+        ids: Arc::new(FixedIds),
+        log: Arc::new(MockLogListener::new()),
+        owner: Arc::new(MockConversationOwner::new()),
+        policy: Arc::new(ImPolicy::default()),
+    };
+    let waits = Waits { longest: Duration::from_millis(50), stop: CancellationToken::new() };
     let services = Services {
+        messaging: MessagingUseCases::new(&messaging, Arc::new(World), Arc::new(MockLogWatch::new()), waits),
         gatekeeper: Arc::new(World),
         clock: Arc::new(World),
         accounts: Arc::new(Accounts::new(ports, keys, AccountSettings::default())),

@@ -2,7 +2,7 @@
 
 use domain::Timestamp;
 use domain::doctor::Doctor;
-use domain::id::{JobId, NotificationId};
+use domain::id::{ConversationId, JobId, NotificationId};
 use domain::outbox::NewJob;
 use domain::patient::Patient;
 use serde_json::json;
@@ -14,7 +14,6 @@ use crate::decision::{self, Case, Decision, RecipientState};
 use crate::error::ConsultationError;
 use crate::notification::{Cause, Channel, Notification, NotificationState, Recipient};
 use crate::office_hours::Schedule;
-use crate::relation::Relation;
 use crate::unit::ConsultationUnit;
 
 /// The ways a doctor can be reached, best first.
@@ -32,86 +31,72 @@ pub(super) fn channels_of_patient(patient: &Patient) -> Vec<Channel> {
 }
 
 /// Everything a decision about a consultation looks at.
-pub(super) struct Facts {
-    pub(super) consultation: Option<Consultation>,
-    pub(super) doctor: Doctor,
-    pub(super) relation: Option<Relation>,
+pub(super) struct Facts<'a> {
+    pub(super) consultation: Option<&'a Consultation>,
+    pub(super) doctor: &'a Doctor,
+    /// Whether the relation of the pair is blocked.
+    pub(super) is_blocked: bool,
     pub(super) state: RecipientState,
 }
 
-/// Loads what a decision looks at, as committed or written by this unit.
-pub(super) async fn facts(
+impl Facts<'_> {
+    /// The decision as of now.
+    pub(super) fn decide(&self, context: &Context, recipient: Recipient, cause: Cause) -> Decision {
+        let schedule = Schedule::of(self.doctor, context.policy.timezone);
+        let case = Case {
+            cause,
+            consultation: self.consultation,
+            is_blocked: self.is_blocked,
+            doctor: self.doctor,
+            schedule: &schedule,
+            recipient: &self.state,
+        };
+        decision::decide(context.clock.now(), recipient, &case)
+    }
+}
+
+/// Decides about one recipient, on what is committed or written by this unit.
+pub(super) async fn decide(
     context: &Context,
     unit: &mut dyn ConsultationUnit,
-    consultation: Option<Consultation>,
+    consultation: Option<&Consultation>,
     recipient: Recipient,
-    except: Option<NotificationId>,
-) -> Result<Facts, ConsultationError> {
-    let (doctor_id, channels) = match recipient {
-        Recipient::Doctor(id) => (Some(id), Vec::new()),
+    cause: Cause,
+) -> Result<Decision, ConsultationError> {
+    let (doctor, channels) = match recipient {
+        Recipient::Doctor(id) => {
+            let doctor = unit.doctors().find(id).await?.ok_or(ConsultationError::DoctorNotFound(id))?;
+            let channels = channels_of_doctor(&doctor);
+            (doctor, channels)
+        }
         Recipient::Patient(id) => {
             let patient = unit.patients().find(id).await?.ok_or(ConsultationError::PatientNotFound(id))?;
-            (consultation.as_ref().map(|c| c.pair.doctor), channels_of_patient(&patient))
+            let doctor = consultation.map(|c| c.pair.doctor).ok_or(ConsultationError::Conflict)?;
+            let doctor = unit.doctors().find(doctor).await?.ok_or(ConsultationError::DoctorNotFound(doctor))?;
+            (doctor, channels_of_patient(&patient))
         }
     };
-    let doctor_id = doctor_id.ok_or(ConsultationError::Conflict)?;
-    let doctor = unit.doctors().find(doctor_id).await?.ok_or(ConsultationError::DoctorNotFound(doctor_id))?;
-    let channels = if matches!(recipient, Recipient::Doctor(_)) { channels_of_doctor(&doctor) } else { channels };
-    let (relation, is_viewing, was_notified) = match &consultation {
-        None => (None, false, false),
-        Some(c) => {
-            let seat = seat(context, unit, c, recipient).await?;
-            let since = seat.unread_since.max(context.clock.now() - context.policy.cool_down);
-            let told = unit.notifications().last_notified(recipient, c.id, since, except).await?;
-            (unit.relations().find(c.relation_id).await?, seat.is_viewing, told.is_some())
-        }
-    };
-    let state = RecipientState { is_viewing, was_notified_in_cool_down: was_notified, channels };
-    Ok(Facts { consultation, doctor, relation, state })
+    let mut state = RecipientState { channels, ..RecipientState::default() };
+    let mut is_blocked = false;
+    if let Some(c) = consultation {
+        let now = context.clock.now();
+        let attention = unit.presence().attention(seat_of(c, recipient).as_slice(), now).await?.pop();
+        let attention = attention.unwrap_or_default();
+        let since = attention.run_since(now).max(now - context.policy.cool_down);
+        let told = unit.notifications().last_notified(recipient, c.id, since).await?;
+        (state.is_viewing, state.was_notified_in_cool_down) = (attention.is_viewing, told.is_some());
+        is_blocked = unit.relations().find(c.relation_id).await?.is_some_and(|r| r.is_blocked);
+    }
+    Ok(Facts { consultation, doctor: &doctor, is_blocked, state }.decide(context, recipient, cause))
 }
 
-/// Where a recipient stands in the dialog.
-struct Seat {
-    /// Has it open in front, on any device.
-    is_viewing: bool,
-    /// When the first message was written that is not read: what was told earlier was told of another run.
-    unread_since: Timestamp,
-}
-
-async fn seat(
-    context: &Context,
-    unit: &mut dyn ConsultationUnit,
-    consultation: &Consultation,
-    recipient: Recipient,
-) -> Result<Seat, ConsultationError> {
+/// The recipient's place in the dialog, if there is one.
+pub(super) fn seat_of(consultation: &Consultation, recipient: Recipient) -> Option<(ConversationId, String)> {
     let client_id = match recipient {
         Recipient::Doctor(id) => id.to_string(),
         Recipient::Patient(id) => id.to_string(),
     };
-    let now = context.clock.now();
-    let absent = Seat { is_viewing: false, unread_since: Timestamp::from_millis(0) };
-    let Some(dialog) = consultation.dialog_id else { return Ok(absent) };
-    let members = unit.conversations().members(dialog).await?;
-    let Some(member) = members.into_iter().find(|m| m.client_id == client_id) else { return Ok(absent) };
-    let is_viewing = unit.presence().is_viewing(&client_id, dialog, now).await?;
-    let next_unread = unit.messages().find_seq(dialog, member.read_seq + 1).await?;
-    Ok(Seat { is_viewing, unread_since: next_unread.map_or(now, |message| message.created_at) })
-}
-
-impl Facts {
-    /// The decision as of now.
-    pub(super) fn decide(&self, context: &Context, recipient: Recipient, cause: Cause) -> Decision {
-        let schedule = Schedule::of(&self.doctor, context.policy.timezone);
-        let facts = Case {
-            cause,
-            consultation: self.consultation.as_ref(),
-            is_blocked: self.relation.as_ref().is_some_and(|r| r.is_blocked),
-            doctor: &self.doctor,
-            schedule: &schedule,
-            recipient: &self.state,
-        };
-        decision::decide(context.clock.now(), recipient, &facts)
-    }
+    consultation.dialog_id.map(|dialog| (dialog, client_id))
 }
 
 /// Decides about telling somebody of the verdict of a review, which is about no consultation, and keeps the decision;
@@ -122,8 +107,7 @@ pub(super) async fn plan(
     recipient: Recipient,
     cause: Cause,
 ) -> Result<(), ConsultationError> {
-    let facts = facts(context, unit, None, recipient, None).await?;
-    let decision = facts.decide(context, recipient, cause);
+    let decision = decide(context, unit, None, recipient, cause).await?;
     let (notification, job) = rows(context, recipient, None, cause, &decision);
     unit.notifications().insert_all(&[notification]).await?;
     unit.outbox().append_all(job.as_slice()).await?;

@@ -98,8 +98,7 @@ async fn decide(
             Side::Doctor => Recipient::Doctor(next.pair.doctor),
             Side::Patient => Recipient::Patient(next.pair.patient),
         };
-        let facts = notify::facts(context, unit, Some(next.clone()), recipient, None).await?;
-        told.push((recipient, *cause, facts.decide(context, recipient, *cause)));
+        told.push((recipient, *cause, notify::decide(context, unit, Some(next), recipient, *cause).await?));
     }
     Ok(told)
 }

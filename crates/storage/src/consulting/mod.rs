@@ -7,5 +7,6 @@ mod invitation;
 mod notification;
 pub(crate) mod probe;
 pub(crate) mod relation;
+mod trace;
 
 pub use delivery::RecordingNotifier;

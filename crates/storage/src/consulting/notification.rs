@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::backend::store_error;
 use crate::bulk;
-use crate::convert::{corrupt, known, parse, parse_opt, text, text_opt};
+use crate::convert::{corrupt, known, list, parse, parse_opt, text, text_opt};
 use crate::store::SeaUnit;
 
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel, Serialize)]
@@ -46,7 +46,7 @@ pub(super) fn recipient_columns(recipient: Recipient) -> (&'static str, String) 
     }
 }
 
-fn row(n: &Notification) -> ActiveModel {
+pub(super) fn row(n: &Notification) -> ActiveModel {
     let (kind, id) = recipient_columns(n.recipient);
     ActiveModel {
         id: Set(text(&n.id)),
@@ -90,31 +90,36 @@ impl NotificationRepository for SeaUnit {
         Ok(())
     }
 
-    async fn find(&mut self, id: NotificationId) -> Result<Option<Notification>, StoreError> {
-        Entity::find_by_id(text(&id)).one(&self.db()).await.map_err(store_error)?.map(notification).transpose()
+    async fn find_all(&mut self, ids: &[NotificationId]) -> Result<Vec<Notification>, StoreError> {
+        self.rows_of::<Entity>(ids, "").await?.into_iter().map(notification).collect()
     }
 
-    async fn find_locked(&mut self, id: NotificationId) -> Result<Option<Notification>, StoreError> {
-        let select = Entity::find_by_id(text(&id)).lock_exclusive();
-        select.one(&self.db()).await.map_err(store_error)?.map(notification).transpose()
+    async fn find_all_locked(&mut self, ids: &[NotificationId]) -> Result<Vec<Notification>, StoreError> {
+        // In order, so that two units wait for each other in one direction only.
+        let in_order = format!(" ORDER BY id{}", self.backend.for_update());
+        self.rows_of::<Entity>(ids, &in_order).await?.into_iter().map(notification).collect()
     }
 
-    async fn update(&mut self, n: &Notification) -> Result<(), StoreError> {
-        let update = Entity::update_many().set(row(n)).filter(Column::Id.eq(text(&n.id)));
-        let done = update.exec(&self.db()).await.map_err(store_error)?;
-        if done.rows_affected == 1 { Ok(()) } else { Err(StoreError::Conflict) }
+    async fn update_all(&mut self, notifications: &[Notification]) -> Result<(), StoreError> {
+        let columns = [Column::State, Column::Reason, Column::Channel, Column::DueAt, Column::UpdatedAt];
+        let updated = bulk::update::<Entity>(self, notifications.iter().map(row), &columns).await?;
+        if updated == notifications.len() as u64 { Ok(()) } else { Err(StoreError::Conflict) }
     }
 
     async fn cancel_queued(&mut self, consultation: ConsultationId, now: Timestamp) -> Result<u64, StoreError> {
-        let sql = "UPDATE notification SET state = 'cancelled', reason = $1, updated_at = $2 \
-                   WHERE consultation_id = $3 AND state = 'queued' AND cause <> $4";
+        let sql = format!(
+            "UPDATE notification SET state = 'cancelled', reason = $1, updated_at = $2 WHERE id IN \
+             (SELECT id FROM notification WHERE consultation_id = $3 AND state = 'queued' AND cause <> $4 \
+             ORDER BY id{})",
+            self.backend.for_update()
+        );
         let values = [
             Reason::ConsultationClosed.as_str().into(),
             now.as_millis().into(),
             text(&consultation).into(),
             Cause::Ended.as_str().into(),
         ];
-        self.execute(sql, values).await
+        self.execute(&sql, values).await
     }
 
     async fn last_notified(
@@ -122,10 +127,9 @@ impl NotificationRepository for SeaUnit {
         recipient: Recipient,
         consultation: ConsultationId,
         since: Timestamp,
-        except: Option<NotificationId>,
     ) -> Result<Option<Timestamp>, StoreError> {
         let (kind, id) = recipient_columns(recipient);
-        let mut select = Entity::find()
+        let select = Entity::find()
             .filter(Column::ConsultationId.eq(text(&consultation)))
             .filter(Column::RecipientKind.eq(kind))
             .filter(Column::RecipientId.eq(id))
@@ -133,11 +137,31 @@ impl NotificationRepository for SeaUnit {
             .filter(Column::UpdatedAt.gte(since.as_millis()))
             .order_by_desc(Column::UpdatedAt)
             .limit(1);
-        if let Some(except) = except {
-            select = select.filter(Column::Id.ne(text(&except)));
-        }
         let newest = select.one(&self.db()).await.map_err(store_error)?;
         Ok(newest.map(|n| Timestamp::from_millis(n.updated_at)))
+    }
+
+    async fn told_otherwise(
+        &mut self,
+        ids: &[NotificationId],
+        since: Timestamp,
+    ) -> Result<Vec<(NotificationId, Timestamp)>, StoreError> {
+        let sql = format!(
+            "SELECT notification.id AS id, MAX(other.updated_at) AS told_at FROM notification \
+             JOIN notification AS other ON other.consultation_id = notification.consultation_id \
+             AND other.recipient_kind = notification.recipient_kind \
+             AND other.recipient_id = notification.recipient_id AND other.id <> notification.id \
+             AND other.state IN ('queued', 'sent') AND other.updated_at >= $2 \
+             WHERE {} GROUP BY notification.id",
+            self.backend.is_among("notification.id", 1)
+        );
+        let rows = self.query(&sql, [list(ids), since.as_millis().into()]).await?;
+        let read = |row: &QueryResult| {
+            let id: String = row.try_get("", "id").map_err(store_error)?;
+            let told_at = Timestamp::from_millis(row.try_get("", "told_at").map_err(store_error)?);
+            Ok((parse("notification.id", &id)?, told_at))
+        };
+        rows.iter().map(read).collect()
     }
 
     async fn list(&mut self, consultation: ConsultationId) -> Result<Vec<Notification>, StoreError> {

@@ -64,8 +64,8 @@ const FATE: &str = "CASE WHEN c.id IS NULL THEN 'missing' WHEN k.position IS NOT
      WHEN NOT i.is_agreed AND m.review_at <= i.created_at THEN 'review' ELSE 'new' END AS fate, \
      k.id AS known_id, k.seq AS known_seq, k.kind AS known_kind, k.content AS known_content, \
      k.created_at AS known_at";
-const KNOWN: &str = "LEFT JOIN message k ON k.conversation_id = i.conversation_id AND k.sender = i.sender \
-     AND k.client_message_id = i.client_message_id";
+const KNOWN: &str = "FROM message WHERE message.conversation_id = i.conversation_id AND message.sender = i.sender \
+     AND message.client_message_id = i.client_message_id";
 
 // ---- PostgreSQL
 
@@ -88,7 +88,8 @@ async fn append_at_once(unit: &SeaUnit, messages: &[NewMessage]) -> Result<Vec<A
          AND m.client_id = s.sender FOR UPDATE OF m), \
          checked AS MATERIALIZED (SELECT i.*, c.last_seq, {FATE} FROM input i \
          LEFT JOIN target c ON c.id = i.conversation_id \
-         LEFT JOIN writer m ON m.conversation_id = i.conversation_id AND m.client_id = i.sender {KNOWN}), \
+         LEFT JOIN writer m ON m.conversation_id = i.conversation_id AND m.client_id = i.sender \
+         LEFT JOIN LATERAL (SELECT * {KNOWN} LIMIT 1) k ON true), \
          numbered AS MATERIALIZED (SELECT *, last_seq + row_number() OVER (PARTITION BY conversation_id \
          ORDER BY ord) AS seq, row_number() OVER (ORDER BY ord) AS nth FROM checked WHERE fate = 'new'), \
          head AS (UPDATE log_head SET position = position + (SELECT count(*) FROM numbered) \
@@ -185,7 +186,8 @@ async fn append_in_steps(unit: &SeaUnit, messages: &[NewMessage]) -> Result<Vec<
          value ->> '$.sender' AS sender, value ->> '$.client_message_id' AS client_message_id, \
          value ->> '$.created_at' AS created_at, value ->> '$.is_agreed' AS is_agreed FROM json_each($1)) \
          SELECT c.last_seq, {FATE} FROM i LEFT JOIN conversation c ON c.id = i.conversation_id \
-         LEFT JOIN conversation_member m ON m.conversation_id = i.conversation_id AND m.client_id = i.sender {KNOWN} \
+         LEFT JOIN conversation_member m ON m.conversation_id = i.conversation_id AND m.client_id = i.sender \
+         LEFT JOIN message k ON k.rowid = (SELECT rowid {KNOWN}) \
          ORDER BY i.ord"
     );
     let rows = unit.query(&sql, [json(&inputs)?]).await?;

@@ -47,7 +47,7 @@ fn event(row: Model) -> Result<LogEvent, StoreError> {
 }
 
 /// Takes the next `count` positions and answers the last of them. Locks the log until the unit ends.
-pub(super) async fn advance(unit: &SeaUnit, count: i64) -> Result<i64, StoreError> {
+pub(crate) async fn advance(unit: &SeaUnit, count: i64) -> Result<i64, StoreError> {
     let sql = "UPDATE log_head SET position = position + $1 WHERE id = 1 RETURNING position";
     let rows = unit.query(sql, [count.into()]).await?;
     let head = rows.first().ok_or_else(|| StoreError::Corrupt("log_head".to_owned()))?;

@@ -5,15 +5,17 @@ use ::im::{Appended, Content, Message, MessageKind, MessageRepository, NewMessag
 use async_trait::async_trait;
 use domain::id::{ConversationId, MessageId};
 use domain::{StoreError, Timestamp};
+use sea_orm::ActiveValue::Set;
 use sea_orm::entity::prelude::*;
 use sea_orm::{FromQueryResult, QueryOrder, QueryResult, QuerySelect};
+use serde::Serialize;
 
 use super::append;
 use crate::backend::{Backend, store_error};
-use crate::convert::{corrupt, instant, like_pattern, parse, parse_opt, text};
+use crate::convert::{corrupt, instant, like_pattern, millis, parse, parse_opt, text, text_opt};
 use crate::store::SeaUnit;
 
-#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel, Serialize)]
 #[sea_orm(table_name = "message")]
 pub(crate) struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
@@ -35,6 +37,23 @@ pub(crate) struct Model {
 pub(crate) enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
+
+pub(crate) fn row(message: Message) -> ActiveModel {
+    ActiveModel {
+        position: Set(message.position),
+        id: Set(text(&message.id)),
+        conversation_id: Set(text(&message.conversation_id)),
+        seq: Set(message.seq),
+        sender: Set(message.sender),
+        acted_by: Set(text_opt(message.acted_by.as_ref())),
+        client_message_id: Set(message.client_message_id),
+        kind: Set(message.kind.as_str().to_owned()),
+        content: Set(message.content.as_str().to_owned()),
+        corrects: Set(text_opt(message.corrects.as_ref())),
+        recalled_at: Set(millis(message.recalled_at)),
+        created_at: Set(message.created_at.as_millis()),
+    }
+}
 
 pub(super) fn message(row: Model) -> Result<Message, StoreError> {
     Ok(Message {

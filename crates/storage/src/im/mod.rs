@@ -2,7 +2,7 @@
 
 mod append;
 pub(crate) mod conversation;
-mod log;
-mod message;
+pub(crate) mod log;
+pub(crate) mod message;
 mod presence;
 mod unit;

@@ -2,17 +2,18 @@
 
 use std::time::Duration;
 
-use ::im::presence::{Presence, PresenceRepository};
+use ::im::presence::{Attention, Presence, PresenceRepository};
 use async_trait::async_trait;
 use domain::id::ConversationId;
 use domain::{StoreError, Timestamp};
 use sea_orm::ActiveValue::Set;
+use sea_orm::QueryResult;
 use sea_orm::entity::prelude::*;
 use serde::Serialize;
 
 use crate::backend::{Backend, store_error};
 use crate::bulk;
-use crate::convert::{text, text_opt};
+use crate::convert::{instant, text, text_opt};
 use crate::store::SeaUnit;
 
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel, Serialize)]
@@ -88,6 +89,41 @@ impl PresenceRepository for SeaUnit {
                    WHERE p.client_id = $1 AND p.viewing = $2 AND n.lease_until >= $3 LIMIT 1";
         let values = [client_id.into(), text(&conversation).into(), now.as_millis().into()];
         Ok(!self.query(sql, values).await?.is_empty())
+    }
+
+    async fn attention(
+        &mut self,
+        seats: &[(ConversationId, String)],
+        now: Timestamp,
+    ) -> Result<Vec<Attention>, StoreError> {
+        if seats.is_empty() {
+            return Ok(Vec::new());
+        }
+        let given = match self.backend {
+            Backend::Sqlite => {
+                "SELECT key AS ord, value ->> 0 AS conversation_id, value ->> 1 AS client_id FROM json_each($1)"
+            }
+            Backend::Postgres => {
+                "SELECT ord, value ->> 0 AS conversation_id, value ->> 1 AS client_id \
+                 FROM jsonb_array_elements(CAST($1 AS jsonb)) WITH ORDINALITY AS t (value, ord)"
+            }
+        };
+        let sql = format!(
+            "SELECT EXISTS (SELECT 1 FROM presence p JOIN node n ON n.id = p.node WHERE p.client_id = seat.client_id \
+             AND p.viewing = seat.conversation_id AND n.lease_until >= $2) AS is_viewing, \
+             (SELECT m.created_at FROM conversation_member cm JOIN message m \
+             ON m.conversation_id = cm.conversation_id AND m.seq = cm.read_seq + 1 \
+             WHERE cm.conversation_id = seat.conversation_id AND cm.client_id = seat.client_id) AS unread_since \
+             FROM ({given}) AS seat ORDER BY seat.ord"
+        );
+        let seats = serde_json::to_string(seats).map_err(StoreError::backend)?;
+        let rows = self.query(&sql, [seats.into(), now.as_millis().into()]).await?;
+        let read = |row: &QueryResult| {
+            let since: Option<i64> = row.try_get("", "unread_since").map_err(store_error)?;
+            let is_viewing = row.try_get("", "is_viewing").map_err(store_error)?;
+            Ok(Attention { is_viewing, unread_since: instant(since) })
+        };
+        rows.iter().map(read).collect()
     }
 
     async fn connected(&mut self, client_ids: &[String], now: Timestamp) -> Result<Vec<String>, StoreError> {

@@ -92,8 +92,7 @@ impl FileRepository for SeaUnit {
     }
 
     async fn find_all(&mut self, ids: &[FileId]) -> Result<Vec<File>, StoreError> {
-        let select = Entity::find().filter(Column::Id.is_in(ids.iter().map(text)));
-        select.all(&self.db()).await.map_err(store_error)?.into_iter().map(file).collect()
+        self.rows_of::<Entity>(ids, "").await?.into_iter().map(file).collect()
     }
 
     async fn insert(&mut self, file: &File) -> Result<(), StoreError> {

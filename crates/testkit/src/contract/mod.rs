@@ -31,6 +31,7 @@ mod samples;
 pub mod searches;
 pub mod sending;
 mod suite;
+pub mod traces;
 pub mod units;
 
 use std::panic::{AssertUnwindSafe, resume_unwind};

@@ -5,7 +5,7 @@ use domain::Timestamp;
 use domain::id::NotificationId;
 
 use super::samples::{at, notification};
-use super::{Harness, assert_conflict, assert_unique, attempt, within};
+use super::{Harness, assert_conflict, assert_unique, attempt, sorted, within};
 use crate::build::{consultation_id, doctor_id, patient_id};
 use crate::ids::object_id;
 
@@ -14,7 +14,12 @@ async fn given(h: &dyn Harness, notifications: &[Notification]) {
 }
 
 async fn stored(h: &dyn Harness, n: u32) -> Option<Notification> {
-    h.store().read().notifications().find(NotificationId(object_id(n))).await.unwrap()
+    h.store().read().notifications().find_all(&[NotificationId(object_id(n))]).await.unwrap().pop()
+}
+
+fn by_id(mut notifications: Vec<Notification>) -> Vec<Notification> {
+    notifications.sort_by_key(|n| n.id);
+    notifications
 }
 
 /// Notification `n` of consultation 1.
@@ -34,10 +39,14 @@ pub async fn a_notification_keeps_every_field(h: &dyn Harness) {
     given(h, &[to_patient.clone(), bare.clone()]).await;
     given(h, &[]).await;
     assert_eq!(stored(h, 1).await, Some(to_patient.clone()));
-    assert_eq!(stored(h, 2).await, Some(bare));
+    assert_eq!(stored(h, 2).await, Some(bare.clone()));
     assert_eq!(stored(h, 3).await, None);
-    let locked = within(h, async |unit| unit.notifications().find_locked(to_patient.id).await.unwrap()).await;
-    assert_eq!(locked, Some(to_patient));
+    let ids = [bare.id, NotificationId(object_id(3)), to_patient.id];
+    let all = [to_patient, bare];
+    assert_eq!(by_id(h.store().read().notifications().find_all(&ids).await.unwrap()), all);
+    let locked = within(h, async |unit| unit.notifications().find_all_locked(&ids).await.unwrap()).await;
+    assert_eq!(by_id(locked), all);
+    assert!(h.store().read().notifications().find_all(&[]).await.unwrap().is_empty());
 }
 
 pub async fn every_cause_state_and_reason_is_kept(h: &dyn Harness) {
@@ -50,8 +59,8 @@ pub async fn every_cause_state_and_reason_is_kept(h: &dyn Harness) {
     assert_eq!(h.store().read().notifications().list(consultation_id(1)).await.unwrap(), all);
 }
 
-pub async fn an_update_writes_every_field(h: &dyn Harness) {
-    given(h, &[of_one(1), of_one(2)]).await;
+pub async fn an_update_writes_all_that_may_change(h: &dyn Harness) {
+    given(h, &[of_one(1), of_one(2), of_one(3)]).await;
     let sent = Notification {
         state: NotificationState::Sent,
         reason: Reason::Always,
@@ -60,10 +69,15 @@ pub async fn an_update_writes_every_field(h: &dyn Harness) {
         updated_at: at(6),
         ..of_one(1)
     };
-    within(h, async |unit| unit.notifications().update(&sent).await.unwrap()).await;
+    let by_sms = Notification { channel: Some(Channel::Sms), updated_at: at(7), ..of_one(3) };
+    let update = [sent.clone(), by_sms.clone()];
+    within(h, async |unit| unit.notifications().update_all(&update).await.unwrap()).await;
+    within(h, async |unit| unit.notifications().update_all(&[]).await.unwrap()).await;
     assert_eq!(stored(h, 1).await, Some(sent));
     assert_eq!(stored(h, 2).await, Some(of_one(2)));
-    assert_conflict(&attempt(h, async |unit| unit.notifications().update(&of_one(3)).await).await);
+    assert_eq!(stored(h, 3).await, Some(by_sms));
+    let unknown = [of_one(2), of_one(9)];
+    assert_conflict(&attempt(h, async |unit| unit.notifications().update_all(&unknown).await).await);
 }
 
 pub async fn a_notification_id_is_taken_once(h: &dyn Harness) {
@@ -96,29 +110,48 @@ pub async fn cancelling_spares_closing_notices_and_what_is_settled(h: &dyn Harne
             updated_at: at(50),
             ..old.clone()
         };
-        assert_eq!(h.store().read().notifications().find(old.id).await.unwrap(), Some(cancelled));
+        assert_eq!(h.store().read().notifications().find_all(&[old.id]).await.unwrap(), [cancelled]);
     }
     for old in spared {
-        assert_eq!(h.store().read().notifications().find(old.id).await.unwrap(), Some(old));
+        assert_eq!(h.store().read().notifications().find_all(&[old.id]).await.unwrap(), [old]);
     }
 }
 
-async fn last(h: &dyn Harness, since: i64, except: Option<u32>) -> Option<Timestamp> {
+async fn last(h: &dyn Harness, since: i64) -> Option<Timestamp> {
     let recipient = Recipient::Doctor(doctor_id(1));
-    let except = except.map(|n| NotificationId(object_id(n)));
-    let mut read = h.store().read();
-    read.notifications().last_notified(recipient, consultation_id(1), at(since), except).await.unwrap()
+    h.store().read().notifications().last_notified(recipient, consultation_id(1), at(since)).await.unwrap()
+}
+
+async fn told_otherwise<const N: usize>(h: &dyn Harness, ids: [u32; N], since: i64) -> Vec<NotificationId> {
+    let ids = ids.map(|n| NotificationId(object_id(n)));
+    let told = h.store().read().notifications().told_otherwise(&ids, at(since)).await.unwrap();
+    sorted(told.into_iter().map(|(id, _)| id).collect::<Vec<_>>())
 }
 
 pub async fn the_last_notification_is_found_within_the_cool_down(h: &dyn Harness) {
     let sent = Notification { state: NotificationState::Sent, updated_at: at(20), ..of_one(1) };
     let queued = Notification { updated_at: at(30), ..of_one(2) };
     given(h, &[sent, queued]).await;
-    assert_eq!(last(h, 0, None).await, Some(at(30)));
-    assert_eq!(last(h, 30, None).await, Some(at(30)));
-    assert_eq!(last(h, 31, None).await, None);
-    assert_eq!(last(h, 20, Some(2)).await, Some(at(20)));
-    assert_eq!(last(h, 21, Some(2)).await, None);
+    assert_eq!(last(h, 0).await, Some(at(30)));
+    assert_eq!(last(h, 30).await, Some(at(30)));
+    assert_eq!(last(h, 31).await, None);
+}
+
+pub async fn another_notification_of_the_same_run_is_known_within_the_cool_down(h: &dyn Harness) {
+    let sent = Notification { state: NotificationState::Sent, updated_at: at(20), ..of_one(1) };
+    let queued = Notification { updated_at: at(30), ..of_one(2) };
+    let of_another = notification(3, Some(consultation_id(2)));
+    let to_another = Notification { recipient: Recipient::Patient(patient_id(1)), ..of_one(4) };
+    let of_none = [notification(5, None), notification(6, None)];
+    given(h, &[&[sent, queued, of_another, to_another][..], &of_none].concat()).await;
+    let [first, second] = [1, 2].map(|n| NotificationId(object_id(n)));
+    assert_eq!(told_otherwise(h, [1, 2, 3, 4, 5, 6, 9], 0).await, [first, second]);
+    assert_eq!(told_otherwise(h, [1, 2], 20).await, [first, second]);
+    assert_eq!(told_otherwise(h, [1, 2], 21).await, [first]);
+    let told_at = h.store().read().notifications().told_otherwise(&[first], at(0)).await.unwrap();
+    assert_eq!(told_at, [(first, at(30))]);
+    assert!(told_otherwise(h, [1, 2], 31).await.is_empty());
+    assert!(told_otherwise(h, [], 0).await.is_empty());
 }
 
 pub async fn only_what_reached_this_recipient_counts_as_notified(h: &dyn Harness) {
@@ -137,7 +170,8 @@ pub async fn only_what_reached_this_recipient_counts_as_notified(h: &dyn Harness
         ],
     )
     .await;
-    assert_eq!(last(h, 0, None).await, None);
+    assert_eq!(last(h, 0).await, None);
+    assert!(told_otherwise(h, [4, 5], 0).await.is_empty());
 }
 
 pub async fn notifications_of_a_consultation_come_oldest_first(h: &dyn Harness) {

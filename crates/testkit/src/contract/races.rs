@@ -238,11 +238,11 @@ pub async fn two_workers_cannot_settle_one_notification(h: &dyn Harness) {
         let (store, id) = (store.clone(), queued.id);
         async move {
             let mut unit = store.begin().await.unwrap();
-            let mut current = unit.notifications().find_locked(id).await.unwrap().unwrap();
+            let mut current = unit.notifications().find_all_locked(&[id]).await.unwrap().remove(0);
             let is_mine = current.state == NotificationState::Queued;
             linger(&mut *unit).await;
             current.state = NotificationState::Sent;
-            unit.notifications().update(&current).await.unwrap();
+            unit.notifications().update_all(&[current]).await.unwrap();
             unit.commit().await.unwrap();
             is_mine
         }

@@ -51,6 +51,7 @@ macro_rules! contract_suite {
             relations: [
                 a_relation_keeps_every_field,
                 an_unknown_relation_is_nothing,
+                several_relations_are_found_at_once,
                 ensuring_answers_in_the_order_of_the_candidates,
                 ensuring_keeps_what_is_there_and_adds_the_rest,
                 candidates_of_one_pair_become_one_relation,
@@ -81,6 +82,7 @@ macro_rules! contract_suite {
             ],
             consultations: [
                 a_consultation_keeps_every_field,
+                several_consultations_are_found_at_once,
                 every_end_reason_is_kept,
                 a_pair_has_one_open_consultation,
                 a_running_consultation_is_open_too,
@@ -174,12 +176,19 @@ macro_rules! contract_suite {
             notifications: [
                 a_notification_keeps_every_field,
                 every_cause_state_and_reason_is_kept,
-                an_update_writes_every_field,
+                an_update_writes_all_that_may_change,
                 a_notification_id_is_taken_once,
                 cancelling_spares_closing_notices_and_what_is_settled,
                 the_last_notification_is_found_within_the_cool_down,
+                another_notification_of_the_same_run_is_known_within_the_cool_down,
                 only_what_reached_this_recipient_counts_as_notified,
                 notifications_of_a_consultation_come_oldest_first,
+            ],
+            traces: [
+                traces_keep_every_row_of_every_table,
+                traces_of_one_table_leave_the_others_alone,
+                a_trace_that_is_there_breaks_its_rule,
+                many_traces_are_written_at_once,
             ],
             audit: [
                 an_act_keeps_every_field,
@@ -287,6 +296,7 @@ mod tests {
             include_str!("searches.rs"),
             include_str!("presence.rs"),
             include_str!("notifications.rs"),
+            include_str!("traces.rs"),
             include_str!("audit.rs"),
             include_str!("jobs.rs"),
             include_str!("claims.rs"),

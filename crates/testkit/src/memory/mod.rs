@@ -20,12 +20,14 @@ mod presence;
 mod queue;
 mod relation;
 mod tables;
+mod trace;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ::consultation::consultation::ConsultationRepository;
 use ::consultation::notification::NotificationRepository;
 use ::consultation::relation::{InvitationRepository, RelationRepository};
+use ::consultation::trace::TraceRepository;
 use ::consultation::{ConsultationStore, ConsultationUnit};
 use async_trait::async_trait;
 use domain::StoreError;
@@ -181,6 +183,9 @@ impl ConsultationUnit for MemoryUnit {
         self
     }
     fn outbox(&mut self) -> &mut dyn OutboxRepository {
+        self
+    }
+    fn traces(&mut self) -> &mut dyn TraceRepository {
         self
     }
     async fn commit(self: Box<Self>) -> Result<(), StoreError> {

@@ -6,7 +6,12 @@ use domain::id::{ConsultationId, NotificationId};
 use domain::{StoreError, Timestamp};
 
 use super::MemoryUnit;
-use super::tables::insert_new;
+use super::tables::{all_of, insert_new};
+
+/// Its recipient was told by it, or is queued to be told, since then.
+fn tells(n: &Notification, since: Timestamp) -> bool {
+    matches!(n.state, NotificationState::Queued | NotificationState::Sent) && n.updated_at >= since
+}
 
 #[async_trait]
 impl NotificationRepository for MemoryUnit {
@@ -17,18 +22,25 @@ impl NotificationRepository for MemoryUnit {
         })
     }
 
-    async fn find(&mut self, id: NotificationId) -> Result<Option<Notification>, StoreError> {
-        Ok(self.tables()?.notifications.get(&id).cloned())
+    async fn find_all(&mut self, ids: &[NotificationId]) -> Result<Vec<Notification>, StoreError> {
+        Ok(all_of(&self.tables()?.notifications, ids))
     }
 
-    async fn find_locked(&mut self, id: NotificationId) -> Result<Option<Notification>, StoreError> {
-        Ok(self.tables()?.notifications.get(&id).cloned())
+    async fn find_all_locked(&mut self, ids: &[NotificationId]) -> Result<Vec<Notification>, StoreError> {
+        self.find_all(ids).await
     }
 
-    async fn update(&mut self, notification: &Notification) -> Result<(), StoreError> {
+    async fn update_all(&mut self, notifications: &[Notification]) -> Result<(), StoreError> {
         self.write(|tables| {
-            let row = tables.notifications.get_mut(&notification.id).ok_or(StoreError::Conflict)?;
-            row.clone_from(notification);
+            if notifications.iter().any(|n| !tables.notifications.contains_key(&n.id)) {
+                return Err(StoreError::Conflict);
+            }
+            for n in notifications {
+                if let Some(row) = tables.notifications.get_mut(&n.id) {
+                    (row.state, row.reason, row.channel) = (n.state, n.reason, n.channel);
+                    (row.due_at, row.updated_at) = (n.due_at, n.updated_at);
+                }
+            }
             Ok(())
         })
     }
@@ -56,17 +68,30 @@ impl NotificationRepository for MemoryUnit {
         recipient: Recipient,
         consultation: ConsultationId,
         since: Timestamp,
-        except: Option<NotificationId>,
     ) -> Result<Option<Timestamp>, StoreError> {
         let tables = self.tables()?;
-        let counts = |n: &&Notification| {
-            n.consultation_id == Some(consultation)
-                && n.recipient == recipient
-                && matches!(n.state, NotificationState::Queued | NotificationState::Sent)
-                && n.updated_at >= since
-                && Some(n.id) != except
-        };
+        let counts =
+            |n: &&Notification| n.consultation_id == Some(consultation) && n.recipient == recipient && tells(n, since);
         Ok(tables.notifications.values().filter(counts).map(|n| n.updated_at).max())
+    }
+
+    async fn told_otherwise(
+        &mut self,
+        ids: &[NotificationId],
+        since: Timestamp,
+    ) -> Result<Vec<(NotificationId, Timestamp)>, StoreError> {
+        let tables = self.tables()?;
+        let tells_the_same = |of: &Notification, n: &Notification| {
+            n.id != of.id
+                && n.consultation_id.is_some()
+                && (n.consultation_id, n.recipient) == (of.consultation_id, of.recipient)
+                && tells(n, since)
+        };
+        let told_at = |of: &Notification| {
+            let others = tables.notifications.values().filter(|n| tells_the_same(of, n));
+            others.map(|n| n.updated_at).max().map(|at| (of.id, at))
+        };
+        Ok(all_of(&tables.notifications, ids).iter().filter_map(told_at).collect())
     }
 
     async fn list(&mut self, consultation: ConsultationId) -> Result<Vec<Notification>, StoreError> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::id::ConversationId;
 use domain::{StoreError, Timestamp};
-use im::presence::{Presence, PresenceRepository};
+use im::presence::{Attention, Presence, PresenceRepository};
 
 use super::MemoryUnit;
 use super::tables::Tables;
@@ -60,6 +60,25 @@ impl PresenceRepository for MemoryUnit {
     ) -> Result<bool, StoreError> {
         let tables = self.tables()?;
         Ok(alive(&tables, now).any(|p| p.client_id == client_id && p.viewing == Some(conversation)))
+    }
+
+    async fn attention(
+        &mut self,
+        seats: &[(ConversationId, String)],
+        now: Timestamp,
+    ) -> Result<Vec<Attention>, StoreError> {
+        let mut found = Vec::with_capacity(seats.len());
+        for (conversation, client_id) in seats {
+            let is_viewing = self.is_viewing(client_id, *conversation, now).await?;
+            let tables = self.tables()?;
+            let member = tables.members.get(&(*conversation, client_id.clone()));
+            let next = member.and_then(|member| {
+                let is_next = |m: &&im::Message| m.conversation_id == *conversation && m.seq == member.read_seq + 1;
+                tables.messages.values().find(is_next)
+            });
+            found.push(Attention { is_viewing, unread_since: next.map(|message| message.created_at) });
+        }
+        Ok(found)
     }
 
     async fn connected(&mut self, client_ids: &[String], now: Timestamp) -> Result<Vec<String>, StoreError> {
