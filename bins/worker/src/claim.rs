@@ -21,6 +21,9 @@ use crate::Worker;
 const BACK_OFF: Duration = Duration::from_secs(1);
 /// Longest wait between two tries.
 const MAX_BACK_OFF: Duration = Duration::from_hours(1);
+/// Wait after a round that took everything: jobs that come one by one are then taken together, which costs the database
+/// a few transactions for all of them instead of for each.
+const BREATH: Duration = Duration::from_millis(50);
 /// Wait after the queue itself failed.
 const QUEUE_DOWN: Duration = Duration::from_secs(2);
 
@@ -69,18 +72,19 @@ pub enum JobFailure {
 pub(crate) async fn run(worker: &Worker, stopping: impl Future<Output = ()>) {
     let mut stopping = pin!(stopping);
     loop {
-        let wait = match round(worker).await {
-            Ok(0) => worker.options.poll,
-            Ok(_) => Duration::ZERO,
+        let (wait, is_listening) = match round(worker).await {
+            Ok(0) => (worker.options.poll, true),
+            Ok(taken) if taken < worker.options.batch as usize => (BREATH, false),
+            Ok(_) => (Duration::ZERO, false),
             Err(failure) => {
                 warn!(error = &failure as &dyn std::error::Error, "the outbox could not be read");
-                QUEUE_DOWN
+                (QUEUE_DOWN, true)
             }
         };
         tokio::select! {
             biased;
             () = &mut stopping => return,
-            () = worker.bell.heard() => {}
+            () = worker.bell.heard(), if is_listening => {}
             () = time::sleep(wait) => {}
         }
     }

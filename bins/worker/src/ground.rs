@@ -15,7 +15,7 @@ use crate::jobs::{DeliverNotification, PurgeAccounts, PurgeJobs, SweepConsultati
 use crate::{Bell, Worker, WorkerOptions};
 
 /// Jobs claimed at once for each one that runs side by side.
-const CLAIM_FACTOR: usize = 8;
+const CLAIM_FACTOR: usize = 32;
 
 /// The store, the rules, and the bell between them and the worker.
 pub struct Ground {

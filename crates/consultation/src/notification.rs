@@ -244,10 +244,9 @@ pub trait NotificationRepository: Send {
     async fn insert_all(&mut self, notifications: &[Notification]) -> Result<(), StoreError>;
     /// Those that exist.
     async fn find_all(&mut self, ids: &[NotificationId]) -> Result<Vec<Notification>, StoreError>;
-    /// Like `find_all`, locked until the unit ends, so that two workers cannot settle one notification.
-    async fn find_all_locked(&mut self, ids: &[NotificationId]) -> Result<Vec<Notification>, StoreError>;
-    /// Writes what may change of each: state, reason, channel, due time. [`StoreError::Conflict`] when one is not there.
-    async fn update_all(&mut self, notifications: &[Notification]) -> Result<(), StoreError>;
+    /// Writes what may change (state, reason, channel, times) of those that are still in one of the given states, so
+    /// that two workers cannot settle one notification. Returns how many were.
+    async fn settle(&mut self, notifications: &[Notification], from: &[NotificationState]) -> Result<u64, StoreError>;
     /// Cancels everything queued for a consultation, closing notices excepted; returns how many.
     async fn cancel_queued(&mut self, consultation: ConsultationId, now: Timestamp) -> Result<u64, StoreError>;
     /// When this recipient was last told, or queued to be told, of this consultation since `since`.
@@ -291,7 +290,7 @@ pub enum DeliveryError {
 }
 
 /// Deliveries on their way at the same time by one channel.
-const DELIVERIES_AT_ONCE: usize = 8;
+const DELIVERIES_AT_ONCE: usize = 32;
 
 /// Hands notifications to the outside. Idempotent by [`Delivery::notification_id`].
 #[cfg_attr(feature = "mock", mockall::automock)]

@@ -1,21 +1,29 @@
 //! Group commit for any kind of work: callers hand in one input each, runners take whatever has gathered
 //! and do it in one go.
 //!
-//! No timer: an idle runner takes a lone input at once, and batches grow by themselves while runners are
-//! busy. What a batch does (one statement, one transaction) is the caller's function.
+//! A lone input is taken at once when nothing else is being done, and batches grow by themselves while runners are
+//! busy. A runner that finds others at work waits a moment for company: many small batches beside each other would
+//! cost each input more than the wait does. What a batch does (one statement, one transaction) is the caller's
+//! function.
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use metrics::Histogram;
 use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::time;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, error, error_span};
+
+/// Longest wait for company while other runners are at work.
+const LINGER: Duration = Duration::from_millis(1);
 
 /// How a [`Batcher`] gathers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,11 +103,13 @@ where
         let (sender, receiver) = mpsc::channel(settings.queue.max(1));
         let batcher = Self { sender, closing: CancellationToken::new(), runners: TaskTracker::new() };
         let receiver = Arc::new(Mutex::new(receiver));
+        let in_hand = Arc::new(AtomicUsize::new(0));
         let run = Arc::new(run);
         for _ in 0..settings.runners.max(1) {
             let runner = Runner {
                 name,
                 receiver: receiver.clone(),
+                in_hand: in_hand.clone(),
                 closing: batcher.closing.clone(),
                 run: run.clone(),
                 max_batch: settings.max_batch.max(1),
@@ -154,6 +164,8 @@ where
 struct Runner<In, Out, F> {
     name: &'static str,
     receiver: Arc<Mutex<mpsc::Receiver<Entry<In, Out>>>>,
+    /// Inputs that all runners together are at work on.
+    in_hand: Arc<AtomicUsize>,
     closing: CancellationToken,
     run: Arc<F>,
     max_batch: usize,
@@ -178,6 +190,7 @@ where
             }
             // A panic must not end the runner: later callers would wait for ever.
             let outcome = AssertUnwindSafe(async { (self.run)(inputs).await }).catch_unwind().await;
+            self.in_hand.fetch_sub(replies.len(), Ordering::Relaxed);
             self.answer(outcome.ok(), &mut replies);
         }
     }
@@ -187,11 +200,24 @@ where
         let mut receiver = self.receiver.lock().await;
         tokio::select! {
             biased;
-            () = self.closing.cancelled() => {}
-            taken = receiver.recv_many(entries, self.max_batch) => return taken,
+            () = self.closing.cancelled() => receiver.close(),
+            _ = receiver.recv_many(entries, self.max_batch) => {}
         }
-        receiver.close();
-        receiver.recv_many(entries, self.max_batch).await
+        if receiver.is_closed() {
+            receiver.recv_many(entries, self.max_batch - entries.len()).await;
+        } else {
+            // Half as many as others have in hand are worth going for.
+            let worthwhile = (self.in_hand.load(Ordering::Relaxed) / 2).min(self.max_batch);
+            let company = async {
+                while entries.len() < worthwhile
+                    && receiver.recv_many(entries, self.max_batch - entries.len()).await > 0
+                {}
+            };
+            // Whoever came in time is in the batch.
+            let _ = time::timeout(LINGER, company).await;
+        }
+        self.in_hand.fetch_add(entries.len(), Ordering::Relaxed);
+        entries.len()
     }
 
     /// Sends each caller its output; without one, dropping the reply tells the caller so.

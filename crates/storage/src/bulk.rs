@@ -86,16 +86,18 @@ impl Inserts {
     }
 }
 
-/// Writes `columns` of rows that are there, each found by its primary key. Answers how many were.
+/// Writes `columns` of rows that meet `condition`, each found by its primary key. Answers how many did.
 pub(crate) async fn update<E: Table>(
     unit: &SeaUnit,
     rows: impl IntoIterator<Item = E::ActiveModel>,
     columns: &[E::Column],
+    condition: &str,
 ) -> Result<u64, StoreError> {
     let table = E::default().as_str().to_owned();
     let set: Vec<String> = columns.iter().map(|c| format!("{0} = given.{0}", c.as_str())).collect();
     let keys = E::PrimaryKey::iter().map(|key| key.into_column().as_str().to_owned());
-    let is_it: Vec<String> = keys.map(|key| format!("{table}.{key} = given.{key}")).collect();
+    let is_it = keys.map(|key| format!("{table}.{key} = given.{key}")).chain([condition.to_owned()]);
+    let is_it = is_it.collect::<Vec<_>>().join(" AND ");
     let given = match unit.backend {
         Backend::Postgres => populated(&table, 1),
         Backend::Sqlite => {
@@ -103,7 +105,7 @@ pub(crate) async fn update<E: Table>(
             format!("(SELECT {} FROM json_each($1))", elements.join(", "))
         }
     };
-    let sql = format!("UPDATE {table} SET {} FROM {given} AS given WHERE {}", set.join(", "), is_it.join(" AND "));
+    let sql = format!("UPDATE {table} SET {} FROM {given} AS given WHERE {is_it}", set.join(", "));
     unit.execute(&sql, [json::<E>(rows)?.into()]).await
 }
 

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use crate::{JobFailure, JobHandler, JobResult};
 
 /// Most notifications delivered in one go: all have to leave within the lease of their jobs.
-const AT_ONCE: usize = 64;
+const AT_ONCE: usize = 256;
 
 /// Handler of [`DELIVER_NOTIFICATION`].
 pub(crate) struct DeliverNotification(pub(crate) Deliveries);

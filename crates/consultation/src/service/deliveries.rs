@@ -17,7 +17,6 @@ use crate::error::ConsultationError;
 use crate::notification::{
     Channel, Delivery, DeliveryError, Notification, NotificationState, Notifier, Reason, Recipient,
 };
-use crate::relation::Relation;
 use crate::unit::ConsultationUnit;
 
 /// Kind of the outbox job that delivers one notification; its payload is `{"notificationId": …}`.
@@ -52,18 +51,17 @@ enum Verdict {
 }
 
 impl Verdict {
-    /// What was cancelled between the decision and the delivery is still noted as sent: what reached somebody is not
-    /// to look as if it had not. Everything else changes only what is still queued.
-    const fn may_change(self, state: NotificationState) -> bool {
-        match state {
-            NotificationState::Queued => true,
-            NotificationState::Cancelled => matches!(self, Self::Sent { .. }),
-            _ => false,
+    /// The states from which it may be reached. What was cancelled between the decision and the delivery is still
+    /// noted as sent: what reached somebody is not to look as if it had not.
+    const fn from(self) -> &'static [NotificationState] {
+        match self {
+            Self::Sent { .. } => &[NotificationState::Queued, NotificationState::Cancelled],
+            Self::Deferred { .. } | Self::Closed { .. } => &[NotificationState::Queued],
         }
     }
 
-    fn apply(self, notification: &mut Notification, now: Timestamp) {
-        let n = notification;
+    fn apply(self, notification: &Notification, now: Timestamp) -> Notification {
+        let mut n = Notification { updated_at: now, ..notification.clone() };
         match self {
             Self::Sent { channel, reason } => {
                 (n.state, n.reason, n.channel) = (NotificationState::Sent, reason, Some(channel));
@@ -71,7 +69,7 @@ impl Verdict {
             Self::Deferred { until, reason } => (n.due_at, n.reason) = (until, reason),
             Self::Closed { state, reason } => (n.state, n.reason) = (state, reason),
         }
-        n.updated_at = now;
+        n
     }
 
     const fn progress(self) -> DeliveryProgress {
@@ -169,7 +167,7 @@ impl Deliveries {
                 }
             }
         }
-        self.keep(&verdicts).await?;
+        self.keep(wave, &verdicts).await?;
         came_to.extend(verdicts.into_iter().map(|(id, verdict)| (id, Ok(verdict.progress()))));
         Ok(())
     }
@@ -191,22 +189,25 @@ impl Deliveries {
     }
 
     /// Writes the verdicts in one unit.
-    async fn keep(&self, verdicts: &HashMap<NotificationId, Verdict>) -> Result<(), ConsultationError> {
-        if verdicts.is_empty() {
-            return Ok(());
-        }
+    async fn keep(
+        &self,
+        wave: &[Notification],
+        verdicts: &HashMap<NotificationId, Verdict>,
+    ) -> Result<(), ConsultationError> {
         let now = self.context.clock.now();
-        let ids: Vec<NotificationId> = verdicts.keys().copied().collect();
-        let mut unit = self.context.store.begin().await?;
-        let mut changed = Vec::with_capacity(ids.len());
-        for mut notification in unit.notifications().find_all_locked(&ids).await? {
-            let verdict = verdicts.get(&notification.id).filter(|verdict| verdict.may_change(notification.state));
-            if let Some(verdict) = verdict {
-                verdict.apply(&mut notification, now);
-                changed.push(notification);
+        let mut by_origin: HashMap<&[NotificationState], Vec<Notification>> = HashMap::new();
+        for notification in wave {
+            if let Some(verdict) = verdicts.get(&notification.id) {
+                by_origin.entry(verdict.from()).or_default().push(verdict.apply(notification, now));
             }
         }
-        unit.notifications().update_all(&changed).await?;
+        if by_origin.is_empty() {
+            return Ok(());
+        }
+        let mut unit = self.context.store.begin().await?;
+        for (from, notifications) in by_origin {
+            unit.notifications().settle(&notifications, from).await?;
+        }
         unit.commit().await?;
         Ok(())
     }
@@ -227,7 +228,7 @@ struct Ground {
     consultations: HashMap<ConsultationId, Consultation>,
     doctors: HashMap<DoctorId, Doctor>,
     patients: HashMap<PatientId, Patient>,
-    relations: HashMap<RelationId, Relation>,
+    blocked: HashSet<RelationId>,
     /// Those whose recipient was told, or is about to be told, by another one, and when.
     told: HashMap<NotificationId, Timestamp>,
     /// What the recipients have seen of their dialogs.
@@ -258,7 +259,7 @@ impl Ground {
         Ok(Self {
             doctors: unit.doctors().find_all(&doctors).await?.into_iter().map(|d| (d.id, d)).collect(),
             patients: unit.patients().find_all(&patients).await?.into_iter().map(|p| (p.id, p)).collect(),
-            relations: unit.relations().find_all(&relations).await?.into_iter().map(|r| (r.id, r)).collect(),
+            blocked: unit.relations().find_blocked(&relations).await?.into_iter().collect(),
             told: unit.notifications().told_otherwise(&ids, since).await?.into_iter().collect(),
             consultations: consultations.into_iter().map(|c| (c.id, c)).collect(),
             attention,
@@ -280,7 +281,6 @@ impl Ground {
                 (doctor(of)?, notify::channels_of_patient(patient))
             }
         };
-        let relation = consultation.and_then(|c| self.relations.get(&c.relation_id));
         let attention = self.attention.get(&notification.id).copied().unwrap_or_default();
         // What was told before the run of unread messages began was told of another one.
         let told_at = self.told.get(&notification.id);
@@ -288,7 +288,7 @@ impl Ground {
         Ok(Facts {
             consultation,
             doctor,
-            is_blocked: relation.is_some_and(|r| r.is_blocked),
+            is_blocked: consultation.is_some_and(|c| self.blocked.contains(&c.relation_id)),
             state: RecipientState { is_viewing: attention.is_viewing, was_notified_in_cool_down, channels },
         })
     }

@@ -1,6 +1,5 @@
 //! The notifier that records: until a channel is connected, a delivery is a row and a line in the log.
 
-use std::collections::HashSet;
 use std::slice;
 use std::sync::Arc;
 
@@ -11,7 +10,6 @@ use serde_json::{Value, json};
 use tracing::{info, warn};
 
 use super::notification::recipient_columns;
-use crate::backend::store_error;
 use crate::convert::{text, text_opt};
 use crate::store::SeaStore;
 
@@ -26,10 +24,10 @@ impl RecordingNotifier {
         Self { store, clock }
     }
 
-    /// Records those that are new and answers which they are.
-    async fn record(&self, deliveries: &[Delivery]) -> Result<HashSet<String>, StoreError> {
+    /// Records those that are new and answers how many were.
+    async fn record(&self, deliveries: &[Delivery]) -> Result<u64, StoreError> {
         if deliveries.is_empty() {
-            return Ok(HashSet::new());
+            return Ok(0);
         }
         let now = self.clock.now().as_millis();
         let row = |delivery: &Delivery| {
@@ -48,14 +46,13 @@ impl RecordingNotifier {
         let sql = format!(
             "INSERT INTO delivery (notification_id, recipient_kind, recipient_id, channel, cause, consultation_id, \
              delivered_at) SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, \
-             CAST(value ->> 6 AS bigint) FROM {} WHERE true ON CONFLICT (notification_id) DO NOTHING \
-             RETURNING notification_id",
+             CAST(value ->> 6 AS bigint) FROM {} WHERE true ON CONFLICT (notification_id) DO NOTHING",
             unit.backend.each(1)
         );
         let rows: Vec<Value> = deliveries.iter().map(row).collect();
-        let recorded = unit.query(&sql, [Value::from(rows).to_string().into()]).await?;
+        let recorded = unit.execute(&sql, [Value::from(rows).to_string().into()]).await?;
         unit.finish().await?;
-        recorded.iter().map(|row| row.try_get("", "notification_id").map_err(store_error)).collect()
+        Ok(recorded)
     }
 }
 
@@ -68,9 +65,13 @@ impl Notifier for RecordingNotifier {
     async fn deliver_all(&self, deliveries: &[Delivery]) -> Vec<Result<(), DeliveryError>> {
         match self.record(deliveries).await {
             Ok(new) => {
-                for delivery in deliveries.iter().filter(|d| new.contains(&text(&d.notification_id))) {
+                for delivery in deliveries {
                     let (kind, cause) = (recipient_columns(delivery.recipient).0, delivery.cause.as_str());
                     info!(notification.id = %delivery.notification_id, recipient = kind, cause, channel = delivery.channel.as_str(), "notification delivered");
+                }
+                let known = deliveries.len() as u64 - new;
+                if known > 0 {
+                    info!(known, "some of them had been delivered before");
                 }
                 vec![Ok(()); deliveries.len()]
             }

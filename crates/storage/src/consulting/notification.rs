@@ -94,16 +94,11 @@ impl NotificationRepository for SeaUnit {
         self.rows_of::<Entity>(ids, "").await?.into_iter().map(notification).collect()
     }
 
-    async fn find_all_locked(&mut self, ids: &[NotificationId]) -> Result<Vec<Notification>, StoreError> {
-        // In order, so that two units wait for each other in one direction only.
-        let in_order = format!(" ORDER BY id{}", self.backend.for_update());
-        self.rows_of::<Entity>(ids, &in_order).await?.into_iter().map(notification).collect()
-    }
-
-    async fn update_all(&mut self, notifications: &[Notification]) -> Result<(), StoreError> {
+    async fn settle(&mut self, notifications: &[Notification], from: &[NotificationState]) -> Result<u64, StoreError> {
         let columns = [Column::State, Column::Reason, Column::Channel, Column::DueAt, Column::UpdatedAt];
-        let updated = bulk::update::<Entity>(self, notifications.iter().map(row), &columns).await?;
-        if updated == notifications.len() as u64 { Ok(()) } else { Err(StoreError::Conflict) }
+        let from: Vec<String> = from.iter().map(|state| format!("'{}'", state.as_str())).collect();
+        let is_still = format!("notification.state IN ({})", from.join(", "));
+        bulk::update::<Entity>(self, notifications.iter().map(row), &columns, &is_still).await
     }
 
     async fn cancel_queued(&mut self, consultation: ConsultationId, now: Timestamp) -> Result<u64, StoreError> {

@@ -19,7 +19,7 @@ use super::probe::{self, pair_list};
 use crate::backend::store_error;
 use crate::bulk;
 use crate::convert::{
-    from_json, into_object, known, like_pattern, newest_first, object, parse, parse_opt, text, text_opt, to_json,
+    from_json, into_object, known, like_pattern, list, newest_first, object, parse, parse_opt, text, text_opt, to_json,
 };
 use crate::store::SeaUnit;
 use crate::values::condition;
@@ -111,8 +111,11 @@ impl RelationRepository for SeaUnit {
         Entity::find_by_id(text(&id)).one(&self.db()).await.map_err(store_error)?.map(relation).transpose()
     }
 
-    async fn find_all(&mut self, ids: &[RelationId]) -> Result<Vec<DomainRelation>, StoreError> {
-        self.rows_of::<Entity>(ids, "").await?.into_iter().map(relation).collect()
+    async fn find_blocked(&mut self, ids: &[RelationId]) -> Result<Vec<RelationId>, StoreError> {
+        let sql = format!("SELECT id FROM relation WHERE {} AND is_blocked", self.backend.is_among("id", 1));
+        let rows = self.query(&sql, [list(ids)]).await?;
+        let id = |row: &QueryResult| row.try_get::<String>("", "id").map_err(store_error);
+        rows.iter().map(|row| parse("relation.id", &id(row)?)).collect()
     }
 
     async fn find_by_pair(&mut self, pair: Pair) -> Result<Option<DomainRelation>, StoreError> {

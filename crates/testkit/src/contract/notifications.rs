@@ -5,7 +5,7 @@ use domain::Timestamp;
 use domain::id::NotificationId;
 
 use super::samples::{at, notification};
-use super::{Harness, assert_conflict, assert_unique, attempt, sorted, within};
+use super::{Harness, assert_unique, attempt, sorted, within};
 use crate::build::{consultation_id, doctor_id, patient_id};
 use crate::ids::object_id;
 
@@ -44,8 +44,6 @@ pub async fn a_notification_keeps_every_field(h: &dyn Harness) {
     let ids = [bare.id, NotificationId(object_id(3)), to_patient.id];
     let all = [to_patient, bare];
     assert_eq!(by_id(h.store().read().notifications().find_all(&ids).await.unwrap()), all);
-    let locked = within(h, async |unit| unit.notifications().find_all_locked(&ids).await.unwrap()).await;
-    assert_eq!(by_id(locked), all);
     assert!(h.store().read().notifications().find_all(&[]).await.unwrap().is_empty());
 }
 
@@ -59,7 +57,11 @@ pub async fn every_cause_state_and_reason_is_kept(h: &dyn Harness) {
     assert_eq!(h.store().read().notifications().list(consultation_id(1)).await.unwrap(), all);
 }
 
-pub async fn an_update_writes_all_that_may_change(h: &dyn Harness) {
+async fn settle(h: &dyn Harness, notifications: &[Notification], from: &[NotificationState]) -> u64 {
+    within(h, async |unit| unit.notifications().settle(notifications, from).await.unwrap()).await
+}
+
+pub async fn settling_writes_all_that_may_change(h: &dyn Harness) {
     given(h, &[of_one(1), of_one(2), of_one(3)]).await;
     let sent = Notification {
         state: NotificationState::Sent,
@@ -70,14 +72,28 @@ pub async fn an_update_writes_all_that_may_change(h: &dyn Harness) {
         ..of_one(1)
     };
     let by_sms = Notification { channel: Some(Channel::Sms), updated_at: at(7), ..of_one(3) };
-    let update = [sent.clone(), by_sms.clone()];
-    within(h, async |unit| unit.notifications().update_all(&update).await.unwrap()).await;
-    within(h, async |unit| unit.notifications().update_all(&[]).await.unwrap()).await;
+    let update = [sent.clone(), by_sms.clone(), of_one(9)];
+    assert_eq!(settle(h, &update, &[NotificationState::Queued]).await, 2);
+    assert_eq!(settle(h, &[], &[NotificationState::Queued]).await, 0);
     assert_eq!(stored(h, 1).await, Some(sent));
     assert_eq!(stored(h, 2).await, Some(of_one(2)));
     assert_eq!(stored(h, 3).await, Some(by_sms));
-    let unknown = [of_one(2), of_one(9)];
-    assert_conflict(&attempt(h, async |unit| unit.notifications().update_all(&unknown).await).await);
+    assert_eq!(stored(h, 9).await, None);
+}
+
+pub async fn only_what_is_in_a_given_state_is_settled(h: &dyn Harness) {
+    let in_state = |n, state| Notification { state, ..of_one(n) };
+    let all: Vec<_> = (1..).zip(NotificationState::ALL).map(|(n, state)| in_state(n, state)).collect();
+    given(h, &all).await;
+    let sent: Vec<_> =
+        all.iter().map(|n| Notification { state: NotificationState::Sent, updated_at: at(9), ..n.clone() }).collect();
+    let from = [NotificationState::Queued, NotificationState::Cancelled];
+    assert_eq!(settle(h, &sent, &from).await, 2);
+    assert_eq!(settle(h, &sent, &from).await, 0);
+    for (before, after) in all.into_iter().zip(sent) {
+        let expected = if from.contains(&before.state) { after } else { before };
+        assert_eq!(h.store().read().notifications().find_all(&[expected.id]).await.unwrap(), [expected]);
+    }
 }
 
 pub async fn a_notification_id_is_taken_once(h: &dyn Harness) {

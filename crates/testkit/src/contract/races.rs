@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use consultation::notification::NotificationState;
+use consultation::notification::{Notification, NotificationState};
 use consultation::{ConsultationStore, ConsultationUnit, Relation};
 use domain::StoreError;
 use domain::doctor::Doctor;
@@ -235,16 +235,15 @@ pub async fn two_workers_cannot_settle_one_notification(h: &dyn Harness) {
     within(h, async |unit| unit.notifications().insert_all(std::slice::from_ref(&queued)).await.unwrap()).await;
     let store = h.store();
     let settled = all_at_once(8, |_| {
-        let (store, id) = (store.clone(), queued.id);
+        let (store, queued) = (store.clone(), queued.clone());
         async move {
             let mut unit = store.begin().await.unwrap();
-            let mut current = unit.notifications().find_all_locked(&[id]).await.unwrap().remove(0);
-            let is_mine = current.state == NotificationState::Queued;
             linger(&mut *unit).await;
-            current.state = NotificationState::Sent;
-            unit.notifications().update_all(&[current]).await.unwrap();
+            let sent = Notification { state: NotificationState::Sent, ..queued };
+            let settled = unit.notifications().settle(&[sent], &[NotificationState::Queued]).await.unwrap();
+            linger(&mut *unit).await;
             unit.commit().await.unwrap();
-            is_mine
+            settled == 1
         }
     })
     .await;

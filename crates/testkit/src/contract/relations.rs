@@ -36,14 +36,14 @@ pub async fn an_unknown_relation_is_nothing(h: &dyn Harness) {
     }
 }
 
-pub async fn several_relations_are_found_at_once(h: &dyn Harness) {
-    let all = [1, 2, 3].map(|n| relation(n, pair(1, n)).done());
-    ensure(h, &all).await;
-    let ids = [relation_id(3), relation_id(9), relation_id(1)];
-    let mut found = h.store().read().relations().find_all(&ids).await.unwrap();
-    found.sort_by_key(|r| r.id);
-    assert_eq!(found, [all[0].clone(), all[2].clone()]);
-    assert!(h.store().read().relations().find_all(&[]).await.unwrap().is_empty());
+pub async fn blocked_relations_are_found_at_once(h: &dyn Harness) {
+    let blocked = |n| relation(n, pair(1, n)).blocked().done();
+    ensure(h, &[blocked(1), relation(2, pair(1, 2)).done(), blocked(3), blocked(4)]).await;
+    let ids = [3, 9, 2, 1].map(relation_id);
+    let mut found = h.store().read().relations().find_blocked(&ids).await.unwrap();
+    found.sort_unstable();
+    assert_eq!(found, [relation_id(1), relation_id(3)]);
+    assert!(h.store().read().relations().find_blocked(&[]).await.unwrap().is_empty());
 }
 
 pub async fn ensuring_answers_in_the_order_of_the_candidates(h: &dyn Harness) {

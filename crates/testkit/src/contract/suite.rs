@@ -51,7 +51,7 @@ macro_rules! contract_suite {
             relations: [
                 a_relation_keeps_every_field,
                 an_unknown_relation_is_nothing,
-                several_relations_are_found_at_once,
+                blocked_relations_are_found_at_once,
                 ensuring_answers_in_the_order_of_the_candidates,
                 ensuring_keeps_what_is_there_and_adds_the_rest,
                 candidates_of_one_pair_become_one_relation,
@@ -176,7 +176,8 @@ macro_rules! contract_suite {
             notifications: [
                 a_notification_keeps_every_field,
                 every_cause_state_and_reason_is_kept,
-                an_update_writes_all_that_may_change,
+                settling_writes_all_that_may_change,
+                only_what_is_in_a_given_state_is_settled,
                 a_notification_id_is_taken_once,
                 cancelling_spares_closing_notices_and_what_is_settled,
                 the_last_notification_is_found_within_the_cool_down,

@@ -26,22 +26,17 @@ impl NotificationRepository for MemoryUnit {
         Ok(all_of(&self.tables()?.notifications, ids))
     }
 
-    async fn find_all_locked(&mut self, ids: &[NotificationId]) -> Result<Vec<Notification>, StoreError> {
-        self.find_all(ids).await
-    }
-
-    async fn update_all(&mut self, notifications: &[Notification]) -> Result<(), StoreError> {
+    async fn settle(&mut self, notifications: &[Notification], from: &[NotificationState]) -> Result<u64, StoreError> {
         self.write(|tables| {
-            if notifications.iter().any(|n| !tables.notifications.contains_key(&n.id)) {
-                return Err(StoreError::Conflict);
-            }
+            let mut settled = 0;
             for n in notifications {
-                if let Some(row) = tables.notifications.get_mut(&n.id) {
+                if let Some(row) = tables.notifications.get_mut(&n.id).filter(|row| from.contains(&row.state)) {
                     (row.state, row.reason, row.channel) = (n.state, n.reason, n.channel);
                     (row.due_at, row.updated_at) = (n.due_at, n.updated_at);
+                    settled += 1;
                 }
             }
-            Ok(())
+            Ok(settled)
         })
     }
 

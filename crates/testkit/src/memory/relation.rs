@@ -44,8 +44,9 @@ impl RelationRepository for MemoryUnit {
         Ok(self.tables()?.relations.get(&id).cloned())
     }
 
-    async fn find_all(&mut self, ids: &[RelationId]) -> Result<Vec<Relation>, StoreError> {
-        Ok(all_of(&self.tables()?.relations, ids))
+    async fn find_blocked(&mut self, ids: &[RelationId]) -> Result<Vec<RelationId>, StoreError> {
+        let found = all_of(&self.tables()?.relations, ids);
+        Ok(found.into_iter().filter(|r| r.is_blocked).map(|r| r.id).collect())
     }
 
     async fn find_by_pair(&mut self, pair: Pair) -> Result<Option<Relation>, StoreError> {
