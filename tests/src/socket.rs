@@ -88,6 +88,9 @@ impl Socket {
     }
 
     /// The next frame, of any type, within `limit`; none when there is none or the socket is closed.
+    ///
+    /// # Panics
+    /// When a frame is not JSON.
     pub fn next_within(&mut self, limit: Duration) -> Option<Value> {
         let until = Instant::now() + limit;
         loop {
