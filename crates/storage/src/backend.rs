@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use domain::StoreError;
-use sea_orm::sqlx::error::DatabaseError;
+use sqlx::error::DatabaseError;
 use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr, RuntimeErr, SqlErr};
 
 /// Which database this is.
