@@ -43,7 +43,7 @@ impl Facts<'_> {
     /// The decision as of now.
     pub(super) fn decide(&self, context: &Context, recipient: Recipient, cause: Cause) -> Decision {
         let schedule = Schedule::of(self.doctor, context.policy.timezone);
-        let case = Case {
+        let facts = Case {
             cause,
             consultation: self.consultation,
             is_blocked: self.is_blocked,
@@ -51,7 +51,7 @@ impl Facts<'_> {
             schedule: &schedule,
             recipient: &self.state,
         };
-        decision::decide(context.clock.now(), recipient, &case)
+        decision::decide(context.clock.now(), recipient, &facts)
     }
 }
 
