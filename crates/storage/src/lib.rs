@@ -12,6 +12,7 @@ mod convert;
 mod im;
 mod import;
 pub mod inspect;
+mod leancloud;
 mod migration;
 mod outbox;
 mod oversight;
@@ -21,4 +22,5 @@ mod values;
 
 pub use backend::{Backend, ConnectError, DatabaseOptions, SqliteSync};
 pub use consulting::RecordingNotifier;
+pub use leancloud::DocumentIndex;
 pub use store::{SeaStore, SeaUnit};

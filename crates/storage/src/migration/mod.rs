@@ -33,6 +33,7 @@ impl MigratorTrait for Migrator {
                 include_str!("schema/im.sql"),
                 include_str!("schema/consultation.sql"),
                 include_str!("schema/import.sql"),
+                include_str!("schema/leancloud.sql"),
             ],
         })]
     }

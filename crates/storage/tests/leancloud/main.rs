@@ -1,0 +1,9 @@
+//! The storage interface's documents and queries, on each database there is.
+
+#![expect(clippy::unwrap_used, reason = "a test panics when its store fails")]
+
+mod documents;
+mod oracle;
+mod product;
+mod queries;
+mod support;

@@ -1,0 +1,1 @@
+//! The product's own tables as clients see them.
