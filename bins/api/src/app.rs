@@ -15,6 +15,7 @@ use consultation::ConsultationError;
 use consultation::service::{
     Certifications, Consultations, Doctors, Initiate, InitiateConsultations, Initiated, Invitations, Relations, Reports,
 };
+use ::leancloud::rest::{Rest, RestPorts};
 use domain::{Clock, StoreError};
 use poem::listener::{Listener, TcpListener};
 use poem::{Endpoint, Response, Route, Server};
@@ -22,7 +23,7 @@ use runtime::config::ConfigError;
 use runtime::tasks::{self, StillRunning};
 use runtime::telemetry::Metrics;
 use runtime::{BatchError, BatchSettings, Batcher, Config, Credentials, OpendalBlobs, StartError, Tasks};
-use storage::SeaStore;
+use storage::{DocumentIndex, SeaStore};
 use worker::{Ground, GroundError};
 
 use crate::http::catalogue::code;
@@ -31,6 +32,7 @@ use crate::http::ops::Readiness;
 use crate::http::problem::ApiError;
 use crate::http::router::{Parts, server};
 use crate::http::services::{InitiateQueue, Services};
+use crate::leancloud::{NoMiniProgram, PathLinks};
 use crate::{leancloud, settings, sms};
 
 /// Longest wait for requests in hand, and then for background tasks, when asked to stop.
@@ -47,6 +49,10 @@ pub enum ServeError {
     Start(#[from] StartError),
     #[error(transparent)]
     Ground(#[from] GroundError),
+    #[error("leancloud.indexes: {name} is not a class of documents, a dot and a field")]
+    Index { name: String },
+    #[error("the indexes of leancloud.indexes could not be made")]
+    Indexes(#[source] StoreError),
     #[error("security.secret is too short")]
     Secret(#[from] account::keys::SecretTooShort),
     #[error(transparent)]
@@ -78,7 +84,9 @@ impl App {
     /// # Errors
     /// [`ServeError`] naming what is missing or cannot be reached.
     pub async fn build(config: Config) -> Result<Self, ServeError> {
+        let indexes = document_indexes(&config)?;
         let ground = Ground::lay(&config).await?;
+        ground.store.index_documents(&indexes).await.map_err(ServeError::Indexes)?;
         let credentials = Credentials::resolve(&config, ground.random.as_ref())?;
         let keys = AccountKeys::derive(credentials.secret.expose().as_bytes())?;
         let sms = sms::gateway(&config, &ground.clock)?;
@@ -168,10 +176,40 @@ impl App {
             },
             relations: Relations::new(context.clone()),
             reports: Reports::new(context.clone()),
+            rest: Arc::new(self.rest()),
             kept_sms: self.kept_sms.clone(),
             public_url: self.config.http.public_url(),
         }
     }
+}
+
+impl App {
+    /// The storage interface of LeanCloud clients.
+    fn rest(&self) -> Rest {
+        let Ground { store, context, clock, ids, .. } = &self.ground;
+        let urls = PathLinks { accounts: self.accounts.clone(), public_url: self.config.http.public_url() };
+        Rest::new(RestPorts {
+            store: Arc::new(store.clone()),
+            clock: clock.clone(),
+            ids: ids.clone(),
+            urls: Arc::new(urls),
+            accounts: self.accounts.clone(),
+            certifications: Certifications::new(context.clone()),
+            doctors: Doctors::new(context.clone()),
+            relations: Relations::new(context.clone()),
+            mini_program: Arc::new(NoMiniProgram),
+            spares_captcha: self.config.leancloud.sms_without_captcha,
+        })
+    }
+}
+
+/// The indexes over fields of documents that the configuration names.
+fn document_indexes(config: &Config) -> Result<Vec<DocumentIndex>, ServeError> {
+    let read = |name: &String| {
+        let index = name.split_once('.').and_then(|(class, field)| DocumentIndex::new(class, field).ok());
+        index.ok_or_else(|| ServeError::Index { name: name.clone() })
+    };
+    config.leancloud.indexes.iter().map(read).collect()
 }
 
 /// Gathers calls that start consultations; see [`InitiateConsultations`].

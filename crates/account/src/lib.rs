@@ -16,6 +16,7 @@ pub mod housekeeping;
 pub mod idempotency;
 pub mod keys;
 pub mod limits;
+pub mod own_account;
 pub mod oversight;
 pub mod password;
 pub mod phone_binding;
@@ -26,8 +27,10 @@ pub mod session;
 pub mod sign_in;
 pub mod staff;
 mod text;
+pub mod third_party;
 mod throttle;
 pub mod unit;
+pub mod uploads;
 pub mod user;
 pub mod user_password;
 

@@ -118,6 +118,8 @@ pub struct SendRequest {
     pub is_signed_in: bool,
     /// From one of [`SmsCodePolicy::exempt_networks`].
     pub is_exempt: bool,
+    /// See [`crate::codes::CodeRequest::is_spared_captcha`].
+    pub is_spared_captcha: bool,
     pub has_captcha: bool,
 }
 
@@ -184,7 +186,8 @@ impl SmsCodePolicy {
         }
         let Window { max, within } = self.free_of_captcha;
         let is_used_up = |ledger: &Option<Ledger>| ledger.as_ref().is_some_and(|l| l.count(within, now) >= max);
-        is_used_up(&counts.address) || is_used_up(&counts.device) || self.is_under_attack(counts, now)
+        let is_repeated = is_used_up(&counts.address) || is_used_up(&counts.device);
+        (is_repeated && !request.is_spared_captcha) || self.is_under_attack(counts, now)
     }
 
     /// Many more codes than usual, few of them used, or many wrong ones.
@@ -246,7 +249,7 @@ mod tests {
     }
 
     fn request() -> SendRequest {
-        SendRequest { number_tag: "n".into(), is_signed_in: false, is_exempt: false, has_captcha: true }
+        SendRequest { number_tag: "n".into(), is_signed_in: false, is_exempt: false, is_spared_captcha: false, has_captcha: true }
     }
 
     fn judge(counts: &SendCounts, request: &SendRequest) -> Result<(), SendRefusal> {

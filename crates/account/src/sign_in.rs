@@ -73,6 +73,55 @@ impl Accounts {
         Ok(signed_in)
     }
 
+    /// Signs in with an SMS code where there is an account already.
+    ///
+    /// # Errors
+    /// As [`Accounts::sign_in_with_sms`]; [`AccountError::NoPhone`] when no account has the number, which only whoever
+    /// holds it learns.
+    pub async fn log_in_with_sms(&self, actor: &Actor, request: SmsSignIn) -> Result<SignedIn, AccountError> {
+        actor.require(is_public(actor))?;
+        let SmsSignIn { challenge, code, device_label, origin, .. } = request;
+        let mut unit = self.store.begin().await?;
+        let check = CodeCheck { purpose: Purpose::Login, challenge, code, origin };
+        let phone = match self.check_code(unit.as_mut(), actor, &check).await? {
+            CodeVerdict::Right(challenge) => challenge.phone,
+            CodeVerdict::Wrong(error) => {
+                unit.commit().await?;
+                return Err(error);
+            }
+        };
+        let Some(user) = unit.users().find_by_phone(&phone).await?.filter(|user| user.is_phone_verified) else {
+            self.commit_accepted(unit).await?;
+            return Err(AccountError::NoPhone);
+        };
+        let signed_in = self.open_user_session(unit.as_mut(), user, false, device_label.as_deref(), "sms").await?;
+        self.commit_accepted(unit).await?;
+        Ok(signed_in)
+    }
+
+    /// The signed-in user's own profile of a role, linked or made when there is none; true if there was none.
+    ///
+    /// # Errors
+    /// [`AccountError::Access`] without a user's session.
+    pub async fn open_profile(&self, actor: &Actor, role: Role) -> Result<bool, AccountError> {
+        let id = actor.require_user()?.user;
+        let mut unit = self.store.begin().await?;
+        let user = unit.users().find(id).await?.ok_or(domain::actor::AccessError::Unauthenticated)?;
+        let linked = match (role, user.verified_phone()) {
+            (Role::Patient, phone) => {
+                self.ensure_patient(unit.as_mut(), id, phone).await?.map(|id| format!("patient:{id}"))
+            }
+            (Role::Doctor, phone) => self.ensure_doctor(unit.as_mut(), id, phone).await?.map(|id| format!("doctor:{id}")),
+        };
+        let is_new = linked.is_some();
+        if let Some(subject) = linked {
+            let event = self.audit_event(actor, "profile.link", subject);
+            unit.audit().append_all(&[event]).await?;
+        }
+        unit.commit().await?;
+        Ok(is_new)
+    }
+
     /// Begins a session of a user who has proven to be it, and writes down how.
     pub(crate) async fn open_user_session(
         &self,
@@ -147,8 +196,8 @@ impl Accounts {
         phone: &Phone,
     ) -> Result<(), AccountError> {
         let linked = match role {
-            Role::Patient => self.ensure_patient(unit, user, phone).await?.map(|id| format!("patient:{id}")),
-            Role::Doctor => self.ensure_doctor(unit, user, phone).await?.map(|id| format!("doctor:{id}")),
+            Role::Patient => self.ensure_patient(unit, user, Some(phone)).await?.map(|id| format!("patient:{id}")),
+            Role::Doctor => self.ensure_doctor(unit, user, Some(phone)).await?.map(|id| format!("doctor:{id}")),
         };
         if let Some(subject) = linked {
             let event = self.audit_detail(format!("user:{user}"), "profile.link", subject, json!({}));
@@ -162,13 +211,17 @@ impl Accounts {
         &self,
         unit: &mut dyn AccountUnit,
         user: UserId,
-        phone: &Phone,
+        phone: Option<&Phone>,
     ) -> Result<Option<PatientId>, AccountError> {
         if unit.patients().find_by_user(user).await?.is_some() {
             return Ok(None);
         }
         let now = self.clock.now();
-        if let Some(mut imported) = unit.patients().find_unlinked_by_phone(phone).await? {
+        let imported = match phone {
+            Some(phone) => unit.patients().find_unlinked_by_phone(phone).await?,
+            None => None,
+        };
+        if let Some(mut imported) = imported {
             imported.user_id = Some(user);
             imported.updated_at = now;
             unit.patients().update(&imported).await?;
@@ -176,7 +229,7 @@ impl Accounts {
         }
         let mut patient = Patient::new(PatientId(self.ids.next()), now);
         patient.user_id = Some(user);
-        patient.phone = Some(phone.clone());
+        patient.phone = phone.cloned();
         unit.patients().insert(&patient).await?;
         Ok(Some(patient.id))
     }
@@ -186,13 +239,17 @@ impl Accounts {
         &self,
         unit: &mut dyn AccountUnit,
         user: UserId,
-        phone: &Phone,
+        phone: Option<&Phone>,
     ) -> Result<Option<DoctorId>, AccountError> {
         if unit.doctors().find_by_user(user).await?.is_some() {
             return Ok(None);
         }
         let now = self.clock.now();
-        if let Some(mut imported) = unit.doctors().find_unlinked_by_phone(phone).await? {
+        let imported = match phone {
+            Some(phone) => unit.doctors().find_unlinked_by_phone(phone).await?,
+            None => None,
+        };
+        if let Some(mut imported) = imported {
             imported.user_id = Some(user);
             imported.updated_at = now;
             unit.doctors().update(&imported).await?;
@@ -200,7 +257,7 @@ impl Accounts {
         }
         let mut doctor = Doctor::new(DoctorId(self.ids.next()), now);
         doctor.user_id = Some(user);
-        doctor.phone = Some(phone.clone());
+        doctor.phone = phone.cloned();
         unit.doctors().insert(&doctor).await?;
         Ok(Some(doctor.id))
     }

@@ -145,6 +145,10 @@ pub const ENTRIES: &[Entry] = &[
     entry("store.conflict", Conflict, "内容已被他人修改，请刷新后重试", "Somebody else changed this at the same time"),
     entry("store.corrupt", Internal, "服务器内部错误", "Internal server error"),
     entry("store.unavailable", Unavailable, "服务暂时不可用，请稍后重试", "The service is not available at the moment"),
+    entry("user.email_taken", Conflict, "该邮箱已属于其他账号", "The e-mail address belongs to another account"),
+    entry("user.identity_taken", Conflict, "该第三方身份已绑定其他账号", "The identity belongs to another account"),
+    entry("user.name_taken", Conflict, "该用户名已被使用", "The user name is taken"),
+    entry("user.password_set", Conflict, "已设置密码，请使用旧密码修改", "A password is set already"),
 ];
 
 /// The entry of a code.

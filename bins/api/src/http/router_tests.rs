@@ -12,6 +12,7 @@ use consultation::service::{
     Certifications, Consultations, Context, Doctors, Initiate, Initiated, Invitations, Relations, Reports,
 };
 use consultation::{ConsultationPolicy, ConsultationStore, ConsultationUnit};
+use ::leancloud::rest::{Rest, RestPorts, RestStore, RestUnit};
 use domain::actor::{AccessError, UserActor};
 use domain::file::MockBlobStore;
 use domain::id::{DoctorId, SessionId, UserId};
@@ -131,21 +132,10 @@ fn parts() -> Parts {
         signal: Arc::new(World),
         policy: Arc::new(ConsultationPolicy::default()),
     };
-    let ports = AccountPorts {
-        store: Arc::new(World),
-        clock: Arc::new(World),
-        ids: Arc::new(FixedIds),
-        random: Arc::new(World),
-        sms: Arc::new(MockSmsGateway::new()),
-        captcha: Arc::new(MockCaptchaVerifier::new()),
-        hasher: Arc::new(MockPasswordHasher::new()),
-        blobs: Arc::new(MockBlobStore::new()),
-    };
-    let keys = AccountKeys::derive(&[0; 32]).unwrap();
     let services = Services {
         gatekeeper: Arc::new(World),
         clock: Arc::new(World),
-        accounts: Arc::new(Accounts::new(ports, keys, AccountSettings::default())),
+        accounts: accounts(),
         public_url: "http://localhost".into(),
         certifications: Certifications::new(context.clone()),
         consultations: Consultations::new(context.clone()),
@@ -160,6 +150,7 @@ fn parts() -> Parts {
             signal: Arc::new(World),
         },
         kept_sms: None,
+        rest: Arc::new(rest(&context)),
         relations: Relations::new(context.clone()),
         reports: Reports::new(context),
     };
@@ -176,6 +167,46 @@ fn parts() -> Parts {
             is_https: true,
         },
         render_leancloud: leancloud::render,
+    }
+}
+
+fn accounts() -> Arc<Accounts> {
+    let ports = AccountPorts {
+        store: Arc::new(World),
+        clock: Arc::new(World),
+        ids: Arc::new(FixedIds),
+        random: Arc::new(World),
+        sms: Arc::new(MockSmsGateway::new()),
+        captcha: Arc::new(MockCaptchaVerifier::new()),
+        hasher: Arc::new(MockPasswordHasher::new()),
+        blobs: Arc::new(MockBlobStore::new()),
+    };
+    Arc::new(Accounts::new(ports, AccountKeys::derive(&[0; 32]).unwrap(), AccountSettings::default()))
+}
+
+fn rest(context: &Context) -> Rest {
+    Rest::new(RestPorts {
+        store: Arc::new(World),
+        clock: Arc::new(World),
+        ids: Arc::new(FixedIds),
+        urls: Arc::new(leancloud::PathLinks { accounts: accounts(), public_url: "http://localhost".into() }),
+        accounts: accounts(),
+        certifications: Certifications::new(context.clone()),
+        doctors: Doctors::new(context.clone()),
+        relations: Relations::new(context.clone()),
+        mini_program: Arc::new(leancloud::NoMiniProgram),
+        spares_captcha: true,
+    })
+}
+
+#[async_trait]
+impl RestStore for World {
+    async fn begin(&self) -> Result<Box<dyn RestUnit>, StoreError> {
+        Err(down())
+    }
+
+    fn read(&self) -> Box<dyn RestUnit> {
+        panic!("these tests stop before anything is read")
     }
 }
 

@@ -10,6 +10,7 @@ use consultation::service::{
     Certifications, Consultations, Doctors, Initiate, Initiated, Invitations, Relations, Reports,
 };
 use domain::Clock;
+use leancloud::rest::Rest;
 use poem::{Request, RequestBody, Result};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use runtime::LogSms;
@@ -39,6 +40,8 @@ pub struct Services {
     pub oversight: Oversight,
     pub relations: Relations,
     pub reports: Reports,
+    /// The storage interface of LeanCloud clients.
+    pub rest: Arc<Rest>,
     /// Messages that were not sent anywhere, where the profile lets them be shown.
     pub kept_sms: Option<Arc<LogSms>>,
     /// Own address as clients see it.

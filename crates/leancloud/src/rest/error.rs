@@ -2,7 +2,7 @@
 
 use account::AccountError;
 use consultation::ConsultationError;
-use domain::{Coded, StoreError};
+use domain::{Coded, FieldError, StoreError};
 
 use crate::wire::ErrorBody;
 
@@ -220,6 +220,11 @@ impl From<AccountError> for RestError {
             AccountError::NoPhone => Self::PhoneUnknown,
             AccountError::TooManyUploads { .. } => Self::TooManyFiles,
             AccountError::FileTypeRefused => Self::BadFile("files of this type are not accepted".into()),
+            AccountError::UserNameTaken => Self::UsernameTaken,
+            AccountError::EmailTaken => Self::EmailTaken,
+            AccountError::IdentityTaken => Self::AuthDataTaken,
+            AccountError::PasswordSet | AccountError::PhoneChangeUnproven => Self::NotFromClients,
+            AccountError::Invalid(faults) => Self::WrongType(all(&faults)),
             AccountError::Store(error) => Self::Store(error),
             other => Self::Account(other),
         }
@@ -228,8 +233,15 @@ impl From<AccountError> for RestError {
 
 impl From<ConsultationError> for RestError {
     fn from(error: ConsultationError) -> Self {
-        Self::Consultation(error)
+        match error {
+            ConsultationError::Invalid(faults) => Self::WrongType(all(&faults)),
+            other => Self::Consultation(other),
+        }
     }
+}
+
+fn all(faults: &[FieldError]) -> String {
+    faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 #[cfg(test)]

@@ -88,6 +88,16 @@ impl ChallengeRepository for SeaUnit {
         select.one(&self.db()).await.map_err(store_error)?.map(challenge).transpose()
     }
 
+    async fn find_newest_of_device(&mut self, device: &str, purpose: Purpose) -> Result<Option<Challenge>, StoreError> {
+        let select = Entity::find()
+            .filter(Column::Device.eq(device))
+            .filter(Column::Purpose.eq(purpose.as_str()))
+            .order_by_desc(Column::CreatedAt)
+            .order_by_desc(Column::Id)
+            .limit(1);
+        select.one(&self.db()).await.map_err(store_error)?.map(challenge).transpose()
+    }
+
     async fn take_try(&mut self, id: ChallengeId, now: Timestamp) -> Result<bool, StoreError> {
         let sql = "UPDATE sms_challenge SET tries_left = tries_left - 1 \
                    WHERE id = $1 AND consumed_at IS NULL AND expires_at > $2 AND tries_left > 0";
