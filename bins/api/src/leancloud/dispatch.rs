@@ -61,7 +61,11 @@ pub(super) async fn dispatch(services: &Services, caller: &Caller, call: Call) -
         ("POST", ["usersByMobilePhone"]) => Ok(Reply::user(rest.users_by_phone(caller, object(body)?).await?)),
         ("POST", ["fileTokens"]) => file_token(services, caller, &object(body)?, puts_files),
         ("POST", ["fileCallback"]) => Ok(Reply::done()),
-        ("GET", ["scan", "classes", class]) => Ok(found(rest.scan(caller, class, &params).await?)),
+        ("GET", ["scan", "classes", class]) => {
+            let found = rest.scan(caller, class, &params).await?;
+            // The SDK ends at `null` and begins anew where there is no cursor at all.
+            Ok(Reply::ok(json!({ "results": found.results, "cursor": found.cursor })))
+        }
         ("POST" | "PUT", [name, ..]) if is_code_call(name) => codes(services, caller, &segments, object(body)?).await,
         (_, [alias, ids @ ..]) => match class_of(alias, ids) {
             Some((class, ids)) => on_class(services, caller, &method, class, ids, &params, body).await,
@@ -114,13 +118,10 @@ async fn find(services: &Services, caller: &Caller, class: &str, params: &Params
 }
 
 fn found(found: Found) -> Reply {
-    let Found { results, count, cursor } = found;
+    let Found { results, count, .. } = found;
     let mut body = json!({ "results": results });
     if let Some(count) = count {
         body["count"] = json!(count);
-    }
-    if let Some(cursor) = cursor {
-        body["cursor"] = json!(cursor);
     }
     Reply::ok(body)
 }

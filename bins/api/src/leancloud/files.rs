@@ -17,8 +17,8 @@ use crate::http::files::dto::FileAnswer;
 use crate::http::problem::ApiError;
 use crate::http::services::Services;
 
-/// Clients keep these addresses in messages and records; they are good for as long as records are kept.
-const LINK_LIFETIME: Duration = span::days(15 * 366);
+/// Clients keep these addresses in messages and records; they are good for longer than records are kept.
+const LINK_LIFETIME: Duration = span::days(30 * 366);
 
 /// Addresses whose credentials are in the path, since SDKs append a query of their own for thumbnails.
 pub struct PathLinks {
@@ -28,9 +28,10 @@ pub struct PathLinks {
 
 impl FileUrls for PathLinks {
     fn url(&self, file: &File) -> String {
-        // Counted from the file's own time, so that the address never changes.
-        let FileLink { id, expires_at, signature } =
-            self.accounts.sign_link_until(file.id, file.created_at + LINK_LIFETIME);
+        // Counted from the time in the file's id, so that the address never changes.
+        let [s0, s1, s2, s3, ..] = *file.id.0.as_bytes();
+        let minted_at = Timestamp::from_millis(i64::from(u32::from_be_bytes([s0, s1, s2, s3])) * 1_000);
+        let FileLink { id, expires_at, signature } = self.accounts.sign_link_until(file.id, minted_at + LINK_LIFETIME);
         let name: String = file.name.chars().map(|c| if c.is_ascii_alphanumeric() || ".-_".contains(c) { c } else { '_' }).collect();
         format!("{}/1.1/lcfiles/{id}/{}/{signature}/{name}", self.public_url, expires_at.as_millis())
     }

@@ -41,6 +41,8 @@ pub struct Params {
     /// `new=true` or `fetchWhenSave=true`.
     pub wants_new: bool,
     pub cursor: Option<String>,
+    /// A relation of the class whose members' class is meant instead.
+    pub redirect: Option<String>,
     pub fails_on_missing: bool,
 }
 
@@ -65,6 +67,7 @@ impl Params {
             "count" => self.wants_count = flag(),
             "returnACL" => self.wants_acl = flag(),
             "new" | "fetchWhenSave" => self.wants_new = self.wants_new || flag(),
+            "redirectClassNameForKey" => self.redirect = Some(value.to_owned()),
             "cursor" => self.cursor = Some(value.to_owned()),
             "failOnNotExist" => self.fails_on_missing = flag(),
             _ => {}

@@ -98,6 +98,10 @@ impl Rest {
     /// [`RestError::ReadForbidden`] for users, who find nobody but themselves by id; [`RestError::NoSuchClass`];
     /// what is wrong with the query.
     pub async fn find(&self, caller: &Caller, class: &str, params: &Params) -> Result<Found, RestError> {
+        let Some(class) = self.redirected(class, params).await? else {
+            return Ok(Found { results: Vec::new(), count: params.wants_count.then_some(0), cursor: None });
+        };
+        let class = class.as_str();
         let kind = readable(class)?;
         if kind == ClassKind::User && !caller.viewer.is_master() {
             return Err(RestError::ReadForbidden);
@@ -120,6 +124,14 @@ impl Rest {
         };
         let results = render(unit.as_mut(), self.ports.urls.as_ref(), &caller.viewer, documents, &shape).await?;
         Ok(Found { results, count, cursor: None })
+    }
+
+    /// The class a query is about: SDKs name the owner of a relation where they do not know the class of its members.
+    async fn redirected(&self, class: &str, params: &Params) -> Result<Option<String>, RestError> {
+        match &params.redirect {
+            None => Ok(Some(class.to_owned())),
+            Some(key) => Ok(self.ports.store.read().documents().relation_target(class, key).await?),
+        }
     }
 
     /// All objects of a class, page after page in the order of their ids; for the master key.

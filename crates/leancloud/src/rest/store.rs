@@ -108,6 +108,8 @@ pub trait DocumentRepository: Send {
     /// Deletes a document and the relations it owns or is a member of.
     async fn delete(&mut self, class: &str, id: ObjectId) -> Result<(), StoreError>;
     async fn change_relations(&mut self, owner: &Pointer, changes: &[RelationChange]) -> Result<(), StoreError>;
+    /// The class of the members of a relation; `None` when it never had any.
+    async fn relation_target(&mut self, class: &str, key: &str) -> Result<Option<String>, StoreError>;
     /// Names of the roles of a user, those inherited by roles within roles included.
     async fn roles_of(&mut self, user: UserId) -> Result<Vec<String>, StoreError>;
 }

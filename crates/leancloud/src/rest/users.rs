@@ -291,6 +291,9 @@ impl Rest {
             self.take_auth_data(change, path, op).await?;
             return Ok(true);
         }
+        if matches!(name, "emailVerified" | "mobilePhoneVerified" | "sessionToken" | "salt") {
+            return Err(RestError::ReadOnly(name.to_owned()));
+        }
         let value = match op {
             Op::Set(Value::Null) | Op::Unset => None,
             Op::Set(Value::String(text)) => Some(text.as_str()),
@@ -309,7 +312,6 @@ impl Rest {
             ("email", None) => change.email = Patch::Null,
             ("mobilePhoneNumber", Some(phone)) => change.phone = Patch::Set(checked_phone(phone)?),
             ("mobilePhoneNumber", None) => change.phone = Patch::Null,
-            (name, _) if is_account_field(name) => return Err(RestError::ReadOnly(name.to_owned())),
             _ => return Ok(false),
         }
         Ok(true)

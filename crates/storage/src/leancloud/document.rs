@@ -162,6 +162,12 @@ impl DocumentRepository for SeaUnit {
         Ok(())
     }
 
+    async fn relation_target(&mut self, class: &str, key: &str) -> Result<Option<String>, StoreError> {
+        let sql = "SELECT related_class FROM document_relation WHERE owning_class = $1 AND name = $2 LIMIT 1";
+        let rows = self.query(sql, [class.into(), key.into()]).await?;
+        rows.first().map(|row| row.try_get("", "related_class").map_err(store_error)).transpose()
+    }
+
     async fn roles_of(&mut self, user: UserId) -> Result<Vec<String>, StoreError> {
         let sql = "WITH RECURSIVE member (id) AS (\
              SELECT owning_id FROM document_relation WHERE related_class = '_User' AND related_id = $1 \

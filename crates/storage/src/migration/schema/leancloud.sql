@@ -36,4 +36,5 @@ CREATE TABLE document_relation (
     related_id text NOT NULL,
     PRIMARY KEY (owning_class, owning_id, name, related_id)
 );
+CREATE INDEX document_relation_name ON document_relation (owning_class, name, related_class);
 CREATE INDEX document_relation_member ON document_relation (related_class, related_id, owning_class, name);
