@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::leancloud::rest::{Rest, RestPorts};
 use account::captcha::{ProofOfWork, ProofOfWorkSettings};
 use account::oversight::Oversight;
 use account::password::{ArgonHasher, HashingError, PasswordCost};
@@ -15,7 +16,6 @@ use consultation::ConsultationError;
 use consultation::service::{
     Certifications, Consultations, Doctors, Initiate, InitiateConsultations, Initiated, Invitations, Relations, Reports,
 };
-use ::leancloud::rest::{Rest, RestPorts};
 use domain::{Clock, StoreError};
 use poem::listener::{Listener, TcpListener};
 use poem::{Endpoint, Response, Route, Server};

@@ -19,7 +19,7 @@ use crate::AccountError;
 use crate::captcha::CaptchaTask;
 use crate::challenge::{Challenge, ChallengeRef, Code, MAX_DEVICE_ID_BYTES, Origin, Purpose};
 use crate::counter::{GuardKey, GuardScope, Ledger, LedgerKey, LedgerScope, Locked, OneTime};
-use crate::limits::{OVERALL_GRAIN, SendCounts, SendRefusal, SendRequest, address_group};
+use crate::limits::{CaptchaState, OVERALL_GRAIN, SendCounts, SendRefusal, SendRequest, address_group};
 use crate::service::Accounts;
 use crate::unit::AccountUnit;
 
@@ -274,8 +274,11 @@ impl Accounts {
             number_tag: tag.clone(),
             is_signed_in: matches!(actor, Actor::User(_)),
             is_exempt,
-            is_spared_captcha: request.is_spared_captcha,
-            has_captcha: captcha.is_some(),
+            captcha: match (&captcha, request.is_spared_captcha) {
+                (Some(_), _) => CaptchaState::Solved,
+                (None, true) => CaptchaState::Spared,
+                (None, false) => CaptchaState::Missing,
+            },
         };
         policy.judge(&counts, &judged, now).map_err(|refusal| match refusal {
             SendRefusal::TooMany { wait } => AccountError::TooManyCodes { wait },

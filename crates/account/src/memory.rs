@@ -702,7 +702,14 @@ impl Fixture {
     ) -> Result<IssuedChallenge, AccountError> {
         let phone = phone.parse().unwrap();
         let origin = from("10.0.0.1");
-        let request = CodeRequest { purpose, phone, origin, captcha: None, is_findable_by_phone: false, is_spared_captcha: false };
+        let request = CodeRequest {
+            purpose,
+            phone,
+            origin,
+            captcha: None,
+            is_findable_by_phone: false,
+            is_spared_captcha: false,
+        };
         self.accounts.request_code(actor, request).await
     }
 

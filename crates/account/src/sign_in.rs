@@ -111,7 +111,9 @@ impl Accounts {
             (Role::Patient, phone) => {
                 self.ensure_patient(unit.as_mut(), id, phone).await?.map(|id| format!("patient:{id}"))
             }
-            (Role::Doctor, phone) => self.ensure_doctor(unit.as_mut(), id, phone).await?.map(|id| format!("doctor:{id}")),
+            (Role::Doctor, phone) => {
+                self.ensure_doctor(unit.as_mut(), id, phone).await?.map(|id| format!("doctor:{id}"))
+            }
         };
         let is_new = linked.is_some();
         if let Some(subject) = linked {

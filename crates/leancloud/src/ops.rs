@@ -209,7 +209,8 @@ impl Op {
                 let is_added = matches!(self, Self::AddRelation(_));
                 let Some(relation) = relation(before, path, targets)? else { return Ok(()) };
                 let key = path.first();
-                let change = |target: &Pointer| RelationChange { key: key.to_owned(), target: target.clone(), is_added };
+                let change =
+                    |target: &Pointer| RelationChange { key: key.to_owned(), target: target.clone(), is_added };
                 relations.extend(targets.iter().map(change));
                 relation
             }

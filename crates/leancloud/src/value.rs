@@ -130,7 +130,7 @@ pub fn as_pointer(value: &Value) -> Option<wire::Pointer> {
 fn date(object: &Map<String, Value>) -> Result<Timestamp, RestError> {
     let iso = object.get("iso").and_then(Value::as_str).unwrap_or_default();
     let at = Timestamp::parse_rfc3339(iso).or_else(|_| Timestamp::parse_rfc3339(&format!("{iso}Z")));
-    let at = at.or_else(|_| Err(RestError::wrong_type("a Date has an iso time like 2026-01-02T03:04:05.678Z")))?;
+    let at = at.ok().ok_or_else(|| RestError::wrong_type("a Date has an iso time like 2026-01-02T03:04:05.678Z"))?;
     // Years are written with four digits, so that the texts sort as the times do.
     let is_common = (-62_135_596_800_000..253_402_300_800_000).contains(&at.as_millis());
     if is_common { Ok(at) } else { Err(RestError::wrong_type("a Date lies between the years 1 and 9999")) }
@@ -158,7 +158,7 @@ pub fn checked_class(name: &str) -> Result<&str, RestError> {
 
 fn is_name(name: &str) -> bool {
     let is_word = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-    is_word && !name.is_empty() && name.len() <= MAX_NAME_CHARS && !name.as_bytes()[0].is_ascii_digit()
+    is_word && name.len() <= MAX_NAME_CHARS && name.bytes().next().is_some_and(|first| !first.is_ascii_digit())
 }
 
 /// Where a value stands inside an object: `profile.age`. The first part is a field's name, the others are keys of

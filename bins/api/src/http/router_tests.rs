@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::leancloud::rest::{Rest, RestPorts, RestStore, RestUnit};
 use account::captcha::MockCaptchaVerifier;
 use account::oversight::{Oversight, OversightStore, OversightUnit};
 use account::password::MockPasswordHasher;
@@ -12,7 +13,6 @@ use consultation::service::{
     Certifications, Consultations, Context, Doctors, Initiate, Initiated, Invitations, Relations, Reports,
 };
 use consultation::{ConsultationPolicy, ConsultationStore, ConsultationUnit};
-use ::leancloud::rest::{Rest, RestPorts, RestStore, RestUnit};
 use domain::actor::{AccessError, UserActor};
 use domain::file::MockBlobStore;
 use domain::id::{DoctorId, SessionId, UserId};

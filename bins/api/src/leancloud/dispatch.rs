@@ -52,7 +52,9 @@ pub(super) async fn dispatch(services: &Services, caller: &Caller, call: Call) -
         ("GET", ["date"]) => Ok(Reply::ok(wire::date(services.clock.now()))),
         ("GET", ["users", "me"]) => Ok(Reply::ok(rest.me(caller).await?)),
         ("GET", ["users", "strictlyQuery"]) => find(services, caller, "_User", &params).await,
-        ("POST", ["users"] | ["classes", "_User"]) => Ok(Reply::user(rest.post_user(caller, object(body)?, &params).await?)),
+        ("POST", ["users"] | ["classes", "_User"]) => {
+            Ok(Reply::user(rest.post_user(caller, object(body)?, &params).await?))
+        }
         ("PUT", ["users", id, "refreshSessionToken"]) => Ok(Reply::ok(rest.refresh_token(caller, id).await?)),
         ("PUT", ["users", id, "updatePassword"]) => {
             Ok(Reply::ok(rest.update_password(caller, id, object(body)?).await?))
@@ -119,10 +121,10 @@ async fn find(services: &Services, caller: &Caller, class: &str, params: &Params
 
 fn found(found: Found) -> Reply {
     let Found { results, count, .. } = found;
-    let mut body = json!({ "results": results });
-    if let Some(count) = count {
-        body["count"] = json!(count);
-    }
+    let body = match count {
+        Some(count) => json!({ "results": results, "count": count }),
+        None => json!({ "results": results }),
+    };
     Reply::ok(body)
 }
 

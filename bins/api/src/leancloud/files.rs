@@ -32,7 +32,8 @@ impl FileUrls for PathLinks {
         let [s0, s1, s2, s3, ..] = *file.id.0.as_bytes();
         let minted_at = Timestamp::from_millis(i64::from(u32::from_be_bytes([s0, s1, s2, s3])) * 1_000);
         let FileLink { id, expires_at, signature } = self.accounts.sign_link_until(file.id, minted_at + LINK_LIFETIME);
-        let name: String = file.name.chars().map(|c| if c.is_ascii_alphanumeric() || ".-_".contains(c) { c } else { '_' }).collect();
+        let name: String =
+            file.name.chars().map(|c| if c.is_ascii_alphanumeric() || ".-_".contains(c) { c } else { '_' }).collect();
         format!("{}/1.1/lcfiles/{id}/{}/{signature}/{name}", self.public_url, expires_at.as_millis())
     }
 }
@@ -50,7 +51,7 @@ pub(super) async fn post_form(services: &Services, request: Request) -> Result<R
         }
     }
     let (Some(token), Some(bytes)) = (token, bytes) else {
-        return Ok(storage::refused(RestError::BadFile("the form has no token or no file".into())));
+        return Ok(storage::refused(&RestError::BadFile("the form has no token or no file".into())));
     };
     take(services, &token, bytes).await
 }
@@ -66,7 +67,7 @@ pub(super) async fn put(services: &Services, mut request: Request) -> Result<Res
 async fn take(services: &Services, token: &str, bytes: Vec<u8>) -> Result<Response> {
     match services.rest.upload(token, bytes).await {
         Ok(file) => Ok(answer::ok(&json!({ "hash": file.sha256, "key": file.id.to_string() }))),
-        Err(error) => Ok(storage::refused(error)),
+        Err(error) => Ok(storage::refused(&error)),
     }
 }
 

@@ -21,20 +21,15 @@ pub(super) async fn serve(services: &Services, mut request: Request) -> Result<R
     let body = request.take_body().into_bytes().await?;
     match answered(services, &caller, &request, &body).await {
         Ok(reply) => Ok(response(services, &reply)),
-        Err(error) => Ok(refused(error)),
+        Err(error) => Ok(refused(&error)),
     }
 }
 
-async fn answered(
-    services: &Services,
-    caller: &Caller,
-    request: &Request,
-    body: &[u8],
-) -> Result<Reply, RestError> {
+async fn answered(services: &Services, caller: &Caller, request: &Request, body: &[u8]) -> Result<Reply, RestError> {
     let path = request.uri().path().strip_prefix(PREFIX).unwrap_or_default().trim_end_matches('/').to_owned();
     let body = read_body(request.method(), body)?;
     if path == "batch" && request.method() == Method::POST {
-        return Ok(batch(services, caller, &body, puts_files(request)).await?);
+        return batch(services, caller, &body, puts_files(request)).await;
     }
     let mut params = Params::default();
     for (name, value) in pairs(request.uri().query().unwrap_or_default()) {
@@ -72,12 +67,7 @@ async fn batch(services: &Services, caller: &Caller, body: &Value, puts_files: b
     Ok(Reply { status: 200, body: Value::Array(answers), location: None })
 }
 
-async fn batched(
-    services: &Services,
-    caller: &Caller,
-    request: &Value,
-    puts_files: bool,
-) -> Result<Value, RestError> {
+async fn batched(services: &Services, caller: &Caller, request: &Value, puts_files: bool) -> Result<Value, RestError> {
     let text = |key: &str| request.get(key).and_then(Value::as_str).unwrap_or_default();
     let method: Method = text("method").parse().or(Err(RestError::MalformedJson))?;
     let (path, query) = text("path").split_once('?').unwrap_or((text("path"), ""));
@@ -107,8 +97,8 @@ fn response(services: &Services, reply: &Reply) -> Response {
 }
 
 /// A refusal in LeanCloud's shape; what the server did wrong is logged.
-pub(super) fn refused(error: RestError) -> Response {
-    log(&error);
+pub(super) fn refused(error: &RestError) -> Response {
+    log(error);
     answer::error(&error.body())
 }
 

@@ -53,11 +53,20 @@ pub enum Test {
     /// A pointer to one of the objects found.
     InQuery(SubQuery),
     /// Equal to the value at a path of one of the objects found.
-    Select { key: Path, query: SubQuery },
+    Select {
+        key: Path,
+        query: SubQuery,
+    },
     /// Within a distance of a point; a query without an order of its own puts the nearest first.
-    Near { point: GeoPoint, max_radians: Option<f64> },
+    Near {
+        point: GeoPoint,
+        max_radians: Option<f64>,
+    },
     /// In a box given by its south-west and north-east corners.
-    Within { south_west: GeoPoint, north_east: GeoPoint },
+    Within {
+        south_west: GeoPoint,
+        north_east: GeoPoint,
+    },
     Not(Box<Test>),
     /// All of these, which only a negation has to say as one.
     Both(Vec<Test>),

@@ -29,6 +29,7 @@ const EARTH_RADIUS_MILES: f64 = 3_958.8;
 
 /// Everything a query may say, as it was sent: in the address of a request or in `params` of a batched one.
 #[derive(Debug, Clone, Default, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a parameter of its own")]
 pub struct Params {
     pub filter: Option<Value>,
     pub limit: Option<i64>,
@@ -56,8 +57,8 @@ impl Params {
         match name {
             "where" if value.is_empty() => {}
             "where" => {
-                let read = serde_json::from_str(value);
-                self.filter = Some(read.or_else(|_| Err(RestError::bad_query("where is not JSON")))?);
+                let read = serde_json::from_str(value).ok();
+                self.filter = Some(read.ok_or_else(|| RestError::bad_query("where is not JSON"))?);
             }
             "limit" => self.limit = value.parse().ok(),
             "skip" => self.skip = value.parse().ok(),
@@ -168,7 +169,11 @@ impl Parser {
 
     fn count(&mut self) -> Result<(), RestError> {
         self.conditions += 1;
-        if self.conditions > MAX_CONDITIONS { Err(RestError::bad_query("there are too many conditions")) } else { Ok(()) }
+        if self.conditions > MAX_CONDITIONS {
+            Err(RestError::bad_query("there are too many conditions"))
+        } else {
+            Ok(())
+        }
     }
 
     fn branches(&mut self, value: &Value, depth: usize) -> Result<Vec<Where>, RestError> {
@@ -236,9 +241,7 @@ impl Parser {
                 let tests = self.tests(operand, depth + 1)?;
                 return Ok(Some(negated(tests)));
             }
-            "$nearSphere" | "$near" => {
-                Test::Near { point: point(operand)?, max_radians: max_radians(beside)? }
-            }
+            "$nearSphere" | "$near" => Test::Near { point: point(operand)?, max_radians: max_radians(beside)? },
             "$maxDistance" | "$maxDistanceInRadians" | "$maxDistanceInKilometers" | "$maxDistanceInMiles"
                 if beside.contains_key("$nearSphere") || beside.contains_key("$near") =>
             {
@@ -288,9 +291,9 @@ fn negated(tests: Vec<Test>) -> Test {
     let mut tests = tests.into_iter();
     match (tests.next(), tests.next()) {
         (Some(only), None) => Test::Not(Box::new(only)),
-        (Some(first), Some(second)) => {
-            Test::Not(Box::new(Test::Both(std::iter::once(first).chain(std::iter::once(second)).chain(tests).collect())))
-        }
+        (Some(first), Some(second)) => Test::Not(Box::new(Test::Both(
+            std::iter::once(first).chain(std::iter::once(second)).chain(tests).collect(),
+        ))),
         (None, _) => Test::Not(Box::new(Test::Both(Vec::new()))),
     }
 }
@@ -360,7 +363,7 @@ mod tests {
 
     use super::*;
 
-    fn only_test(value: Value) -> Test {
+    fn only_test(value: &Value) -> Test {
         match parse_where(&json!({ "a": value })).unwrap().0.remove(0) {
             Clause::Field { test, .. } => test,
             other => panic!("{other:?}"),
@@ -369,9 +372,9 @@ mod tests {
 
     #[test]
     fn a_plain_value_is_to_be_equal_to() {
-        assert_eq!(only_test(json!(1.0)), Test::Equals(json!(1)));
-        assert_eq!(only_test(json!({"b": 1})), Test::Equals(json!({"b": 1})));
-        assert_eq!(only_test(json!({"$ne": "x"})), Test::Not(Box::new(Test::Equals(json!("x")))));
+        assert_eq!(only_test(&json!(1.0)), Test::Equals(json!(1)));
+        assert_eq!(only_test(&json!({"b": 1})), Test::Equals(json!({"b": 1})));
+        assert_eq!(only_test(&json!({"$ne": "x"})), Test::Not(Box::new(Test::Equals(json!("x")))));
     }
 
     #[test]
@@ -441,8 +444,25 @@ mod tests {
         let key = prop_oneof![
             "[a-c]{1,2}",
             prop::sample::select(vec![
-                "$or", "$in", "$ne", "$regex", "$options", "$inQuery", "$select", "where", "className", "$not", "__type",
-                "objectId", "$within", "$box", "$nearSphere", "key", "query", "$relatedTo", "object"
+                "$or",
+                "$in",
+                "$ne",
+                "$regex",
+                "$options",
+                "$inQuery",
+                "$select",
+                "where",
+                "className",
+                "$not",
+                "__type",
+                "objectId",
+                "$within",
+                "$box",
+                "$nearSphere",
+                "key",
+                "query",
+                "$relatedTo",
+                "object"
             ])
             .prop_map(str::to_owned)
         ];
@@ -455,7 +475,8 @@ mod tests {
         leaf.prop_recursive(5, 40, 5, move |inner| {
             prop_oneof![
                 prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-                prop::collection::btree_map(key.clone(), inner, 0..4).prop_map(|map| Value::Object(map.into_iter().collect())),
+                prop::collection::btree_map(key.clone(), inner, 0..4)
+                    .prop_map(|map| Value::Object(map.into_iter().collect())),
             ]
         })
     }

@@ -3,6 +3,8 @@
 //! `\Q…\E` is understood. Look-around, back references and atomic groups are refused. Every character class, case
 //! folding included, is spelled out in the tree, so that the notations made of it mean the same on both databases.
 
+use std::fmt::Write as _;
+
 use crate::rest::RestError;
 
 /// Longest pattern, in characters.
@@ -110,6 +112,7 @@ fn refuse(text: impl std::fmt::Display) -> RestError {
 }
 
 #[derive(Debug, Clone, Copy, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 struct Flags {
     ignores_case: bool,
     is_multiline: bool,
@@ -308,7 +311,8 @@ impl Parser {
         let mut digits = String::new();
         if self.takes("{") {
             while !self.takes("}") {
-                digits.push(self.next().filter(|_| digits.len() < 8).ok_or_else(|| refuse("has a bad character code"))?);
+                digits
+                    .push(self.next().filter(|_| digits.len() < 8).ok_or_else(|| refuse("has a bad character code"))?);
             }
         } else {
             let count = if kind == 'x' { 2 } else { 4 };
@@ -533,7 +537,7 @@ fn plain(root: &Node) -> Option<Plain> {
 fn write_rust(node: &Node, text: &mut String) {
     match node {
         Node::Class { is_negated, ranges } => {
-            write_class(*is_negated, ranges, text, |c, text| text.push_str(&format!("\\x{{{:x}}}", c as u32)));
+            write_class(*is_negated, ranges, text, |c, text| _ = write!(text, "\\x{{{:x}}}", c as u32));
         }
         Node::Start { is_multiline: true } => text.push_str("(?m:^)"),
         Node::Start { is_multiline: false } => text.push_str("\\A"),
@@ -548,13 +552,13 @@ fn write_postgres(node: &Node, text: &mut String) {
     const WORD: &str = "[A-Za-z0-9_]";
     match node {
         Node::Class { is_negated, ranges } => {
-            write_class(*is_negated, ranges, text, |c, text| text.push_str(&format!("\\U{:08x}", c as u32)));
+            write_class(*is_negated, ranges, text, |c, text| _ = write!(text, "\\U{:08x}", c as u32));
         }
         Node::Start { is_multiline: true } => text.push_str("(?:^|(?<=\\n))"),
         Node::Start { is_multiline: false } => text.push_str("(?:^)"),
         Node::End { is_multiline: true } => text.push_str("(?:$|(?=\\n))"),
         Node::End { is_multiline: false } => text.push_str("(?:$)"),
-        Node::WordEdge => text.push_str(&format!("(?:(?<={WORD})(?!{WORD})|(?<!{WORD})(?={WORD}))")),
+        Node::WordEdge => _ = write!(text, "(?:(?<={WORD})(?!{WORD})|(?<!{WORD})(?={WORD}))"),
         other => write_shape(other, text, write_postgres),
     }
 }
@@ -577,8 +581,8 @@ fn write_shape(node: &Node, text: &mut String, write: fn(&Node, &mut String)) {
             match (min, max) {
                 (0, None) => text.push('*'),
                 (1, None) => text.push('+'),
-                (min, None) => text.push_str(&format!("{{{min},}}")),
-                (min, Some(max)) => text.push_str(&format!("{{{min},{max}}}")),
+                (min, None) => _ = write!(text, "{{{min},}}"),
+                (min, Some(max)) => _ = write!(text, "{{{min},{max}}}"),
             }
         }
         _ => {}

@@ -42,7 +42,12 @@ impl Rest {
     ///
     /// # Errors
     /// [`RestError::BadPhone`], [`RestError::SmsTooFrequent`], [`RestError::CaptchaNeeded`], [`RestError::SmsTemplate`].
-    pub async fn request_code(&self, caller: &Caller, call: CodeCall, body: &Map<String, Value>) -> Result<(), RestError> {
+    pub async fn request_code(
+        &self,
+        caller: &Caller,
+        call: CodeCall,
+        body: &Map<String, Value>,
+    ) -> Result<(), RestError> {
         // Texts of one's own, and voice calls, are not sent: templates are the operator's.
         let is_voice = body.get("smsType").and_then(Value::as_str) == Some("voice");
         if is_voice || body.contains_key("template") {
@@ -59,17 +64,8 @@ impl Rest {
             is_findable_by_phone: true,
             is_spared_captcha: self.ports.spares_captcha,
         };
-        self.ports.accounts.request_code(self.code_actor(caller, call)?, request).await?;
+        self.ports.accounts.request_code(code_actor(caller, call)?, request).await?;
         Ok(())
-    }
-
-    /// Sessions say nothing where signing in is meant; elsewhere the code belongs to the account.
-    fn code_actor<'a>(&self, caller: &'a Caller, call: CodeCall) -> Result<&'a Actor, RestError> {
-        match (call.purpose().needs_session(), &caller.actor) {
-            (false, _) => Ok(&Actor::App),
-            (true, Actor::User(_)) => Ok(&caller.actor),
-            (true, _) => Err(RestError::NotOwnUser),
-        }
     }
 
     /// `verifySmsCode/:code`: shows that the number is at hand; the code is used up.
@@ -101,7 +97,12 @@ impl Rest {
     ///
     /// # Errors
     /// [`RestError::SmsCode`], [`RestError::PasswordMissing`].
-    pub async fn reset_password(&self, caller: &Caller, code: &str, body: &Map<String, Value>) -> Result<(), RestError> {
+    pub async fn reset_password(
+        &self,
+        caller: &Caller,
+        code: &str,
+        body: &Map<String, Value>,
+    ) -> Result<(), RestError> {
         let password = body.get("password").and_then(Value::as_str).ok_or(RestError::PasswordMissing)?;
         let phone = body.get("mobilePhoneNumber").and_then(Value::as_str).map(checked_phone).transpose()?;
         let challenge = phone.map_or(ChallengeRef::OwnDevice, ChallengeRef::Phone);
@@ -124,6 +125,15 @@ impl Rest {
         let binding = PhoneBinding { new, old: None, origin: caller.origin.clone() };
         self.ports.accounts.bind_phone(&caller.actor, binding).await?;
         Ok(())
+    }
+}
+
+/// Sessions say nothing where signing in is meant; elsewhere the code belongs to the account.
+fn code_actor(caller: &Caller, call: CodeCall) -> Result<&Actor, RestError> {
+    match (call.purpose().needs_session(), &caller.actor) {
+        (false, _) => Ok(&Actor::App),
+        (true, Actor::User(_)) => Ok(&caller.actor),
+        (true, _) => Err(RestError::NotOwnUser),
     }
 }
 

@@ -147,7 +147,7 @@ impl RestError {
             Self::NotFromClients => (403, 119),
             Self::ReadForbidden | Self::WriteForbidden | Self::AclForbidden => (403, 403),
             Self::ConditionUnmet => (400, 305),
-            Self::Duplicate => (400, 137),
+            Self::Duplicate | Self::Store(StoreError::Unique(_)) => (400, 137),
             Self::BadRoleName => (400, 139),
             Self::UsernameMissing => (400, 200),
             Self::PasswordMissing => (400, 201),
@@ -174,7 +174,6 @@ impl RestError {
             Self::BadFile(_) => (400, 122),
             Self::TooManyFiles => (429, 430),
             Self::NotSupported(_) => (404, 1),
-            Self::Store(StoreError::Unique(_)) => (400, 137),
             Self::Account(_) | Self::Consultation(_) | Self::Store(_) => return None,
         })
     }

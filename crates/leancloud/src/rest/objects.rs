@@ -144,7 +144,10 @@ impl Rest {
             return Err(RestError::ReadForbidden);
         }
         let cursor = params.cursor.as_deref().filter(|cursor| !cursor.is_empty());
-        let after_id = cursor.map(str::parse).transpose().or_else(|_| Err(RestError::bad_query("unknown cursor")))?;
+        let after_id = match cursor {
+            Some(cursor) => Some(cursor.parse().ok().ok_or_else(|| RestError::bad_query("unknown cursor"))?),
+            None => None,
+        };
         let limit = params.page_size().max(1);
         let query = Query { filter: params.conditions()?, limit, after_id, ..Query::default() };
         let mut unit = self.ports.store.read();
@@ -244,7 +247,7 @@ impl Rest {
         params: &Params,
     ) -> Result<Value, RestError> {
         let kind = writable(class)?;
-        let parsed: ObjectId = id.parse().or_else(|_| Err(RestError::MissingRow(id.chars().take(64).collect())))?;
+        let parsed: ObjectId = id.parse().ok().ok_or_else(|| RestError::MissingRow(id.chars().take(64).collect()))?;
         match kind {
             ClassKind::Document | ClassKind::Role | ClassKind::Notice => {}
             ClassKind::File => return Err(RestError::NotFromClients),
@@ -330,29 +333,29 @@ impl Rest {
             return Err(RestError::AclForbidden);
         }
         // Whoever may not read must not learn by conditions either.
-        if !condition.0.is_empty() && !(holds && may_read) {
+        if !condition.0.is_empty() && (!holds || !may_read) {
             return Err(RestError::ConditionUnmet);
         }
         Ok(document)
     }
 
-    async fn updated_answer(
+    /// What an update answers: with `new` also the changed fields as they are now.
+    pub(super) async fn updated_answer(
         &self,
         caller: &Caller,
         document: Document,
         changes: &Changes,
         params: &Params,
     ) -> Result<Value, RestError> {
-        let mut answer = json!({ "objectId": document.id.to_string(), "updatedAt": document.updated_at.to_rfc3339() });
+        let mut answer = Map::new();
+        answer.insert("objectId".into(), json!(document.id.to_string()));
+        answer.insert("updatedAt".into(), json!(document.updated_at.to_rfc3339()));
         if params.wants_new {
             let whole = self.rendered(caller, document, &Shape::default()).await?;
-            for field in changes.touched() {
-                if let Some(value) = whole.get(field) {
-                    answer[field] = value.clone();
-                }
-            }
+            let touched = changes.touched().filter_map(|field| Some((field.to_owned(), whole.get(field)?.clone())));
+            answer.extend(touched);
         }
-        Ok(answer)
+        Ok(Value::Object(answer))
     }
 
     pub(super) async fn rendered(
@@ -368,12 +371,7 @@ impl Rest {
 
     /// Files that are written into an object are the caller's own, or are at an outside address: whoever sees the
     /// object gets their addresses.
-    async fn check_files(
-        &self,
-        unit: &mut dyn RestUnit,
-        caller: &Caller,
-        changes: &Changes,
-    ) -> Result<(), RestError> {
+    async fn check_files(&self, unit: &mut dyn RestUnit, caller: &Caller, changes: &Changes) -> Result<(), RestError> {
         let mut ids: Vec<FileId> = Vec::new();
         for (_, op) in &changes.fields {
             values_of(op, &mut |value| ids.extend(files_in(value).into_iter().map(FileId)));

@@ -121,7 +121,8 @@ impl Rest {
         let changes = Changes::parse(body)?;
         let mut unit = self.ports.store.read();
         let viewer = &caller.viewer;
-        let before = one(unit.as_mut(), viewer, class, id).await?.ok_or_else(|| RestError::MissingRow(id.to_string()))?;
+        let before =
+            one(unit.as_mut(), viewer, class, id).await?.ok_or_else(|| RestError::MissingRow(id.to_string()))?;
         let condition = params.conditions()?;
         if !condition.0.is_empty() {
             let only = Clause::Field {
@@ -141,27 +142,9 @@ impl Rest {
             // A consultation changes by what its parties do, never by being written.
             _ => return Err(RestError::NotFromClients),
         }
-        let after = one(unit.as_mut(), viewer, class, id).await?.ok_or_else(|| RestError::MissingRow(id.to_string()))?;
-        self.product_answer(caller, after, &changes, params).await
-    }
-
-    async fn product_answer(
-        &self,
-        caller: &Caller,
-        after: Document,
-        changes: &Changes,
-        params: &Params,
-    ) -> Result<Value, RestError> {
-        let mut answer = json!({ "objectId": after.id.to_string(), "updatedAt": after.updated_at.to_rfc3339() });
-        if params.wants_new {
-            let whole = self.rendered(caller, after, &Shape::default()).await?;
-            for field in changes.touched() {
-                if let Some(value) = whole.get(field) {
-                    answer[field] = value.clone();
-                }
-            }
-        }
-        Ok(answer)
+        let after =
+            one(unit.as_mut(), viewer, class, id).await?.ok_or_else(|| RestError::MissingRow(id.to_string()))?;
+        self.updated_answer(caller, after, &changes, params).await
     }
 
     async fn write_patient(&self, caller: &Caller, id: PatientId, edit: &Edit) -> Result<(), RestError> {
@@ -318,7 +301,9 @@ impl Edit {
         }
         match self.after.get(key) {
             None | Some(Value::Null) => Ok(Patch::Null),
-            Some(value) => read(value).map(Patch::Set).ok_or_else(|| RestError::wrong_type(format!("'{key}' is {expected}"))),
+            Some(value) => {
+                read(value).map(Patch::Set).ok_or_else(|| RestError::wrong_type(format!("'{key}' is {expected}")))
+            }
         }
     }
 

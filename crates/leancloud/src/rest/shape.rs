@@ -91,7 +91,9 @@ impl Keys {
         if !self.only.is_empty() {
             object.retain(|key, _| ALWAYS.contains(&key.as_str()) || self.only.contains_key(key));
             for (key, inner) in &self.only {
-                for_each_object(object.get_mut(key), &mut |object| inner.filter(object));
+                if let Some(value) = object.get_mut(key) {
+                    for_each_object(value, &mut |object| inner.filter(object));
+                }
             }
         }
         for path in &self.without {
@@ -104,10 +106,10 @@ impl Keys {
     }
 }
 
-fn for_each_object(value: Option<&mut Value>, act: &mut impl FnMut(&mut Map<String, Value>)) {
+fn for_each_object(value: &mut Value, act: &mut impl FnMut(&mut Map<String, Value>)) {
     match value {
-        Some(Value::Object(object)) => act(object),
-        Some(Value::Array(items)) => items.iter_mut().for_each(|item| for_each_object(Some(item), act)),
+        Value::Object(object) => act(object),
+        Value::Array(items) => items.iter_mut().for_each(|item| for_each_object(item, act)),
         _ => {}
     }
 }
@@ -171,12 +173,7 @@ fn object(document: Document, wants_acl: bool) -> Map<String, Value> {
 }
 
 /// Replaces the pointers at a path by what they point to, as far as the viewer may see it.
-async fn follow(
-    unit: &mut dyn RestUnit,
-    viewer: &Viewer,
-    rows: &mut [Value],
-    path: &Path,
-) -> Result<(), StoreError> {
+async fn follow(unit: &mut dyn RestUnit, viewer: &Viewer, rows: &mut [Value], path: &Path) -> Result<(), StoreError> {
     let mut wanted: BTreeMap<String, BTreeSet<ObjectId>> = BTreeMap::new();
     let mut found = 0;
     for row in rows.iter_mut() {

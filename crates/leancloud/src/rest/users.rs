@@ -115,7 +115,7 @@ impl Rest {
             extra: own_fields(body)?,
             origin: caller.origin.clone(),
         };
-        Ok(signed_in(self.ports.accounts.sign_up(&Actor::App, new).await?))
+        Ok(signed_in(&self.ports.accounts.sign_up(&Actor::App, new).await?))
     }
 
     async fn sign_in_by_auth_data(
@@ -149,7 +149,7 @@ impl Rest {
             let phone = checked_phone(&phone.ok_or(RestError::PhoneMissing)?)?;
             let challenge = ChallengeRef::Phone(phone);
             let request = SmsSignIn { challenge, code, role: None, device_label: None, origin };
-            return Ok(signed_in(self.ports.accounts.log_in_with_sms(&Actor::App, request).await?));
+            return Ok(signed_in(&self.ports.accounts.log_in_with_sms(&Actor::App, request).await?));
         }
         let password = text(&mut body, "password").ok_or(RestError::PasswordMissing)?;
         let name = match (text(&mut body, "username"), phone, text(&mut body, "email")) {
@@ -159,7 +159,7 @@ impl Rest {
             (None, None, None) => return Err(RestError::UsernameMissing),
         };
         let request = PasswordSignIn { name, password: Password::typed(password), device_label: None, origin };
-        Ok(signed_in(self.ports.accounts.sign_in_with_password(&Actor::App, request).await?))
+        Ok(signed_in(&self.ports.accounts.sign_in_with_password(&Actor::App, request).await?))
     }
 
     /// `POST /usersByMobilePhone`: signs in, or up, by number and code.
@@ -187,7 +187,7 @@ impl Rest {
             let change = AccountChange { extra: Some(extra), ..AccountChange::default() };
             signed.user = self.ports.accounts.change_account(&Actor::System, signed.user.id, change).await?;
         }
-        Ok(signed_in(signed))
+        Ok(signed_in(&signed))
     }
 
     /// `GET /users/me`.
@@ -280,12 +280,7 @@ impl Rest {
     }
 
     /// Takes a field that the account itself has; false when it is one of the client's own.
-    async fn take_account_field(
-        &self,
-        change: &mut AccountChange,
-        path: &Path,
-        op: &Op,
-    ) -> Result<bool, RestError> {
+    async fn take_account_field(&self, change: &mut AccountChange, path: &Path, op: &Op) -> Result<bool, RestError> {
         let name = path.first();
         if name == "authData" {
             self.take_auth_data(change, path, op).await?;
@@ -359,18 +354,19 @@ impl Rest {
 /// session stays here.
 fn weapp_identity(person: WeappPerson, platform: Option<&str>) -> ProvenIdentity {
     let WeappPerson { openid, unionid } = person;
-    let mut own = json!({ "openid": openid, "expires_in": WEAPP_EXPIRES_IN });
+    let mut own =
+        Map::from_iter([("openid".to_owned(), json!(openid)), ("expires_in".to_owned(), json!(WEAPP_EXPIRES_IN))]);
     let mut look_up = vec![AuthIdentity { provider: WEAPP.into(), uid: openid }];
     let mut auth_data = Map::new();
     if let Some(unionid) = unionid {
-        own["unionid"] = json!(unionid);
+        own.insert("unionid".into(), json!(unionid));
         if let Some(platform) = platform.filter(|platform| platform.chars().all(|c| c.is_ascii_alphanumeric())) {
             let provider = format!("_{platform}_unionid");
             auth_data.insert(provider.clone(), json!({ "uid": unionid }));
             look_up.insert(0, AuthIdentity { provider, uid: unionid });
         }
     }
-    auth_data.insert(WEAPP.into(), own);
+    auth_data.insert(WEAPP.into(), Value::Object(own));
     ProvenIdentity { auth_data, look_up }
 }
 
@@ -425,7 +421,7 @@ pub(super) fn checked_phone(phone: &str) -> Result<Phone, RestError> {
     phone.parse().or(Err(RestError::BadPhone))
 }
 
-fn signed_in(signed: SignedIn) -> UserAnswer {
+fn signed_in(signed: &SignedIn) -> UserAnswer {
     let answer = user_value(&signed.user, Some(signed.session.token.reveal()));
     UserAnswer { id: signed.user.id.0, is_new: signed.is_new, answer }
 }
@@ -515,7 +511,8 @@ mod tests {
 
     #[test]
     fn what_a_sign_up_brings_along_is_kept_without_the_accounts_own_fields() {
-        let body = json!({"nick": "x", "password": "p", "emailVerified": true, "smsCode": "1", "ACL": {"*": {"read": true}}});
+        let body =
+            json!({"nick": "x", "password": "p", "emailVerified": true, "smsCode": "1", "ACL": {"*": {"read": true}}});
         let extra = own_fields(body.as_object().unwrap().clone()).unwrap();
         assert_eq!(Value::Object(extra), json!({"nick": "x"}));
     }

@@ -113,7 +113,7 @@ impl<'a> Compiler<'a> {
 
     pub(super) fn filter(&mut self, source: &Source, filter: &Where) -> String {
         let clauses: Vec<String> = filter.0.iter().map(|clause| self.clause(source, clause)).collect();
-        all(clauses)
+        all(&clauses)
     }
 
     fn clause(&mut self, source: &Source, clause: &Clause) -> String {
@@ -122,9 +122,9 @@ impl<'a> Compiler<'a> {
         };
         match clause {
             Clause::Field { path, test } => self.field(source, path, test),
-            Clause::Any(branches) => any(each(self, branches)),
-            Clause::All(branches) => all(each(self, branches)),
-            Clause::None(branches) => not(&any(each(self, branches))),
+            Clause::Any(branches) => any(&each(self, branches)),
+            Clause::All(branches) => all(&each(self, branches)),
+            Clause::None(branches) => not(&any(&each(self, branches))),
             Clause::RelatedTo { owner, key } => self.related_to(source, owner, key),
         }
     }
@@ -150,11 +150,11 @@ impl<'a> Compiler<'a> {
     fn field(&mut self, source: &Source, path: &Path, test: &Test) -> String {
         match test {
             Test::Not(inner) => not(&self.field(source, path, inner)),
-            Test::Both(tests) => all(tests.iter().map(|test| self.field(source, path, test)).collect()),
+            Test::Both(tests) => all(&tests.iter().map(|test| self.field(source, path, test)).collect::<Vec<_>>()),
             Test::HasAll(values) if values.is_empty() => "FALSE".into(),
             Test::HasAll(values) => {
                 let each = |value: &Json| self.field(source, path, &Test::Equals(value.clone()));
-                all(values.iter().map(each).collect())
+                all(&values.iter().map(each).collect::<Vec<_>>())
             }
             Test::Near { point, max_radians } => self.near(source, path, *point, *max_radians),
             other => {
@@ -227,15 +227,15 @@ impl<'a> Compiler<'a> {
             },
             Test::In(values) => {
                 let each = |value: &Json| self.time(column, &Test::Equals(value.clone()));
-                any(values.iter().map(each).collect())
+                any(&values.iter().map(each).collect::<Vec<_>>())
             }
             Test::Compare(comparison, with) => {
-                let at = match with {
-                    Comparable::Date(at) => Some(*at),
-                    Comparable::Text(text) => Timestamp::parse_rfc3339(text).ok(),
+                let moment = match with {
+                    Comparable::Date(date) => Some(*date),
+                    Comparable::Text(iso) => Timestamp::parse_rfc3339(iso).ok(),
                     Comparable::Number(_) => None,
                 };
-                match at {
+                match moment {
                     Some(at) => format!("{column} {} {}", sign(*comparison), self.bind(at.as_millis())),
                     None => "FALSE".into(),
                 }
@@ -302,7 +302,10 @@ impl<'a> Compiler<'a> {
                 };
                 let rows = self.subquery(&source, query);
                 // Rows without the key say nothing.
-                format!("{} IN (SELECT * FROM (SELECT {} AS selected FROM {rows}) AS s WHERE selected IS NOT NULL)", place.json, selected.json)
+                format!(
+                    "{} IN (SELECT * FROM (SELECT {} AS selected FROM {rows}) AS s WHERE selected IS NOT NULL)",
+                    place.json, selected.json
+                )
             }
             Test::Within { south_west, north_east } => self.within(place, *south_west, *north_east),
             Test::Exists(exists) => if *exists { "TRUE" } else { "FALSE" }.into(),
@@ -389,7 +392,9 @@ impl<'a> Compiler<'a> {
             };
         }
         match self.backend {
-            Backend::Postgres => format!("{} ~ {}", self.backend.by_code_points(text), self.bind(pattern.to_postgres())),
+            Backend::Postgres => {
+                format!("{} ~ {}", self.backend.by_code_points(text), self.bind(pattern.to_postgres()))
+            }
             Backend::Sqlite => format!("{text} REGEXP {}", self.bind(pattern.to_rust())),
         }
     }
@@ -397,14 +402,14 @@ impl<'a> Compiler<'a> {
     fn within(&mut self, place: &Place, south_west: GeoPoint, north_east: GeoPoint) -> String {
         let latitude = self.backend.member(place, "latitude");
         let longitude = self.backend.member(place, "longitude");
-        let parts = vec![
+        let parts = [
             self.is_typed(place, "GeoPoint"),
             self.compare_number(&latitude, ">=", south_west.latitude),
             self.compare_number(&latitude, "<=", north_east.latitude),
             self.compare_number(&longitude, ">=", south_west.longitude),
             self.compare_number(&longitude, "<=", north_east.longitude),
         ];
-        all(parts)
+        all(&parts)
     }
 
     fn near(&mut self, source: &Source, path: &Path, point: GeoPoint, max_radians: Option<f64>) -> String {
@@ -439,15 +444,15 @@ const fn sign(comparison: Comparison) -> &'static str {
     }
 }
 
-fn all(conditions: Vec<String>) -> String {
+fn all(conditions: &[String]) -> String {
     joined(conditions, " AND ", "TRUE")
 }
 
-fn any(conditions: Vec<String>) -> String {
+fn any(conditions: &[String]) -> String {
     joined(conditions, " OR ", "FALSE")
 }
 
-fn joined(conditions: Vec<String>, word: &str, empty: &str) -> String {
+fn joined(conditions: &[String], word: &str, empty: &str) -> String {
     if conditions.is_empty() { empty.into() } else { format!("({})", conditions.join(word)) }
 }
 

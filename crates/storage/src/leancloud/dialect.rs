@@ -3,6 +3,8 @@
 //! A value is addressed in up to four ways: `json`, typed and comparable for equality (jsonb on PostgreSQL, the
 //! canonical JSON text on SQLite), `kind`, its JSON type, `text`, the characters of a string, and `number`.
 
+use std::fmt::Write as _;
+
 use crate::backend::Backend;
 
 /// SQL for one value.
@@ -34,11 +36,19 @@ impl Backend {
     pub(super) fn at(self, document: &str, path: &[String]) -> Place {
         match self {
             Self::Postgres => {
-                let arrows: String = path.iter().map(|key| format!(" -> '{key}'")).collect();
+                let mut arrows = String::new();
+                for key in path {
+                    // Writing to a String cannot fail.
+                    let _ = write!(arrows, " -> '{key}'");
+                }
                 postgres(&format!("({document}{arrows})"))
             }
             Self::Sqlite => {
-                let keys: String = path.iter().map(|key| format!(".\"{key}\"")).collect();
+                let mut keys = String::new();
+                for key in path {
+                    // Writing to a String cannot fail.
+                    let _ = write!(keys, ".\"{key}\"");
+                }
                 let path = format!("'${keys}'");
                 let raw = format!("json_extract({document}, {path})");
                 Place {
@@ -146,7 +156,9 @@ impl Backend {
             Self::Postgres => {
                 format!("CASE WHEN {} = 'array' THEN jsonb_array_length({}) END", place.kind, place.json)
             }
-            Self::Sqlite => format!("CASE WHEN {} = 'array' THEN json_array_length({document}, {path}) END", place.kind),
+            Self::Sqlite => {
+                format!("CASE WHEN {} = 'array' THEN json_array_length({document}, {path}) END", place.kind)
+            }
         }
     }
 
@@ -221,4 +233,3 @@ fn postgres(json: &str) -> Place {
         inside: (json.to_owned(), String::new()),
     }
 }
-

@@ -121,10 +121,10 @@ impl DocumentRepository for SeaUnit {
 
     async fn update(&mut self, document: &Document) -> Result<(), StoreError> {
         let (values, placeholders) = columns_of(self.backend, document);
-        let names = [
-            "data", "acl", "readers", "writers", "unique_key", "geo_key", "geo_x", "geo_y", "geo_z", "updated_at",
-        ];
-        let set: Vec<String> = names.iter().zip(&placeholders).map(|(name, place)| format!("{name} = {place}")).collect();
+        let names =
+            ["data", "acl", "readers", "writers", "unique_key", "geo_key", "geo_x", "geo_y", "geo_z", "updated_at"];
+        let set: Vec<String> =
+            names.iter().zip(&placeholders).map(|(name, place)| format!("{name} = {place}")).collect();
         // $3 keeps the numbering of an insert.
         let sql = format!("UPDATE document SET {} WHERE class = $1 AND id = $2 AND created_at = $3", set.join(", "));
         let key: [Value; 3] =
@@ -207,7 +207,9 @@ fn gather_classes(filter: &Where, classes: &mut BTreeSet<String>) {
         match clause {
             Clause::Field { test, .. } => gather_classes_of_test(test, classes),
             Clause::Any(branches) | Clause::All(branches) | Clause::None(branches) => {
-                branches.iter().for_each(|branch| gather_classes(branch, classes));
+                for branch in branches {
+                    gather_classes(branch, classes);
+                }
             }
             Clause::RelatedTo { .. } => {}
         }
@@ -264,9 +266,8 @@ fn columns_of(backend: Backend, document: &Document) -> (Vec<Value>, Vec<String>
         Some(Typed::GeoPoint(point)) => Some((key.clone(), point)),
         _ => None,
     });
-    let on_sphere = point.as_ref().map(|(_, point)| {
-        GeoPoint { latitude: point.latitude, longitude: point.longitude }.on_sphere()
-    });
+    let on_sphere =
+        point.as_ref().map(|(_, point)| GeoPoint { latitude: point.latitude, longitude: point.longitude }.on_sphere());
     let part = |i: usize| on_sphere.and_then(|parts| parts.get(i).copied());
     let mut values: Vec<Value> = json.into_iter().map(Value::from).collect();
     values.push(name.into());

@@ -39,11 +39,8 @@ const PATIENT_SUMMARY: &[Field] = &[
     ("location", "location", Form::Text),
     ("latestReportId", "latest_report_id", Form::Text),
 ];
-const PATIENT_OWN: &[Field] = &[
-    ("phone", "phone", Form::Phone),
-    ("unionid", "unionid", Form::Text),
-    ("user", "user_id", Form::Pointer("_User")),
-];
+const PATIENT_OWN: &[Field] =
+    &[("phone", "phone", Form::Phone), ("unionid", "unionid", Form::Text), ("user", "user_id", Form::Pointer("_User"))];
 const DOCTOR_CARD: &[Field] = &[
     ("name", "name", Form::Text),
     ("gender", "gender", Form::Gender),
@@ -111,7 +108,8 @@ const USER: &[Field] = &[
     ("mobilePhoneVerified", "is_phone_verified", Form::Flag),
     ("authData", "auth_data", Form::Json),
 ];
-const FILE: &[Field] = &[("name", "name", Form::Text), ("mime_type", "mime_type", Form::Text), ("url", "url", Form::Text)];
+const FILE: &[Field] =
+    &[("name", "name", Form::Text), ("mime_type", "mime_type", Form::Text), ("url", "url", Form::Text)];
 
 /// The rows of a table as documents, behind an alias.
 pub(super) fn table(compiler: &mut Compiler<'_>, kind: ClassKind, alias: &str) -> String {
@@ -196,9 +194,7 @@ fn rows(compiler: &mut Compiler<'_>, kind: ClassKind, client: &ClientViewer) -> 
             let known = format!("EXISTS (SELECT 1 FROM relation r WHERE r.doctor_id = t.id AND {known})");
             (format!("(t.certification = '1' OR {own} OR {known})"), Some(own))
         }
-        ClassKind::Consultation => {
-            (format!("({} OR {})", is("doctor_id", doctor), is("patient_id", patient)), None)
-        }
+        ClassKind::Consultation => (format!("({} OR {})", is("doctor_id", doctor), is("patient_id", patient)), None),
         ClassKind::Relation => {
             let own = is("doctor_id", doctor);
             (format!("({own} OR {})", is("patient_id", patient)), Some(own))
@@ -232,7 +228,7 @@ impl Writer {
         let column = format!("t.{column}");
         match form {
             Form::Text => column,
-            Form::Flag if is_postgres => column,
+            Form::Flag | Form::Json if is_postgres => column,
             Form::Flag => format!("json(CASE WHEN {column} THEN 'true' WHEN NOT {column} THEN 'false' END)"),
             Form::Phone => format!("CASE WHEN {column} LIKE '+86%' THEN substr({column}, 4) ELSE {column} END"),
             // Whole numbers are integers in the stored form.
@@ -259,7 +255,6 @@ impl Writer {
                  strftime('%Y-%m-%dT%H:%M:%S', {column} / 1000, 'unixepoch') || \
                  printf('.%03dZ', {column} % 1000) || '\"}}')"
             ),
-            Form::Json if is_postgres => column,
             Form::Json => format!("json({column})"),
             Form::Gender => self.gender(&column),
         }

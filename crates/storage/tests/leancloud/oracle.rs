@@ -65,7 +65,9 @@ fn passes_itself(world: &World, test: &Test, value: &Value) -> bool {
         Test::In(values) => values.contains(value),
         Test::Compare(comparison, with) => compares(value, *comparison, with),
         Test::Matches(pattern) => value.as_str().is_some_and(|text| matches(pattern, text)),
-        Test::InQuery(query) => sub_rows(world, query).iter().any(|row| *value == pointer(&query.class, number(row.id))),
+        Test::InQuery(query) => {
+            sub_rows(world, query).iter().any(|row| *value == pointer(&query.class, number(row.id)))
+        }
         Test::Select { key, query } => {
             sub_rows(world, query).iter().any(|row| look_up(row, key).as_ref() == Some(value))
         }
@@ -101,7 +103,8 @@ fn matches(pattern: &Pattern, text: &str) -> bool {
 }
 
 fn go_on(node: &Node, text: &[char], at: usize, then: &mut dyn FnMut(usize) -> bool) -> bool {
-    let is_word = |at: Option<usize>| at.and_then(|at| text.get(at)).is_some_and(|c| c.is_ascii_alphanumeric() || *c == '_');
+    let is_word =
+        |at: Option<usize>| at.and_then(|at| text.get(at)).is_some_and(|c| c.is_ascii_alphanumeric() || *c == '_');
     match node {
         Node::Class { is_negated, ranges } => {
             let is_member = |c: char| ranges.iter().any(|(low, high)| (*low..=*high).contains(&c));
@@ -175,8 +178,26 @@ fn ordered() -> impl Strategy<Value = Value> {
 
 fn regex() -> impl Strategy<Value = Value> {
     let patterns = vec![
-        "^a", "b$", "\\Qa.b\\E", "^\\Qa\\E", "\\Qb\\E$", "a.b", "^[a-z]+$", "[^a]", "(a|钱)", "十{2}", "\\bb\\b", "^.$", "y|^$",
-        "\\s", "\\W", "(?:a?)*b", "^y", "x$", "\\\\$", "(ab){1,2}",
+        "^a",
+        "b$",
+        "\\Qa.b\\E",
+        "^\\Qa\\E",
+        "\\Qb\\E$",
+        "a.b",
+        "^[a-z]+$",
+        "[^a]",
+        "(a|钱)",
+        "十{2}",
+        "\\bb\\b",
+        "^.$",
+        "y|^$",
+        "\\s",
+        "\\W",
+        "(?:a?)*b",
+        "^y",
+        "x$",
+        "\\\\$",
+        "(ab){1,2}",
     ];
     (prop::sample::select(patterns), prop::sample::select(vec!["", "i", "m", "s", "im"]))
         .prop_map(|(pattern, options)| json!({ "$regex": pattern, "$options": options }))
@@ -240,7 +261,8 @@ fn filter() -> impl Strategy<Value = Value> {
 /// Times of rows take their own tests: presence and comparison with dates. Other tests of them are not compared.
 fn is_comparable(filter: &Value) -> bool {
     let fine = |test: &Value| {
-        test.as_object().is_some_and(|object| object.keys().all(|key| matches!(key.as_str(), "$lt" | "$gt" | "$exists")))
+        test.as_object()
+            .is_some_and(|object| object.keys().all(|key| matches!(key.as_str(), "$lt" | "$gt" | "$exists")))
     };
     match filter {
         Value::Object(object) => {
@@ -259,7 +281,13 @@ async fn check(store: &SeaStore, world: &World, class: &str, sent: &Value) {
     let found: Vec<u32> = rows.iter().map(|row| number(row.id)).collect();
     let expected: Vec<u32> =
         world[class].iter().filter(|row| meets(world, &filter, row)).map(|row| number(row.id)).collect();
-    assert_eq!(found, expected, "{:?}\n{sent}\n{:#?}", store.backend(), world[class].iter().map(|d| json!(d.fields)).collect::<Vec<_>>());
+    assert_eq!(
+        found,
+        expected,
+        "{:?}\n{sent}\n{:#?}",
+        store.backend(),
+        world[class].iter().map(|d| json!(d.fields)).collect::<Vec<_>>()
+    );
     let count = RestStore::read(store).documents().count(&Viewer::Master, class, &filter).await.unwrap();
     assert_eq!(count, expected.len() as u64);
 }
@@ -319,8 +347,7 @@ async fn ordered_pages_neither_repeat_nor_skip() {
             let expected: Vec<_> = expected.iter().map(|row| row.id).collect();
             let mut paged = Vec::new();
             for page in 0..5 {
-                let query =
-                    Query { order: parse_order(order).unwrap(), limit: 7, skip: page * 7, ..Query::default() };
+                let query = Query { order: parse_order(order).unwrap(), limit: 7, skip: page * 7, ..Query::default() };
                 let found = RestStore::read(store).documents().find(&Viewer::Master, "Paged", &query).await.unwrap();
                 paged.extend(found.into_iter().map(|row| row.id));
             }

@@ -17,8 +17,11 @@ async fn the_nearest_come_first_and_those_too_far_not_at_all() {
     on_each_database(async |store| {
         let at = |n, latitude, longitude| document("Clinic", n, json!({ "at": place(latitude, longitude) }));
         let shanghai = (31.23, 121.47);
-        insert(store, &[at(1, 39.9, 116.4), at(2, 31.2, 121.5), at(3, 30.27, 120.15), document("Clinic", 4, json!({}))])
-            .await;
+        insert(
+            store,
+            &[at(1, 39.9, 116.4), at(2, 31.2, 121.5), at(3, 30.27, 120.15), document("Clinic", 4, json!({}))],
+        )
+        .await;
         let near = |more: Value| {
             let mut test = json!({ "$nearSphere": place(shanghai.0, shanghai.1) });
             test.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -77,7 +80,10 @@ async fn relations_are_asked_from_both_ends() {
         assert_eq!(found(store, &Viewer::Master, "Post", by_member, "").await, [2]);
         let by_query = json!({ "tags": { "$inQuery": { "className": "Tag", "where": { "name": "x" } } } });
         assert_eq!(found(store, &Viewer::Master, "Post", by_query, "").await, [1]);
-        assert_eq!(found(store, &Viewer::Master, "Post", json!({ "tags": { "$ne": pointer("Tag", 12) } }), "").await, [1]);
+        assert_eq!(
+            found(store, &Viewer::Master, "Post", json!({ "tags": { "$ne": pointer("Tag", 12) } }), "").await,
+            [1]
+        );
     })
     .await;
 }
@@ -117,8 +123,9 @@ async fn no_condition_tells_what_the_viewer_may_not_see() {
 #[tokio::test]
 async fn an_index_changes_nothing_but_speed() {
     on_each_database(async |store| {
-        let rows: Vec<_> =
-            (0..50).map(|n| document("Indexed", n, json!({ "score": n % 7, "who": pointer("P", n % 5), "l": [n] }))).collect();
+        let rows: Vec<_> = (0..50)
+            .map(|n| document("Indexed", n, json!({ "score": n % 7, "who": pointer("P", n % 5), "l": [n] })))
+            .collect();
         insert(store, &rows).await;
         let indexes = ["score", "who", "l", "deep.score"].map(|field| DocumentIndex::new("Indexed", field).unwrap());
         let queries = [

@@ -25,9 +25,10 @@ impl FileRepository for MemoryUnit {
     async fn delete(&mut self, id: FileId) -> Result<bool, StoreError> {
         self.write(|tables| {
             let is_shown = tables.patients.values().any(|patient| patient.icon == Some(id))
-                || tables.doctors.values().any(|d| {
-                    [d.icon, d.certificate1, d.certificate2, d.licence1, d.licence2].contains(&Some(id))
-                });
+                || tables
+                    .doctors
+                    .values()
+                    .any(|d| [d.icon, d.certificate1, d.certificate2, d.licence1, d.licence2].contains(&Some(id)));
             Ok(!is_shown && tables.files.remove(&id).is_some())
         })
     }
