@@ -142,7 +142,7 @@ fn queries_within_queries_are_no_oracle() {
             json!({ "$or": [{ "to": { "$inQuery": within } }] }),
             json!({ "to": { "$not": { "$notInQuery": within } } }),
         ] {
-            assert_eq!(owner.find("Reference", &filter), [reference.clone()], "{filter}");
+            assert_eq!(owner.find("Reference", &filter), std::slice::from_ref(&reference), "{filter}");
             assert!(stranger.find("Reference", &filter).is_empty(), "{filter}");
         }
         let included = stranger.get(&format!("/classes/Reference/{reference}?include=to")).body;

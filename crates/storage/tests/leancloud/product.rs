@@ -62,7 +62,7 @@ async fn populate(store: &SeaStore) {
     };
     unit.relations().ensure_all(std::slice::from_ref(&relation)).await.unwrap();
     let consultation =
-        Consultation { id: ConsultationId(id(31)), pair, relation_id: relation.id, ..build::consultation(31).done() };
+        Consultation { id: ConsultationId(id(31)), pair, relation_id: relation.id, ..build::consultation(31, pair).done() };
     unit.consultations().insert_open(&[consultation]).await.unwrap();
     unit.commit().await.unwrap();
 }
