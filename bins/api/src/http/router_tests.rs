@@ -384,11 +384,12 @@ async fn browsers_of_other_sites_may_ask_first(#[case] path: &str) {
 
 #[tokio::test]
 async fn errors_below_the_leancloud_prefix_have_its_shape() {
-    let response = send(request("GET", "/1.1/nowhere").finish()).await;
-    assert_eq!(response.status(), StatusCode::NOT_FOUND);
-    let body: Value = response.into_body().into_json().await.unwrap();
-    assert_eq!(body["code"], 101);
-    assert_eq!(body["error"], "There is nothing under this path.");
+    let missing = json!({ "code": 101, "error": "There is nothing under this path." });
+    assert_eq!(leancloud_error(request("GET", "/1.2/nowhere").finish()).await, (404, missing.clone()));
+    let unauthorized = json!({ "code": 401, "error": "Unauthorized." });
+    assert_eq!(leancloud_error(request("GET", "/1.1/nowhere").finish()).await, (401, unauthorized));
+    let client = request("GET", "/1.1/nowhere").header("x-lc-id", "app").header("x-lc-key", "key");
+    assert_eq!(leancloud_error(client.finish()).await, (404, missing));
 }
 
 fn function(name: &str) -> RequestBuilder {

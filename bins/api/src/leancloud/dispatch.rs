@@ -43,6 +43,26 @@ impl Reply {
     }
 }
 
+/// What LeanCloud offers and this server does not; each has its line in the compatibility table.
+const UNSUPPORTED: [&str; 16] = [
+    "cloudQuery",
+    "requestCaptcha",
+    "verifyCaptcha",
+    "requestEmailVerify",
+    "requestPasswordReset",
+    "LiveQuery",
+    "push",
+    "stats",
+    "statistics",
+    "leaderboard",
+    "statuses",
+    "subscribe",
+    "search",
+    "exportData",
+    "feedback",
+    "qiniu",
+];
+
 /// Answers a call.
 pub(super) async fn dispatch(services: &Services, caller: &Caller, call: Call) -> Result<Reply, RestError> {
     let Call { method, path, params, body, puts_files } = call;
@@ -69,11 +89,12 @@ pub(super) async fn dispatch(services: &Services, caller: &Caller, call: Call) -
             Ok(Reply::ok(json!({ "results": found.results, "cursor": found.cursor })))
         }
         ("POST" | "PUT", [name, ..]) if is_code_call(name) => codes(services, caller, &segments, object(body)?).await,
+        (_, [name, ..]) if UNSUPPORTED.contains(name) => Err(RestError::NotSupported("this server does not offer it")),
         (_, [alias, ids @ ..]) => match class_of(alias, ids) {
             Some((class, ids)) => on_class(services, caller, &method, class, ids, &params, body).await,
-            None => Err(RestError::NotSupported("there is nothing under this path")),
+            None => Err(RestError::UnknownPath),
         },
-        _ => Err(RestError::NotSupported("there is nothing under this path")),
+        _ => Err(RestError::UnknownPath),
     }
 }
 
@@ -111,7 +132,7 @@ async fn on_class(
             rest.delete(caller, class, ids, params).await?;
             Ok(Reply::done())
         }
-        _ => Err(RestError::NotSupported("there is nothing under this path")),
+        _ => Err(RestError::UnknownPath),
     }
 }
 
@@ -159,7 +180,7 @@ async fn codes(
         ["verifyMobilePhone", code] => rest.verify_own_phone(caller, code).await?,
         ["resetPasswordBySmsCode", code] => rest.reset_password(caller, code, &body).await?,
         ["changePhoneNumber"] => rest.change_phone(caller, &body).await?,
-        _ => return Err(RestError::NotSupported("there is nothing under this path")),
+        _ => return Err(RestError::UnknownPath),
     }
     Ok(Reply::done())
 }

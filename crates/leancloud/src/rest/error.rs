@@ -33,6 +33,8 @@ pub enum RestError {
     /// By-id answers of classes say this with an empty object instead.
     #[error("Could not find object by id '{0}'.")]
     MissingRow(String),
+    #[error("There is nothing under this path.")]
+    UnknownPath,
     #[error("Object doesn't exist, or has an incorrect password.")]
     NotFound,
     #[error("The required field '{0}' is missing.")]
@@ -140,7 +142,7 @@ impl RestError {
             Self::BadGeoPoint => (400, 302),
             Self::BadAcl => (400, 123),
             Self::TooLarge { .. } => (400, 116),
-            Self::NoSuchClass | Self::NotFound => (404, 101),
+            Self::NoSuchClass | Self::UnknownPath | Self::NotFound => (404, 101),
             Self::MissingRow(_) | Self::RoleAclRequired => (400, 1),
             Self::MissingField(_) => (400, 113),
             Self::ReadOnly(_) => (400, 117),

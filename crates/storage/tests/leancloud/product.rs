@@ -61,8 +61,12 @@ async fn populate(store: &SeaStore) {
         ..Relation::new(RelationId(id(21)), pair, NOW)
     };
     unit.relations().ensure_all(std::slice::from_ref(&relation)).await.unwrap();
-    let consultation =
-        Consultation { id: ConsultationId(id(31)), pair, relation_id: relation.id, ..build::consultation(31, pair).done() };
+    let consultation = Consultation {
+        id: ConsultationId(id(31)),
+        pair,
+        relation_id: relation.id,
+        ..build::consultation(31, pair).done()
+    };
     unit.consultations().insert_open(&[consultation]).await.unwrap();
     unit.commit().await.unwrap();
 }
