@@ -86,7 +86,7 @@ impl App {
     pub async fn build(config: Config) -> Result<Self, ServeError> {
         let indexes = document_indexes(&config)?;
         let ground = Ground::lay(&config).await?;
-        ground.store.index_documents(&indexes).await.map_err(ServeError::Indexes)?;
+        ground.store.index_documents(&indexes, ground.clock.now()).await.map_err(ServeError::Indexes)?;
         let credentials = Credentials::resolve(&config, ground.random.as_ref())?;
         let keys = AccountKeys::derive(credentials.secret.expose().as_bytes())?;
         let sms = sms::gateway(&config, &ground.clock)?;

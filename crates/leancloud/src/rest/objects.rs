@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use super::shape::{FileUrls, Shape, files_in, render};
 use super::store::{Document, LockedDocument, RestStore, RestUnit, Viewer};
 use super::users::MiniProgramLogin;
-use super::{ClassKind, ClientViewer, RestError};
+use super::{ClassInfo, ClassKind, ClientViewer, RestError};
 use crate::acl::{Acl, is_role_name};
 use crate::ops::{AclChange, Changes, Op};
 use crate::query::{Clause, Params, Query, Test, Where, parse_order};
@@ -220,8 +220,7 @@ impl Rest {
         }
         let (id, now) = (self.ports.ids.next(), self.ports.clock.now());
         let document = Document { class: class.to_owned(), id, fields, acl, created_at: now, updated_at: now };
-        let keys: Vec<String> = relations.iter().map(|change| change.key.clone()).collect();
-        unit.documents().ensure_class(class, &keys, now).await?;
+        unit.documents().ensure_class(class, &ClassInfo::of_object(&document.fields), now).await?;
         unit.documents().insert(&document).await?;
         let owner = Pointer { class: class.to_owned(), id };
         unit.documents().change_relations(&owner, &relations).await?;
@@ -271,10 +270,8 @@ impl Rest {
             Some(AclChange::Clear) => document.acl = None,
         }
         document.updated_at = self.ports.clock.now();
-        let keys: Vec<String> = relations.iter().map(|change| change.key.clone()).collect();
-        if !keys.is_empty() {
-            unit.documents().ensure_class(class, &keys, document.updated_at).await?;
-        }
+        let told = ClassInfo::of_object(&document.fields);
+        unit.documents().ensure_class(class, &told, document.updated_at).await?;
         unit.documents().update(&document).await?;
         let owner = Pointer { class: class.to_owned(), id: parsed };
         unit.documents().change_relations(&owner, &relations).await?;

@@ -1,5 +1,7 @@
 //! The ports of the storage interface: one object is one transaction.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use domain::file::FileRepository;
 use domain::id::{DoctorId, PatientId, UserId};
@@ -70,7 +72,30 @@ pub struct Document {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ClassInfo {
     /// Fields that are relations.
-    pub relation_keys: Vec<String>,
+    pub relation_keys: BTreeSet<String>,
+    /// Fields that ever held an array, at whatever depth: conditions on others need not look for elements.
+    pub array_keys: BTreeSet<String>,
+    /// Dotted keys that have an index.
+    pub indexed_keys: BTreeSet<String>,
+}
+
+impl ClassInfo {
+    /// What one object tells of its class.
+    pub fn of_object(fields: &Map<String, Value>) -> Self {
+        let is_relation = |value: &Value| value.get("__type").and_then(Value::as_str) == Some("Relation");
+        let names = |holds: &dyn Fn(&Value) -> bool| -> BTreeSet<String> {
+            fields.iter().filter(|(_, value)| holds(value)).map(|(name, _)| name.clone()).collect()
+        };
+        Self { relation_keys: names(&is_relation), array_keys: names(&holds_array), indexed_keys: BTreeSet::new() }
+    }
+}
+
+fn holds_array(value: &Value) -> bool {
+    match value {
+        Value::Array(_) => true,
+        Value::Object(object) => object.values().any(holds_array),
+        _ => false,
+    }
 }
 
 /// A document that nobody else changes until the unit ends.
@@ -88,8 +113,8 @@ pub struct LockedDocument {
 pub trait DocumentRepository: Send {
     /// `None`: no object of this class was ever made.
     async fn class(&mut self, class: &str) -> Result<Option<ClassInfo>, StoreError>;
-    /// Makes the class known, and adds to its relations.
-    async fn ensure_class(&mut self, class: &str, relation_keys: &[String], now: Timestamp) -> Result<(), StoreError>;
+    /// Makes the class known, and adds to what is known of it.
+    async fn ensure_class(&mut self, class: &str, more: &ClassInfo, now: Timestamp) -> Result<(), StoreError>;
     /// The objects of a query the viewer may see, in its order.
     async fn find(&mut self, viewer: &Viewer, class: &str, query: &Query) -> Result<Vec<Document>, StoreError>;
     /// How many objects the viewer may see that meet the conditions.

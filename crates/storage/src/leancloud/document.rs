@@ -13,7 +13,7 @@ use domain::{ObjectId, StoreError, Timestamp};
 use sea_orm::{QueryResult, Value};
 use serde_json::{Map, Value as Json};
 
-use super::condition::{Compiler, RelationKeys};
+use super::condition::{Classes, Compiler};
 use super::source::readable;
 use crate::backend::{Backend, store_error};
 use crate::convert::{corrupt, parse, text};
@@ -22,26 +22,51 @@ use crate::store::SeaUnit;
 #[async_trait]
 impl DocumentRepository for SeaUnit {
     async fn class(&mut self, class: &str) -> Result<Option<ClassInfo>, StoreError> {
-        let sql = "SELECT CAST(relation_keys AS text) AS relation_keys FROM document_class WHERE name = $1";
+        let sql = "SELECT CAST(relation_keys AS text) AS relation_keys, CAST(array_keys AS text) AS array_keys, \
+             CAST(indexed_keys AS text) AS indexed_keys FROM document_class WHERE name = $1";
         let rows = self.query(sql, [class.into()]).await?;
-        rows.first().map(|row| Ok(ClassInfo { relation_keys: json_column(row, "relation_keys")? })).transpose()
+        let info = |row: &QueryResult| {
+            Ok(ClassInfo {
+                relation_keys: json_column(row, "relation_keys")?,
+                array_keys: json_column(row, "array_keys")?,
+                indexed_keys: json_column(row, "indexed_keys")?,
+            })
+        };
+        rows.first().map(info).transpose()
     }
 
-    async fn ensure_class(&mut self, class: &str, relation_keys: &[String], now: Timestamp) -> Result<(), StoreError> {
-        let known = self.class(class).await?;
-        let is_new = known.is_none();
-        let mut keys: BTreeSet<String> = known.unwrap_or_default().relation_keys.into_iter().collect();
-        let before = keys.len();
-        keys.extend(relation_keys.iter().cloned());
-        if !is_new && keys.len() == before {
+    async fn ensure_class(&mut self, class: &str, more: &ClassInfo, now: Timestamp) -> Result<(), StoreError> {
+        let known = DocumentRepository::class(self, class).await?;
+        let mut info = known.clone().unwrap_or_default();
+        info.relation_keys.extend(more.relation_keys.iter().cloned());
+        info.array_keys.extend(more.array_keys.iter().cloned());
+        info.indexed_keys.extend(more.indexed_keys.iter().cloned());
+        if known.as_ref() == Some(&info) {
             return Ok(());
         }
-        let json = json_parameter(self.backend, 2);
+        if known.is_some() {
+            // Somebody else may be adding at the same time: read again under the lock.
+            let lock = format!("SELECT name FROM document_class WHERE name = $1{}", self.backend.for_update());
+            self.query(&lock, [class.into()]).await?;
+            let now_known = DocumentRepository::class(self, class).await?.unwrap_or_default();
+            info.relation_keys.extend(now_known.relation_keys);
+            info.array_keys.extend(now_known.array_keys);
+            info.indexed_keys.extend(now_known.indexed_keys);
+        }
+        let [relations, arrays, indexed] = [2, 3, 4].map(|n| json_parameter(self.backend, n));
         let sql = format!(
-            "INSERT INTO document_class (name, relation_keys, created_at) VALUES ($1, {json}, $3) \
-             ON CONFLICT (name) DO UPDATE SET relation_keys = excluded.relation_keys"
+            "INSERT INTO document_class (name, relation_keys, array_keys, indexed_keys, created_at) \
+             VALUES ($1, {relations}, {arrays}, {indexed}, $5) ON CONFLICT (name) DO UPDATE SET \
+             relation_keys = excluded.relation_keys, array_keys = excluded.array_keys, \
+             indexed_keys = excluded.indexed_keys"
         );
-        let values = [class.into(), json_text(&keys).into(), now.as_millis().into()];
+        let values: [Value; 5] = [
+            class.into(),
+            json_text(&info.relation_keys).into(),
+            json_text(&info.array_keys).into(),
+            json_text(&info.indexed_keys).into(),
+            now.as_millis().into(),
+        ];
         self.execute(&sql, values).await?;
         Ok(())
     }
@@ -50,8 +75,8 @@ impl DocumentRepository for SeaUnit {
         if query.limit == 0 {
             return Ok(Vec::new());
         }
-        let relations = self.relation_keys(class, &query.filter).await?;
-        let mut compiler = Compiler::new(self.backend, viewer, &relations);
+        let classes = self.classes_of(class, &query.filter).await?;
+        let mut compiler = Compiler::new(self.backend, viewer, &classes);
         let source = compiler.source(class);
         let rest = compiler.query(&source, query);
         let sql = format!("SELECT {} FROM {rest}", columns(&source.alias));
@@ -60,8 +85,8 @@ impl DocumentRepository for SeaUnit {
     }
 
     async fn count(&mut self, viewer: &Viewer, class: &str, filter: &Where) -> Result<u64, StoreError> {
-        let relations = self.relation_keys(class, filter).await?;
-        let mut compiler = Compiler::new(self.backend, viewer, &relations);
+        let classes = self.classes_of(class, filter).await?;
+        let mut compiler = Compiler::new(self.backend, viewer, &classes);
         let source = compiler.source(class);
         let rows = compiler.rows(&source, filter);
         let rows = self.query(&format!("SELECT COUNT(*) AS n FROM {rows}"), compiler.values).await?;
@@ -76,9 +101,9 @@ impl DocumentRepository for SeaUnit {
         id: ObjectId,
         condition: &Where,
     ) -> Result<Option<LockedDocument>, StoreError> {
-        let relations = self.relation_keys(class, condition).await?;
+        let classes = self.classes_of(class, condition).await?;
         // The row itself is found whoever asks; what the viewer may do with it is asked of the database.
-        let mut compiler = Compiler::new(self.backend, viewer, &relations);
+        let mut compiler = Compiler::new(self.backend, viewer, &classes);
         let source = compiler.source(class);
         let alias = source.alias.clone();
         let holds = compiler.filter(&source, condition);
@@ -183,22 +208,19 @@ impl DocumentRepository for SeaUnit {
 }
 
 impl SeaUnit {
-    /// The relations of every class of documents that conditions are about.
-    async fn relation_keys(&mut self, class: &str, filter: &Where) -> Result<RelationKeys, StoreError> {
-        let mut classes = BTreeSet::from([class.to_owned()]);
-        gather_classes(filter, &mut classes);
-        let mut keys = RelationKeys::new();
-        for class in classes {
-            if !ClassKind::of(&class).is_document() || filter.0.is_empty() {
-                continue;
-            }
-            if let Some(ClassInfo { relation_keys }) = DocumentRepository::class(self, &class).await?
-                && !relation_keys.is_empty()
+    /// What is known of every class of documents that a query is about.
+    async fn classes_of(&mut self, class: &str, filter: &Where) -> Result<Classes, StoreError> {
+        let mut names = BTreeSet::from([class.to_owned()]);
+        gather_classes(filter, &mut names);
+        let mut classes = Classes::new();
+        for name in names {
+            if ClassKind::of(&name).is_document()
+                && let Some(info) = DocumentRepository::class(self, &name).await?
             {
-                keys.insert(class, relation_keys);
+                classes.insert(name, info);
             }
         }
-        Ok(keys)
+        Ok(classes)
     }
 }
 

@@ -1,9 +1,10 @@
 //! Indexes over fields of documents, made when an operator names them.
 
-use domain::StoreError;
+use std::collections::BTreeSet;
 
-use ::leancloud::rest::{ClassKind, RestError};
+use ::leancloud::rest::{ClassInfo, ClassKind, RestError, RestUnit as _};
 use ::leancloud::value::{Path, checked_class};
+use domain::{StoreError, Timestamp};
 use sea_orm::ConnectionTrait;
 
 use crate::backend::{Backend, store_error};
@@ -33,7 +34,7 @@ impl DocumentIndex {
     fn statements(&self, backend: Backend) -> Vec<String> {
         let class = &self.class;
         let place = backend.at("data", self.path.parts());
-        let name = format!("document_field_{class}_{}", self.path.parts().join("_"));
+        let name = index_name(class, &self.path);
         match backend {
             Backend::Postgres => vec![format!(
                 "CREATE INDEX IF NOT EXISTS \"{name}\" ON document ({} ASC NULLS FIRST, id) WHERE class = '{class}'",
@@ -46,7 +47,8 @@ impl DocumentIndex {
                     place.json
                 ),
                 format!(
-                    "CREATE INDEX IF NOT EXISTS \"{name}_order\" ON document ({}, id) WHERE class = '{class}'",
+                    "CREATE INDEX IF NOT EXISTS \"{}\" ON document ({}, id) WHERE class = '{class}'",
+                    order_index(class, &self.path),
                     place.number
                 ),
             ],
@@ -54,20 +56,38 @@ impl DocumentIndex {
     }
 }
 
+fn index_name(class: &str, path: &Path) -> String {
+    format!("document_field_{class}_{}", path.parts().join("."))
+}
+
+/// The index on `SQLite` that has the rows of a class in the order of a field.
+pub(super) fn order_index(class: &str, path: &Path) -> String {
+    format!("{}_order", index_name(class, path))
+}
+
 impl SeaStore {
     /// Makes the indexes that are not there yet. On a large class this takes a while, and writes wait.
     ///
     /// # Errors
     /// [`StoreError`] when the database refuses one.
-    pub async fn index_documents(&self, indexes: &[DocumentIndex]) -> Result<(), StoreError> {
+    pub async fn index_documents(&self, indexes: &[DocumentIndex], now: Timestamp) -> Result<(), StoreError> {
         if indexes.is_empty() {
             return Ok(());
         }
-        let unit: SeaUnit = self.unit().await?;
+        let mut unit: SeaUnit = self.unit().await?;
         for index in indexes {
+            let info = ClassInfo { indexed_keys: BTreeSet::from([index.path.to_string()]), ..ClassInfo::default() };
+            unit.documents().ensure_class(&index.class, &info, now).await?;
             for statement in index.statements(unit.backend) {
                 unit.db().execute_unprepared(&statement).await.map_err(store_error)?;
             }
+        }
+        if unit.backend == Backend::Sqlite {
+            // SQLite chooses among indexes by what it counted; a sample is enough.
+            unit.db()
+                .execute_unprepared("PRAGMA analysis_limit = 2000; ANALYZE document")
+                .await
+                .map_err(store_error)?;
         }
         unit.finish().await
     }

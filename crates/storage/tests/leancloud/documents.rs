@@ -4,7 +4,7 @@ use domain::StoreError;
 use domain::id::UserId;
 use leancloud::ops::RelationChange;
 use leancloud::query::{Where, parse_where};
-use leancloud::rest::{Document, LockedDocument, RestStore, Viewer};
+use leancloud::rest::{ClassInfo, Document, LockedDocument, RestStore, Viewer};
 use leancloud::wire::Pointer;
 use serde_json::{Value, json};
 use storage::SeaStore;
@@ -159,8 +159,12 @@ async fn a_scan_goes_on_behind_an_id() {
         assert_eq!(rows.iter().map(|row| number(row.id)).collect::<Vec<_>>(), [2, 3]);
         assert_eq!(RestStore::read(store).documents().class("Nothing").await.unwrap(), None);
         let mut unit = RestStore::begin(store).await.unwrap();
-        unit.documents().ensure_class("S", &["r".into()], NOW).await.unwrap();
-        assert_eq!(unit.documents().class("S").await.unwrap().unwrap().relation_keys, ["r"]);
+        let more = |fields: Value| ClassInfo::of_object(fields.as_object().unwrap());
+        unit.documents().ensure_class("S", &more(json!({ "l": [1], "d": { "x": [1] }, "t": "x" })), NOW).await.unwrap();
+        unit.documents().ensure_class("S", &more(json!({ "r": { "__type": "Relation" } })), NOW).await.unwrap();
+        let known = unit.documents().class("S").await.unwrap().unwrap();
+        assert_eq!(known.relation_keys.into_iter().collect::<Vec<_>>(), ["r"]);
+        assert_eq!(known.array_keys.into_iter().collect::<Vec<_>>(), ["d", "l"]);
     })
     .await;
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test panics when its store fails")]
 
 mod documents;
+mod large;
 mod oracle;
 mod product;
 mod queries;

@@ -7,7 +7,7 @@ use domain::id::UserId;
 use domain::{ObjectId, Timestamp};
 use leancloud::acl::Acl;
 use leancloud::query::{Query, parse_order, parse_where};
-use leancloud::rest::{ClientViewer, Document, RestStore, Viewer};
+use leancloud::rest::{ClassInfo, ClientViewer, Document, RestStore, Viewer};
 use leancloud::value::canonical;
 use sea_orm::{ConnectionTrait, Database};
 use serde_json::{Value, json};
@@ -18,6 +18,11 @@ pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_795_406_400_000);
 
 /// Runs a test on each database there is.
 pub(crate) async fn on_each_database(test: impl AsyncFn(&SeaStore)) {
+    on_each_address(async |store, _| test(store).await).await;
+}
+
+/// Like [`on_each_database`], also telling where the database is.
+pub(crate) async fn on_each_address(test: impl AsyncFn(&SeaStore, &str)) {
     let folder = TempDir::new().unwrap();
     let url = format!("sqlite://{}", folder.path().join("test.db").display());
     run(&url, &test).await;
@@ -30,10 +35,10 @@ pub(crate) async fn on_each_database(test: impl AsyncFn(&SeaStore)) {
     }
 }
 
-async fn run(url: &str, test: &impl AsyncFn(&SeaStore)) {
+async fn run(url: &str, test: &impl AsyncFn(&SeaStore, &str)) {
     let store = SeaStore::connect(&DatabaseOptions::new(url)).await.unwrap();
     store.migrate().await.unwrap();
-    test(&store).await;
+    test(&store, url).await;
     store.close().await;
 }
 
@@ -41,6 +46,10 @@ async fn run(url: &str, test: &impl AsyncFn(&SeaStore)) {
 fn schema_name() -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     format!("leancloud_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::SeqCst))
+}
+
+pub(crate) async fn execute(url: &str, sql: &str) {
+    run_postgres(url, sql).await;
 }
 
 async fn run_postgres(url: &str, sql: &str) {
@@ -66,7 +75,7 @@ pub(crate) fn with_acl(document: Document, acl: Value) -> Document {
 pub(crate) async fn insert(store: &SeaStore, documents: &[Document]) {
     let mut unit = RestStore::begin(store).await.unwrap();
     for document in documents {
-        unit.documents().ensure_class(&document.class, &[], NOW).await.unwrap();
+        unit.documents().ensure_class(&document.class, &ClassInfo::of_object(&document.fields), NOW).await.unwrap();
         unit.documents().insert(document).await.unwrap();
     }
     unit.commit().await.unwrap();

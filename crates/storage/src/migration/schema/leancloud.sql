@@ -1,8 +1,11 @@
 -- Classes the product does not know, as documents with access control lists; their relations.
 
+-- What is known of a class: fields that are relations, fields that ever held an array, fields with an index.
 CREATE TABLE document_class (
     name text PRIMARY KEY,
     relation_keys {json} NOT NULL,
+    array_keys {json} NOT NULL,
+    indexed_keys {json} NOT NULL,
     created_at bigint NOT NULL
 );
 
