@@ -22,6 +22,7 @@ use poem::{Endpoint, Response, Route, Server};
 use runtime::config::ConfigError;
 use runtime::tasks::{self, StillRunning};
 use runtime::telemetry::Metrics;
+use runtime::thumbnails::Thumbnails;
 use runtime::{BatchError, BatchSettings, Batcher, Config, Credentials, OpendalBlobs, StartError, Tasks};
 use storage::{DocumentIndex, SeaStore};
 use worker::{Ground, GroundError};
@@ -39,6 +40,9 @@ use crate::{leancloud, settings, sms};
 const SHUTDOWN: Duration = Duration::from_secs(20);
 /// Passwords hashed at the same time; each takes 19 MiB.
 const HASHES_AT_ONCE: usize = 4;
+
+/// Pictures made smaller at the same time; each may take 192 MiB.
+const THUMBNAILS_AT_ONCE: usize = 2;
 
 /// Why the server could not start, or did not stop as it should.
 #[derive(Debug, thiserror::Error)]
@@ -177,6 +181,7 @@ impl App {
             relations: Relations::new(context.clone()),
             reports: Reports::new(context.clone()),
             rest: Arc::new(self.rest()),
+            thumbnails: Thumbnails::new(THUMBNAILS_AT_ONCE),
             kept_sms: self.kept_sms.clone(),
             public_url: self.config.http.public_url(),
         }

@@ -14,6 +14,7 @@ pub mod secrets;
 pub mod sms_log;
 pub mod tasks;
 pub mod telemetry;
+pub mod thumbnails;
 
 pub use batcher::{BatchError, BatchSettings, Batcher};
 pub use blobs::OpendalBlobs;

@@ -23,6 +23,7 @@ use domain::{Actor, Clock, ObjectId, StoreError, Timestamp};
 use poem::http::StatusCode;
 use poem::{Body, Endpoint, Request, RequestBuilder, Response, Route};
 use rstest::rstest;
+use runtime::thumbnails::Thumbnails;
 use serde_json::{Value, json};
 
 use crate::http::caller::{Gatekeeper, KnownSession};
@@ -151,6 +152,7 @@ fn parts() -> Parts {
         },
         kept_sms: None,
         rest: Arc::new(rest(&context)),
+        thumbnails: Thumbnails::new(1),
         relations: Relations::new(context.clone()),
         reports: Reports::new(context),
     };

@@ -14,6 +14,7 @@ use leancloud::rest::Rest;
 use poem::{Request, RequestBody, Result};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use runtime::LogSms;
+use runtime::thumbnails::Thumbnails;
 
 use crate::http::caller::Gatekeeper;
 use crate::http::files::links::Links;
@@ -42,6 +43,7 @@ pub struct Services {
     pub reports: Reports,
     /// The storage interface of LeanCloud clients.
     pub rest: Arc<Rest>,
+    pub thumbnails: Thumbnails,
     /// Messages that were not sent anywhere, where the profile lets them be shown.
     pub kept_sms: Option<Arc<LogSms>>,
     /// Own address as clients see it.

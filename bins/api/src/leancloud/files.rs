@@ -1,13 +1,15 @@
 //! Uploads by token, in the ways of Qiniu's form and of S3, and the addresses files are fetched at.
 
 use account::Accounts;
-use account::files::FileLink;
+use account::files::{FileContent, FileLink};
 use domain::Timestamp;
 use domain::file::File;
 use domain::time::span;
 use leancloud::rest::{FileUrls, RestError};
+use poem::http::header::CACHE_CONTROL;
 use poem::web::Multipart;
 use poem::{FromRequest, IntoResponse, Request, Response, Result};
+use runtime::thumbnails::{Thumbnail, ThumbnailFormat};
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +18,9 @@ use super::{answer, storage};
 use crate::http::files::dto::FileAnswer;
 use crate::http::problem::ApiError;
 use crate::http::services::Services;
+
+/// A file never changes under its address.
+const CACHING: &str = "private, max-age=86400, immutable";
 
 /// Clients keep these addresses in messages and records; they are good for longer than records are kept.
 const LINK_LIFETIME: Duration = span::days(30 * 366);
@@ -80,5 +85,54 @@ pub(super) async fn download(services: &Services, request: &Request) -> Result<R
     };
     let link = link().ok_or_else(|| ApiError::from(account::AccountError::LinkNotAccepted))?;
     let content = services.accounts.open_link(&link).await.map_err(ApiError::from)?;
+    let wanted = request.uri().query().and_then(image_view);
+    if let (Some(wanted), FileContent::Stored { file, bytes }) = (wanted, &content)
+        && file.mime_type.starts_with("image/")
+        && let Some(made) = services.thumbnails.make(bytes.clone(), wanted).await
+    {
+        let answer = Response::builder().content_type(made.format.mime_type()).header(CACHE_CONTROL, CACHING);
+        return Ok(answer.body(made.bytes));
+    }
     Ok(FileAnswer(content).into_response())
+}
+
+/// Qiniu's `imageView/2/w/100/h/50/q/80/format/png`: 1 cuts off what sticks out, others fit the picture in. `None`
+/// when it is something else.
+fn image_view(query: &str) -> Option<Thumbnail> {
+    let mut parts = query.trim_start_matches('?').split('/');
+    let is_view = parts.next().is_some_and(|name| matches!(name, "imageView" | "imageView2"));
+    let mode: u8 = parts.next().filter(|_| is_view)?.parse().ok()?;
+    let mut wanted = Thumbnail { width: None, height: None, is_cropped: mode == 1, quality: 85, format: None };
+    while let (Some(name), Some(value)) = (parts.next(), parts.next()) {
+        match name {
+            "w" => wanted.width = value.parse().ok(),
+            "h" => wanted.height = value.parse().ok(),
+            "q" => wanted.quality = value.parse().unwrap_or(wanted.quality),
+            "format" => {
+                wanted.format = match value {
+                    "png" => Some(ThumbnailFormat::Png),
+                    "jpg" | "jpeg" => Some(ThumbnailFormat::Jpeg),
+                    _ => None,
+                }
+            }
+            _ => {}
+        }
+    }
+    (wanted.width.is_some() || wanted.height.is_some()).then_some(wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thumbnails_are_asked_for_as_at_qiniu() {
+        let fitted = image_view("imageView/2/w/100/h/50/q/70/format/png").unwrap();
+        assert_eq!((fitted.width, fitted.height, fitted.quality, fitted.is_cropped), (Some(100), Some(50), 70, false));
+        assert_eq!(fitted.format, Some(ThumbnailFormat::Png));
+        assert!(image_view("imageView/1/w/10").unwrap().is_cropped);
+        for other in ["", "x=1", "imageView", "imageView/2", "imageView/2/w/x", "imageMogr2/w/1"] {
+            assert_eq!(image_view(other), None, "{other}");
+        }
+    }
 }

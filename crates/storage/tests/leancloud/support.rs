@@ -68,6 +68,7 @@ pub(crate) fn document(class: &str, n: u32, fields: Value) -> Document {
     Document { class: class.to_owned(), id: id(n), fields, acl: None, created_at: at, updated_at: at }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "lists are written in place")]
 pub(crate) fn with_acl(document: Document, acl: Value) -> Document {
     Document { acl: Some(Acl::parse(&acl).unwrap()), ..document }
 }
