@@ -37,8 +37,6 @@ impl ClassKind {
             "Consultation" => Self::Consultation,
             "DoctorPatientRelation" => Self::Relation,
             "CustomerService" => Self::Notice,
-            // Devices and feedback of SDKs are documents like any other.
-            "_Installation" | "_Followee" | "_Follower" | "_FriendshipRequest" => Self::Document,
             name if name.starts_with('_') => Self::Closed,
             _ => Self::Document,
         }

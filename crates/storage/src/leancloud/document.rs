@@ -36,36 +36,40 @@ impl DocumentRepository for SeaUnit {
     }
 
     async fn ensure_class(&mut self, class: &str, more: &ClassInfo, now: Timestamp) -> Result<(), StoreError> {
-        let known = DocumentRepository::class(self, class).await?;
-        let mut info = known.clone().unwrap_or_default();
+        let covers = |info: &ClassInfo| {
+            info.relation_keys.is_superset(&more.relation_keys)
+                && info.array_keys.is_superset(&more.array_keys)
+                && info.indexed_keys.is_superset(&more.indexed_keys)
+        };
+        if DocumentRepository::class(self, class).await?.as_ref().is_some_and(covers) {
+            return Ok(());
+        }
+        // Made if it is not there, then read under its lock: what others add at the same time stays.
+        let backend = self.backend;
+        let json = |n| json_parameter(backend, n);
+        let sql = format!(
+            "INSERT INTO document_class (name, relation_keys, array_keys, indexed_keys, created_at) \
+             VALUES ($1, {none}, {none}, {none}, $3) ON CONFLICT (name) DO NOTHING",
+            none = json(2)
+        );
+        self.execute(&sql, [class.into(), "[]".into(), now.as_millis().into()]).await?;
+        let lock = format!("SELECT name FROM document_class WHERE name = $1{}", self.backend.for_update());
+        self.query(&lock, [class.into()]).await?;
+        let mut info = DocumentRepository::class(self, class).await?.unwrap_or_default();
         info.relation_keys.extend(more.relation_keys.iter().cloned());
         info.array_keys.extend(more.array_keys.iter().cloned());
         info.indexed_keys.extend(more.indexed_keys.iter().cloned());
-        if known.as_ref() == Some(&info) {
-            return Ok(());
-        }
-        if known.is_some() {
-            // Somebody else may be adding at the same time: read again under the lock.
-            let lock = format!("SELECT name FROM document_class WHERE name = $1{}", self.backend.for_update());
-            self.query(&lock, [class.into()]).await?;
-            let now_known = DocumentRepository::class(self, class).await?.unwrap_or_default();
-            info.relation_keys.extend(now_known.relation_keys);
-            info.array_keys.extend(now_known.array_keys);
-            info.indexed_keys.extend(now_known.indexed_keys);
-        }
-        let [relations, arrays, indexed] = [2, 3, 4].map(|n| json_parameter(self.backend, n));
         let sql = format!(
-            "INSERT INTO document_class (name, relation_keys, array_keys, indexed_keys, created_at) \
-             VALUES ($1, {relations}, {arrays}, {indexed}, $5) ON CONFLICT (name) DO UPDATE SET \
-             relation_keys = excluded.relation_keys, array_keys = excluded.array_keys, \
-             indexed_keys = excluded.indexed_keys"
+            "UPDATE document_class SET relation_keys = {}, array_keys = {}, indexed_keys = {} WHERE name = $1",
+            json(2),
+            json(3),
+            json(4)
         );
-        let values: [Value; 5] = [
+        let values: [Value; 4] = [
             class.into(),
             json_text(&info.relation_keys).into(),
             json_text(&info.array_keys).into(),
             json_text(&info.indexed_keys).into(),
-            now.as_millis().into(),
         ];
         self.execute(&sql, values).await?;
         Ok(())

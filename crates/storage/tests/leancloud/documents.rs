@@ -168,3 +168,22 @@ async fn a_scan_goes_on_behind_an_id() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_two_first_objects_tell_of_a_class_is_kept() {
+    on_each_database(async |store| {
+        let tell = |key: &'static str| {
+            let store = store.clone();
+            async move {
+                let mut unit = RestStore::begin(&store).await.unwrap();
+                let fields = serde_json::Map::from_iter([(key.to_owned(), json!([1]))]);
+                unit.documents().ensure_class("Fresh", &ClassInfo::of_object(&fields), NOW).await.unwrap();
+                unit.commit().await.unwrap();
+            }
+        };
+        futures_util::future::join(tell("a"), tell("b")).await;
+        let known = RestStore::read(store).documents().class("Fresh").await.unwrap().unwrap();
+        assert_eq!(known.array_keys.into_iter().collect::<Vec<_>>(), ["a", "b"]);
+    })
+    .await;
+}
