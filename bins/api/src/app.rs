@@ -7,6 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::leancloud::rest::{Rest, RestPorts};
+use ::sms::Dispatcher;
+use ::sms::inbox::Inbox;
+use ::sms::oversight::SmsOversight;
 use account::captcha::{ProofOfWork, ProofOfWorkSettings};
 use account::oversight::Oversight;
 use account::password::{ArgonHasher, HashingError, PasswordCost};
@@ -25,7 +28,8 @@ use runtime::telemetry::Metrics;
 use runtime::thumbnails::Thumbnails;
 use runtime::{BatchError, BatchSettings, Batcher, Config, Credentials, OpendalBlobs, StartError, Tasks};
 use storage::{DocumentIndex, SeaStore};
-use worker::{Ground, GroundError};
+use worker::sms::SmsSetupError;
+use worker::{Ground, GroundError, Sms};
 
 use crate::http::catalogue::code;
 use crate::http::gatekeeper::AccountGatekeeper;
@@ -33,8 +37,9 @@ use crate::http::ops::Readiness;
 use crate::http::problem::ApiError;
 use crate::http::router::{Parts, server};
 use crate::http::services::{InitiateQueue, Services};
+use crate::http::sms_receipts::{self, ReceiptGate};
 use crate::leancloud::{NoMiniProgram, PathLinks};
-use crate::{leancloud, settings, sms};
+use crate::{leancloud, settings};
 
 /// Longest wait for requests in hand, and then for background tasks, when asked to stop.
 const SHUTDOWN: Duration = Duration::from_secs(20);
@@ -62,7 +67,7 @@ pub enum ServeError {
     #[error(transparent)]
     Hashing(#[from] HashingError),
     #[error(transparent)]
-    Sms(#[from] sms::SmsError),
+    Sms(#[from] SmsSetupError),
     #[error("http.listen: {address} cannot be listened at")]
     Listen { address: SocketAddr, source: io::Error },
     #[error("the signals to stop could not be listened for")]
@@ -79,7 +84,7 @@ pub struct App {
     pub ground: Ground,
     pub accounts: Arc<Accounts>,
     pub credentials: Credentials,
-    kept_sms: Option<Arc<runtime::LogSms>>,
+    pub sms: Sms,
 }
 
 impl App {
@@ -93,20 +98,20 @@ impl App {
         ground.store.index_documents(&indexes, ground.clock.now()).await.map_err(ServeError::Indexes)?;
         let credentials = Credentials::resolve(&config, ground.random.as_ref())?;
         let keys = AccountKeys::derive(credentials.secret.expose().as_bytes())?;
-        let sms = sms::gateway(&config, &ground.clock)?;
+        let sms = Sms::wire(&config, &ground, &credentials.secret)?;
         let captcha = ProofOfWork::new(ProofOfWorkSettings::default(), keys.clone(), ground.random.clone());
         let ports = AccountPorts {
             store: Arc::new(ground.store.clone()),
             clock: ground.clock.clone(),
             ids: ground.ids.clone(),
             random: ground.random.clone(),
-            sms: sms.gateway,
+            sms: Arc::new(Dispatcher::new(sms.context.clone())),
             captcha: Arc::new(captcha),
             hasher: Arc::new(ArgonHasher::new(PasswordCost::default(), HASHES_AT_ONCE, ground.random.clone())?),
             blobs: Arc::new(OpendalBlobs::open(&config.files)?),
         };
         let accounts = Arc::new(Accounts::new(ports, keys, config.account_settings()));
-        Ok(Self { config, ground, accounts, credentials, kept_sms: sms.kept })
+        Ok(Self { config, ground, accounts, credentials, sms })
     }
 
     /// Serves until the process is asked to stop, then finishes what is in hand.
@@ -120,7 +125,7 @@ impl App {
         let tasks = Tasks::new();
         metrics.keep_up(&tasks);
         if self.config.worker_is_embedded() {
-            self.ground.worker(&self.config).start(&tasks);
+            self.ground.worker(&self.config, &self.sms).start(&tasks);
         }
         let queue = Arc::new(BatchedInitiate::start(&self));
         let endpoint = self.endpoint(queue.clone(), metrics);
@@ -143,6 +148,14 @@ impl App {
         let mut router = Route::new();
         if self.config.leancloud.enabled {
             router = leancloud::add_to(router, &services);
+        }
+        if let Some(secret) = &self.config.sms.receipt_secret {
+            let gate = ReceiptGate {
+                inbox: Inbox::new(self.sms.context.clone()),
+                secret: secret.expose().to_owned(),
+                networks: self.config.sms.receipt_networks.clone(),
+            };
+            router = sms_receipts::add_to(router, gate);
         }
         let parts = Parts {
             services,
@@ -182,7 +195,8 @@ impl App {
             reports: Reports::new(context.clone()),
             rest: Arc::new(self.rest()),
             thumbnails: Thumbnails::new(THUMBNAILS_AT_ONCE),
-            kept_sms: self.kept_sms.clone(),
+            kept_sms: self.sms.kept.clone(),
+            sms: SmsOversight::new(self.sms.context.clone(), self.sms.notice_link.clone()),
             public_url: self.config.http.public_url(),
         }
     }

@@ -5,4 +5,3 @@ pub mod commands;
 pub mod http;
 pub mod leancloud;
 pub mod settings;
-pub mod sms;

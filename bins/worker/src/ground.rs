@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use ::sms::inbox::Inbox;
+use ::sms::poll::Polls;
+use ::sms::reconcile::Reconciler;
 use account::housekeeping::Housekeeping;
-use consultation::service::{Context, Deliveries, Sweeps};
+use consultation::service::{Context, Deliveries, Escalations, Sweeps};
 use domain::id::IdSource;
 use domain::{Clock, StoreError};
 use runtime::config::SqliteSynchronous;
@@ -11,8 +14,12 @@ use runtime::{Config, ObjectIds, OsRandom, SystemClock};
 use storage::{ConnectError, DatabaseOptions, RecordingNotifier, SeaStore, SqliteSync};
 
 use crate::channels::Channels;
-use crate::jobs::{DeliverNotification, PurgeAccounts, PurgeJobs, SweepConsultations};
-use crate::{Bell, Worker, WorkerOptions};
+use crate::jobs::{
+    ApplySmsReceipts, DeliverNotification, EscalateUnanswered, PollSms, PurgeAccounts, PurgeJobs, PurgeSms,
+    ReconcileSms, SweepConsultations,
+};
+use crate::notices::SmsNotifier;
+use crate::{Bell, Sms, Worker, WorkerOptions};
 
 /// Jobs claimed at once for each one that runs side by side.
 const CLAIM_FACTOR: usize = 8;
@@ -59,13 +66,16 @@ impl Ground {
     }
 
     /// A worker over this ground.
-    pub fn worker(&self, config: &Config) -> Worker {
+    pub fn worker(&self, config: &Config, sms: &Sms) -> Worker {
         let recorder = Arc::new(RecordingNotifier::new(self.store.clone(), self.clock.clone()));
-        let channels = Channels { wechat: recorder.clone(), sms: recorder };
+        let notices = SmsNotifier::new(self.context.store.clone(), sms, recorder.clone());
+        let channels = Channels { wechat: recorder, sms: Arc::new(notices) };
         let deliveries = Deliveries::new(self.context.clone(), Arc::new(channels));
         let queue = Arc::new(self.store.clone());
         let concurrency = config.worker.concurrency.get();
         let sweeps = Sweeps::new(self.context.clone());
+        let escalations = Escalations::new(self.context.clone());
+        let (inbox, polls) = (Inbox::new(sms.context.clone()), Polls::new(sms.context.clone()));
         Worker {
             options: WorkerOptions {
                 name: format!("worker-{}", self.ids.next()),
@@ -76,9 +86,16 @@ impl Ground {
                 max_attempts: config.worker.max_attempts.get(),
             },
             queue: queue.clone(),
-            handlers: vec![Arc::new(DeliverNotification(deliveries))],
+            handlers: vec![
+                Arc::new(DeliverNotification(deliveries)),
+                Arc::new(ReconcileSms(Reconciler::new(sms.context.clone()))),
+                Arc::new(ApplySmsReceipts(inbox.clone())),
+            ],
             schedules: vec![
                 Arc::new(SweepConsultations { sweeps, every: config.worker.sweep_every }),
+                Arc::new(EscalateUnanswered { escalations, every: config.worker.sweep_every }),
+                Arc::new(PollSms { polls: polls.clone(), inbox }),
+                Arc::new(PurgeSms(polls)),
                 Arc::new(PurgeAccounts(Housekeeping { store: queue.clone(), clock: self.clock.clone() })),
                 Arc::new(PurgeJobs { queue, clock: self.clock.clone() }),
             ],

@@ -8,7 +8,9 @@ mod channels;
 mod claim;
 mod ground;
 mod jobs;
+mod notices;
 mod schedule;
+pub mod sms;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +23,7 @@ pub use bell::Bell;
 pub use claim::{JobFailure, JobHandler};
 pub use ground::{Ground, GroundError, database_options};
 pub use schedule::ScheduledTask;
+pub use sms::Sms;
 
 /// Settings of the claim loop.
 #[derive(Debug, Clone)]

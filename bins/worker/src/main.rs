@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use clap::Parser;
 use mimalloc::MiMalloc;
-use runtime::{Config, ConfigSources, Tasks, tasks, telemetry};
+use runtime::{Config, ConfigSources, Credentials, Tasks, tasks, telemetry};
 use tracing::info;
-use worker::Ground;
+use worker::{Ground, Sms};
 
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
@@ -42,7 +42,9 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     telemetry::start_logging(&config.log)?;
     let ground = Ground::lay(&config).await?;
     let tasks = Tasks::new();
-    ground.worker(&config).start(&tasks);
+    let credentials = Credentials::resolve(&config, ground.random.as_ref())?;
+    let sms = Sms::wire(&config, &ground, &credentials.secret)?;
+    ground.worker(&config, &sms).start(&tasks);
     info!("worker started");
     tasks::termination().await?;
     tasks.shut_down(SHUTDOWN).await?;

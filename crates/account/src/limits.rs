@@ -39,7 +39,8 @@ pub struct SmsCodePolicy {
     pub surge_factor: u32,
     /// A surge needs at least this many codes within the hour. Default 60.
     pub surge_floor: u32,
-    /// Captcha for all when less than this share of the last hour's codes was used. Default 20 %.
+    /// Captcha for all when less than this share of the last hour's codes was used. Default 20 %. An address of its own
+    /// needs no such share: its second code within a day needs a captcha already.
     pub used_percent_floor: u32,
     /// The share is looked at from this many codes within the hour. Default 50.
     pub used_percent_from: u32,

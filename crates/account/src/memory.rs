@@ -17,7 +17,7 @@ use domain::outbox::{NewJob, OutboxRepository};
 use domain::page::{Cursor, Page, PageRequest};
 use domain::patient::{Patient, PatientRepository};
 use domain::rng::SecureRandom;
-use domain::sms::{SmsGateway, SmsNotSent, SmsRequest};
+use domain::sms::{SmsGateway, SmsNotSent, SmsRequest, SmsResend};
 use domain::{Actor, Clock, ObjectId, Phone, StoreError, Timestamp};
 use sha2::{Digest, Sha256};
 use tokio::sync::OwnedMutexGuard;
@@ -308,6 +308,19 @@ impl ChallengeRepository for MemoryUnit {
         let fits = |c: &&Challenge| c.device.as_deref() == Some(device) && c.purpose == purpose;
         Ok(self.state.challenges.iter().filter(fits).max_by_key(|c| (c.created_at, c.id)).cloned())
     }
+
+    async fn find_open(
+        &mut self,
+        phone: &Phone,
+        purpose: Purpose,
+        now: Timestamp,
+    ) -> Result<Vec<Challenge>, StoreError> {
+        let is_live = |c: &&Challenge| c.consumed_at.is_none() && c.expires_at > now && c.tries_left > 0;
+        let fits = |c: &&Challenge| c.phone == *phone && c.purpose == purpose && is_live(c);
+        let mut open: Vec<Challenge> = self.state.challenges.iter().filter(fits).cloned().collect();
+        open.sort_by_key(|c| std::cmp::Reverse((c.created_at, c.id)));
+        Ok(open)
+    }
     async fn take_try(&mut self, id: ChallengeId, now: Timestamp) -> Result<bool, StoreError> {
         let live = |c: &&mut Challenge| c.id == id && c.consumed_at.is_none() && c.expires_at > now && c.tries_left > 0;
         Ok(self.state.challenges.iter_mut().find(live).map(|c| c.tries_left -= 1).is_some())
@@ -584,6 +597,17 @@ impl SmsGateway for RecordingSms {
         }
         self.sent.lock().unwrap().push(message);
         Ok(())
+    }
+
+    async fn resend(&self, resend: SmsResend) -> Result<bool, SmsNotSent> {
+        if self.is_down.load(Ordering::SeqCst) {
+            return Err(SmsNotSent);
+        }
+        let mut sent = self.sent.lock().unwrap();
+        let earlier = sent.iter().rev().find(|m| m.thread == resend.thread).cloned();
+        let Some(earlier) = earlier else { return Ok(false) };
+        sent.push(SmsRequest { idempotency_key: resend.idempotency_key, ..earlier });
+        Ok(true)
     }
 }
 

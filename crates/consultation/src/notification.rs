@@ -256,6 +256,15 @@ pub trait NotificationRepository: Send {
         since: Timestamp,
         except: Option<NotificationId>,
     ) -> Result<Option<Timestamp>, StoreError>;
+    /// Open consultations of which the doctor was told between the two times and has not answered since, and was
+    /// not reminded by text message either; only `only` where it is set. At most `limit`.
+    async fn find_unanswered(
+        &mut self,
+        only: Option<ConsultationId>,
+        told_after: Timestamp,
+        told_before: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<ConsultationId>, StoreError>;
     /// Oldest first.
     async fn list(&mut self, consultation: ConsultationId) -> Result<Vec<Notification>, StoreError>;
 }

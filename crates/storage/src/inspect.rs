@@ -14,7 +14,7 @@ pub struct Violation {
 }
 
 /// Each rule with the statement that counts what breaks it.
-const RULES: [(&str, &str); 11] = [
+const RULES: [(&str, &str); 12] = [
     (
         "a pair has at most one open consultation",
         "SELECT COUNT(*) FROM (SELECT 1 FROM consultation WHERE status <> '2' AND NOT is_invalid \
@@ -58,6 +58,11 @@ const RULES: [(&str, &str); 11] = [
         "a queued notification has its job",
         "SELECT COUNT(*) FROM notification n WHERE n.state = 'queued' AND NOT EXISTS (SELECT 1 FROM job j \
          WHERE j.idempotency_key = 'notification:' || n.id AND j.state IN ('queued', 'dead'))",
+    ),
+    (
+        "a text message has the attempts it counts",
+        "SELECT COUNT(*) FROM sms_message m WHERE m.attempts <> (SELECT COUNT(*) FROM sms_attempt a \
+         WHERE a.message_id = m.id)",
     ),
     (
         "a sent notification was delivered",

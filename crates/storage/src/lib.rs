@@ -17,6 +17,7 @@ mod migration;
 mod outbox;
 mod oversight;
 mod people;
+mod sms;
 mod store;
 mod values;
 

@@ -8,7 +8,8 @@ use consultation::consultation::ConsultationFilter;
 use consultation::notification::{Cause, Channel, DeliveryError, Notification, NotificationState, Reason};
 use consultation::relation::RelationPatch;
 use consultation::service::{
-    Consultations, Deliveries, DeliveryProgress, Initiate, InitiateConsultations, Initiated, Relations, Sweeps,
+    Consultations, Deliveries, DeliveryProgress, Escalations, Initiate, InitiateConsultations, Initiated, Relations,
+    Sweeps,
 };
 use consultation::{ConsultationError, ConsultationStore, ConsultationType, EndReason, Status};
 use domain::actor::UserActor;
@@ -202,4 +203,31 @@ async fn strangers_start_and_see_nothing() {
     assert!(matches!(consultations.end(&stranger, id, None).await, Err(ConsultationError::NotFound(_))));
     let of_other = ConsultationFilter { patient: Some(patient_id(1)), ..ConsultationFilter::default() };
     assert!(consultations.list(&stranger, of_other, PageRequest::first()).await.is_err());
+}
+
+/// Takes all queued notifications to their end.
+async fn deliver_all(stage: &Stage, notifier: &Arc<MemoryNotifier>) {
+    let deliveries = Deliveries::new(stage.context(), notifier.clone());
+    for queued in stage.store.committed().notifications.values().filter(|n| n.state == NotificationState::Queued) {
+        deliveries.run(queued.id).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_doctor_who_does_not_answer_is_reminded_by_text_message_once() {
+    let stage = stage().await;
+    let notifier = Arc::new(MemoryNotifier::default());
+    let escalations = Escalations::new(stage.context());
+    initiate(&stage, the_patient()).await.unwrap();
+    deliver_all(&stage, &notifier).await;
+    stage.clock.advance(span::minutes(30) - Duration::from_millis(1));
+    assert_eq!(escalations.run().await.unwrap(), 0, "not yet");
+    stage.clock.advance(Duration::from_millis(1));
+    assert_eq!(escalations.run().await.unwrap(), 1);
+    deliver_all(&stage, &notifier).await;
+    stage.clock.advance(span::hours(1));
+    assert_eq!(escalations.run().await.unwrap(), 0, "once");
+    let reminders = notifications(&stage, Cause::Escalation);
+    assert_eq!((reminders.len(), reminders[0].state), (1, NotificationState::Sent));
+    assert_eq!(reminders[0].channel, Some(Channel::Sms));
 }

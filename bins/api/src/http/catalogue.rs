@@ -131,7 +131,12 @@ pub const ENTRIES: &[Entry] = &[
     ),
     entry("sign_in.failed", Unauthenticated, "用户名或密码错误", "Name and password do not match"),
     entry("sign_in.throttled", RateLimited, "尝试次数过多，请稍后再试", "Too many attempts to sign in"),
+    entry("sms.message_not_found", NotFound, "短信记录不存在", "The text message was not found"),
     entry("sms.not_sent", Unavailable, "短信发送失败，请稍后重试", "The text message could not be sent"),
+    entry("sms.over_budget", Unavailable, "今日短信预算已用完", "The budget for text messages is used up for today"),
+    entry("sms.refused", Conflict, "该号码无法接收此短信", "The number cannot receive this text message"),
+    entry("sms.reply_not_found", NotFound, "短信回复不存在", "The reply was not found"),
+    entry("sms.too_many", RateLimited, "该号码今日接收的短信已达上限", "This number got enough text messages for now"),
     entry("sms_code.not_accepted", Invalid, "验证码错误、已使用或已过期", "The code is wrong, used or expired"),
     entry(
         "sms_code.number_locked",

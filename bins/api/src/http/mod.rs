@@ -26,6 +26,7 @@ pub mod relations;
 pub mod router;
 pub mod services;
 pub mod shape;
+pub mod sms_receipts;
 pub mod spec;
 pub mod values;
 pub mod words;
@@ -86,6 +87,7 @@ pub type Apis = (
     admin::consultations::VoidApi,
     admin::agents::AgentsApi,
     admin::oversight::OversightApi,
+    admin::sms::SmsApi,
     dev::DevApi,
 );
 
@@ -104,6 +106,7 @@ pub const fn apis() -> Apis {
         admin::consultations::VoidApi,
         admin::agents::AgentsApi,
         admin::oversight::OversightApi,
+        admin::sms::SmsApi,
         dev::DevApi,
     )
 }

@@ -1,5 +1,6 @@
 //! The frame as a client meets it: what every answer carries, and how bad requests are refused.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +26,9 @@ use poem::{Body, Endpoint, Request, RequestBuilder, Response, Route};
 use rstest::rstest;
 use runtime::thumbnails::Thumbnails;
 use serde_json::{Value, json};
+use sms::budget::Budget;
+use sms::oversight::SmsOversight;
+use sms::{SmsContext, SmsKeys, SmsSettings, SmsStore, SmsUnit, TokioPause};
 
 use crate::http::caller::{Gatekeeper, KnownSession};
 use crate::http::frame::FrameSettings;
@@ -75,6 +79,36 @@ impl OversightStore for World {
 
     fn read(&self) -> Box<dyn OversightUnit> {
         panic!("these tests stop before anything is read")
+    }
+}
+
+#[async_trait]
+impl SmsStore for World {
+    async fn begin(&self) -> Result<Box<dyn SmsUnit>, StoreError> {
+        Err(down())
+    }
+
+    fn read(&self) -> Box<dyn SmsUnit> {
+        panic!("these tests stop before anything is read")
+    }
+}
+
+/// Text messages without a provider.
+fn no_sms() -> SmsContext {
+    SmsContext {
+        store: Arc::new(World),
+        clock: Arc::new(World),
+        ids: Arc::new(FixedIds),
+        signal: Arc::new(World),
+        pause: Arc::new(TokioPause),
+        keys: SmsKeys::derive(&[0; 32], Arc::new(World)),
+        providers: Arc::new([]),
+        settings: Arc::new(SmsSettings {
+            timezone: chrono_tz::Asia::Shanghai,
+            daily_budget: Budget(0),
+            prices_milliyuan: BTreeMap::new(),
+            notices_per_day: 0,
+        }),
     }
 }
 
@@ -153,6 +187,7 @@ fn parts() -> Parts {
         kept_sms: None,
         rest: Arc::new(rest(&context)),
         thumbnails: Thumbnails::new(1),
+        sms: SmsOversight::new(no_sms(), String::new()),
         relations: Relations::new(context.clone()),
         reports: Reports::new(context),
     };

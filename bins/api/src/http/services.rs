@@ -15,6 +15,7 @@ use poem::{Request, RequestBody, Result};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use runtime::LogSms;
 use runtime::thumbnails::Thumbnails;
+use sms::oversight::SmsOversight;
 
 use crate::http::caller::Gatekeeper;
 use crate::http::files::links::Links;
@@ -44,6 +45,7 @@ pub struct Services {
     /// The storage interface of LeanCloud clients.
     pub rest: Arc<Rest>,
     pub thumbnails: Thumbnails,
+    pub sms: SmsOversight,
     /// Messages that were not sent anywhere, where the profile lets them be shown.
     pub kept_sms: Option<Arc<LogSms>>,
     /// Own address as clients see it.

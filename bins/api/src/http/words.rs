@@ -5,6 +5,7 @@ use domain::certification;
 use domain::gender;
 use domain::outbox;
 use poem_openapi::Enum;
+use sms::{breaker, class, message, provider};
 
 /// An enumeration of the wire and its conversions; a word added below that is missing here does not compile.
 macro_rules! wire_words {
@@ -138,6 +139,63 @@ wire_words! {
     JobState = outbox::JobState { Queued = "queued", Dead = "dead", Done = "done", Discarded = "discarded" }
 }
 
+wire_words! {
+    /// A way text messages leave.
+    SmsProvider = provider::ProviderName { Aliyun = "aliyun", Tencent = "tencent", Webhook = "webhook", Log = "log" }
+}
+
+wire_words! {
+    /// What a text message is for.
+    SmsKind = message::TemplateKind { Code = "code", Notice = "notice" }
+}
+
+wire_words! {
+    /// What has become of a text message.
+    SmsState = message::MessageState {
+        Queued = "queued",
+        Submitting = "submitting",
+        Accepted = "accepted",
+        Rejected = "rejected",
+        Unknown = "unknown",
+        Delivered = "delivered",
+        Failed = "failed",
+        Expired = "expired",
+    }
+}
+
+wire_words! {
+    /// What has become of one submission of a text message.
+    SmsAttemptState = message::AttemptState {
+        Submitting = "submitting", Accepted = "accepted", Refused = "refused", Unknown = "unknown", Absent = "absent",
+    }
+}
+
+wire_words! {
+    /// What a provider's code means.
+    SmsErrorClass = class::ErrorClass {
+        Config = "config",
+        Clock = "clock",
+        Resign = "resign",
+        Request = "request",
+        Content = "content",
+        Recipient = "recipient",
+        UserLimit = "user_limit",
+        Account = "account",
+        Throttle = "throttle",
+        Transient = "transient",
+        Unknown = "unknown",
+        PerRecipient = "per_recipient",
+        Route = "route",
+        Pending = "pending",
+        Delivered = "delivered",
+    }
+}
+
+wire_words! {
+    /// Whether a provider is used, left alone for a while, or tried with one message.
+    SmsBreakerState = breaker::BreakerState { Closed = "closed", Open = "open", HalfOpen = "half_open" }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -155,6 +213,12 @@ mod tests {
             NotificationState::spellings(),
             NotificationChannel::spellings(),
             JobState::spellings(),
+            SmsProvider::spellings(),
+            SmsKind::spellings(),
+            SmsState::spellings(),
+            SmsAttemptState::spellings(),
+            SmsErrorClass::spellings(),
+            SmsBreakerState::spellings(),
         ];
         for (wire, domain) in all.into_iter().flatten() {
             assert_eq!(wire, domain);

@@ -8,7 +8,7 @@ use domain::id::{ConsultationId, NotificationId};
 use domain::{StoreError, Timestamp};
 use sea_orm::ActiveValue::Set;
 use sea_orm::entity::prelude::*;
-use sea_orm::{QueryOrder, QuerySelect};
+use sea_orm::{QueryOrder, QueryResult, QuerySelect};
 use serde::Serialize;
 
 use crate::backend::store_error;
@@ -138,6 +138,38 @@ impl NotificationRepository for SeaUnit {
         }
         let newest = select.one(&self.db()).await.map_err(store_error)?;
         Ok(newest.map(|n| Timestamp::from_millis(n.updated_at)))
+    }
+
+    async fn find_unanswered(
+        &mut self,
+        only: Option<ConsultationId>,
+        told_after: Timestamp,
+        told_before: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<ConsultationId>, StoreError> {
+        // A doctor's message leaves a decision about telling the patient, whatever that came to.
+        let answered = |since: &str| {
+            format!(
+                "EXISTS (SELECT 1 FROM notification r WHERE r.consultation_id = n.consultation_id \
+                 AND r.cause = 'doctor_message' AND r.created_at >= {since})"
+            )
+        };
+        let only_one = if only.is_some() { "AND n.consultation_id = $4" } else { "" };
+        let sql = format!(
+            "SELECT DISTINCT n.consultation_id AS id FROM notification n \
+             JOIN consultation c ON c.id = n.consultation_id AND c.status <> '2' AND NOT c.is_invalid \
+             WHERE n.state = 'sent' AND n.recipient_kind = 'doctor' AND n.cause IN ('initiated', 'patient_message') \
+             AND n.updated_at >= $1 AND n.updated_at <= $2 {only_one} AND NOT {} \
+             AND NOT EXISTS (SELECT 1 FROM notification e WHERE e.consultation_id = n.consultation_id \
+             AND e.cause = 'escalation' AND NOT {}) ORDER BY id LIMIT $3",
+            answered("n.created_at"),
+            answered("e.created_at"),
+        );
+        let mut values = vec![told_after.as_millis().into(), told_before.as_millis().into(), i64::from(limit).into()];
+        values.extend(only.map(|id| text(&id).into()));
+        let id = |row: &QueryResult| row.try_get::<String>("", "id").map_err(store_error);
+        let rows = self.query(&sql, values).await?;
+        rows.iter().map(|row| parse("notification.consultation_id", &id(row)?)).collect()
     }
 
     async fn list(&mut self, consultation: ConsultationId) -> Result<Vec<Notification>, StoreError> {

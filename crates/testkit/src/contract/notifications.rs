@@ -2,11 +2,11 @@
 
 use consultation::notification::{Cause, Channel, Notification, NotificationState, Reason, Recipient};
 use domain::Timestamp;
-use domain::id::NotificationId;
+use domain::id::{ConsultationId, NotificationId};
 
 use super::samples::{at, notification};
 use super::{Harness, assert_conflict, assert_unique, attempt, within};
-use crate::build::{consultation_id, doctor_id, patient_id};
+use crate::build::{self, consultation_id, doctor_id, patient_id};
 use crate::ids::object_id;
 
 async fn given(h: &dyn Harness, notifications: &[Notification]) {
@@ -101,6 +101,58 @@ pub async fn cancelling_spares_closing_notices_and_what_is_settled(h: &dyn Harne
     for old in spared {
         assert_eq!(h.store().read().notifications().find(old.id).await.unwrap(), Some(old));
     }
+}
+
+async fn unanswered(h: &dyn Harness, told: (i64, i64)) -> Vec<ConsultationId> {
+    let mut read = h.store().read();
+    let found = read.notifications().find_unanswered(None, at(told.0), at(told.1), 10).await.unwrap();
+    for id in &found {
+        let alone = read.notifications().find_unanswered(Some(*id), at(told.0), at(told.1), 10).await.unwrap();
+        assert_eq!(alone, [*id]);
+    }
+    found
+}
+
+pub async fn who_was_told_and_did_not_answer_is_found_until_reminded(h: &dyn Harness) {
+    let sent = |n: u32, of: u32, cause| Notification {
+        state: NotificationState::Sent,
+        cause,
+        ..notification(n, Some(consultation_id(of)))
+    };
+    let to_patient = |n: u32, of: u32| Notification {
+        recipient: Recipient::Patient(patient_id(of)),
+        state: NotificationState::Suppressed,
+        ..sent(n, of, Cause::DoctorMessage)
+    };
+    let open = |n: u32| build::consultation(n, build::pair(1, n)).done();
+    within(h, async |unit| {
+        let all = [open(1), open(2), open(3), open(4)];
+        unit.consultations().insert_open(&all).await.unwrap();
+    })
+    .await;
+    given(
+        h,
+        &[
+            // 1 waits; 2 was answered; 3 was answered before it was told again; 4 was only queued; 9 does not exist.
+            sent(1, 1, Cause::Initiated),
+            sent(2, 2, Cause::PatientMessage),
+            to_patient(3, 2),
+            to_patient(4, 3),
+            sent(5, 3, Cause::PatientMessage),
+            Notification { state: NotificationState::Queued, ..sent(6, 4, Cause::Initiated) },
+            sent(7, 9, Cause::Initiated),
+        ],
+    )
+    .await;
+    let ids = |wanted: &[u32]| -> Vec<ConsultationId> { wanted.iter().map(|n| consultation_id(*n)).collect() };
+    assert_eq!(unanswered(h, (0, 50)).await, ids(&[1, 3]));
+    assert_eq!(unanswered(h, (0, 1)).await, ids(&[1]), "told until then");
+    assert_eq!(unanswered(h, (2, 50)).await, ids(&[3]), "told from then on");
+    let reminder = Notification { cause: Cause::Escalation, ..sent(8, 1, Cause::Escalation) };
+    given(h, &[reminder]).await;
+    assert_eq!(unanswered(h, (0, 50)).await, ids(&[3]), "reminded once");
+    given(h, &[to_patient(9, 1), sent(10, 1, Cause::PatientMessage)]).await;
+    assert_eq!(unanswered(h, (0, 50)).await, ids(&[1, 3]), "and again after an answer");
 }
 
 async fn last(h: &dyn Harness, since: i64, except: Option<u32>) -> Option<Timestamp> {

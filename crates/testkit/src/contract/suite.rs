@@ -125,6 +125,7 @@ macro_rules! contract_suite {
                 an_update_writes_every_field,
                 a_notification_id_is_taken_once,
                 cancelling_spares_closing_notices_and_what_is_settled,
+                who_was_told_and_did_not_answer_is_found_until_reminded,
                 the_last_notification_is_found_within_the_cool_down,
                 only_what_reached_this_recipient_counts_as_notified,
                 notifications_of_a_consultation_come_oldest_first,

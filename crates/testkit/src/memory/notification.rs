@@ -1,6 +1,7 @@
 //! Notifications in memory.
 
 use async_trait::async_trait;
+use consultation::consultation::Consultation;
 use consultation::notification::{Cause, Notification, NotificationRepository, NotificationState, Reason, Recipient};
 use domain::id::{ConsultationId, NotificationId};
 use domain::{StoreError, Timestamp};
@@ -67,6 +68,38 @@ impl NotificationRepository for MemoryUnit {
                 && Some(n.id) != except
         };
         Ok(tables.notifications.values().filter(counts).map(|n| n.updated_at).max())
+    }
+
+    async fn find_unanswered(
+        &mut self,
+        only: Option<ConsultationId>,
+        told_after: Timestamp,
+        told_before: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<ConsultationId>, StoreError> {
+        let tables = self.tables()?;
+        let of = |id: ConsultationId| tables.notifications.values().filter(move |n| n.consultation_id == Some(id));
+        let is_answered =
+            |id, since| of(id).any(|r: &Notification| r.cause == Cause::DoctorMessage && r.created_at >= since);
+        let is_reminded =
+            |id| of(id).any(|e: &Notification| e.cause == Cause::Escalation && !is_answered(id, e.created_at));
+        let is_told = |n: &&Notification| {
+            n.state == NotificationState::Sent
+                && matches!(n.recipient, Recipient::Doctor(_))
+                && matches!(n.cause, Cause::Initiated | Cause::PatientMessage)
+                && (told_after..=told_before).contains(&n.updated_at)
+        };
+        let told = tables.notifications.values().filter(is_told);
+        let waiting = told.filter_map(|n| Some((n.consultation_id?, n.created_at)));
+        let due = waiting.filter(|(id, since)| {
+            let is_open = tables.consultations.get(id).is_some_and(Consultation::is_open);
+            is_open && only.is_none_or(|only| only == *id) && !is_answered(*id, *since) && !is_reminded(*id)
+        });
+        let mut ids: Vec<_> = due.map(|(id, _)| id).collect();
+        ids.sort();
+        ids.dedup();
+        ids.truncate(limit as usize);
+        Ok(ids)
     }
 
     async fn list(&mut self, consultation: ConsultationId) -> Result<Vec<Notification>, StoreError> {

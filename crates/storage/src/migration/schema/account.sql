@@ -63,6 +63,7 @@ CREATE TABLE sms_challenge (
     code_hash text NOT NULL,
     user_id text,
     device text,
+    address text NOT NULL,
     is_findable_by_phone boolean NOT NULL,
     tries_left integer NOT NULL,
     created_at bigint NOT NULL,
