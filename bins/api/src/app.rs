@@ -20,12 +20,13 @@ use consultation::service::{
 };
 use domain::file::BlobStore;
 use domain::{Clock, StoreError};
+use im::feed::FanoutState;
 use poem::listener::{Listener, TcpListener};
 use poem::{Endpoint, Response, Route, Server};
 use runtime::config::ConfigError;
 use runtime::tasks::{self, StillRunning};
 use runtime::telemetry::Metrics;
-use runtime::{BatchError, BatchSettings, Batcher, Config, Credentials, OpendalBlobs, StartError, Tasks};
+use runtime::{BatchError, BatchSettings, Batcher, Config, Credentials, LiveLog, OpendalBlobs, StartError, Tasks};
 use storage::SeaStore;
 use worker::sms::SmsSetupError;
 use worker::{Ground, GroundError, Sms};
@@ -170,7 +171,11 @@ impl App {
         let parts = Parts {
             services,
             ids: self.ground.ids.clone(),
-            readiness: Arc::new(WriteProbe { store: self.ground.store.clone(), clock: self.ground.clock.clone() }),
+            readiness: Arc::new(WriteProbe {
+                store: self.ground.store.clone(),
+                clock: self.ground.clock.clone(),
+                live: messaging.live.clone(),
+            }),
             metrics: Arc::new(move || metrics.render()),
             settings: settings::frame(&self.config),
             render_leancloud: leancloud::render,
@@ -255,11 +260,20 @@ impl InitiateQueue for BatchedInitiate {
 struct WriteProbe {
     store: SeaStore,
     clock: Arc<dyn Clock>,
+    live: Arc<LiveLog>,
 }
 
 #[async_trait]
 impl Readiness for WriteProbe {
     async fn try_write(&self) -> Result<(), StoreError> {
         self.store.probe_write(self.clock.now()).await
+    }
+
+    fn fanout(&self) -> &'static str {
+        match self.live.fanout_state() {
+            FanoutState::Alone => "alone",
+            FanoutState::Connected => "connected",
+            FanoutState::Lost => "lost",
+        }
     }
 }

@@ -184,6 +184,10 @@ impl Readiness for World {
     async fn try_write(&self) -> Result<(), StoreError> {
         Err(down())
     }
+
+    fn fanout(&self) -> &'static str {
+        "alone"
+    }
 }
 
 fn parts() -> Parts {
