@@ -199,7 +199,7 @@ fn cases(s: &Stage) -> Vec<Case> {
             Body::None,
             Right::Patient,
         ),
-        case("sync", M::GET, "/sync", Body::None, Right::Patient).also(&[WrongPatient, WrongDoctor]),
+        case("sync_log", M::GET, "/sync", Body::None, Right::Patient).also(&[WrongPatient, WrongDoctor]),
         case("list_agents", M::GET, "/admin/agents", Body::None, Right::Admin),
         case(
             "create_agent",

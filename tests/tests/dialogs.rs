@@ -14,7 +14,7 @@ const ABSENT: &str = "ffffffffffffffffffffffff";
 /// A patient and a doctor in the dialog of a consultation, and somebody who is not.
 struct World {
     deployment: Deployment,
-    _api: Api,
+    api: Api,
     http: Http,
     patient: As,
     doctor: As,
@@ -41,7 +41,7 @@ impl World {
             admin: http.sign_in_staff(&name, &password),
             dialog: found["idDialog"].as_str().unwrap().to_owned(),
             deployment,
-            _api: api,
+            api,
             http,
             patient,
             consultation,
@@ -154,7 +154,8 @@ fn history_goes_both_ways_and_search_finds_two_characters() {
         assert_eq!(seqs(&earlier), [last - 3, last - 2]);
         let later = world.get(&format!("/messages?after={}", last - 1), &world.patient).body;
         assert_eq!((seqs(&later), &later["hasMore"]), (vec![last], &json!(false)));
-        assert_eq!(first, 1 + seqs(&world.get(&format!("/messages?before={first}"), &world.patient).body).len() as i64);
+        let oldest = world.get(&format!("/messages?before={first}"), &world.patient).body;
+        assert_eq!(seqs(&oldest), (1..first).collect::<Vec<_>>());
         let search = |who: &As, query: &str| world.http.get(&format!("/api/v1/messages/search?{query}"), who).body;
         let found = search(&world.patient, "q=%E6%86%8B%E9%86%92&limit=2");
         assert_eq!(texts(&found), ["夜间憋醒 100%"; 2]);
@@ -275,8 +276,7 @@ fn a_client_catches_up_from_its_cursor() {
 #[test]
 fn a_waiting_client_hears_of_a_message_and_of_nothing_else() {
     let world = World::new(Database::Sqlite);
-    let head = world.sync(&world.doctor, "");
-    let cursor = head["cursor"].as_i64().unwrap();
+    let cursor = world.sync(&world.doctor, "")["cursor"].as_i64().unwrap();
     let begun = Instant::now();
     let (heard, unconcerned) = thread::scope(|scope| {
         let waiting = scope.spawn(|| world.sync(&world.doctor, &format!("cursor={cursor}&waitMs=20000")));
@@ -287,6 +287,22 @@ fn a_waiting_client_hears_of_a_message_and_of_nothing_else() {
     assert_eq!(heard["items"][0]["message"]["content"]["text"], "醒醒");
     assert_eq!(unconcerned["items"], json!([]));
     assert!(begun.elapsed() < Duration::from_secs(15), "it did not wait to the end: {:?}", begun.elapsed());
+}
+
+#[test]
+fn a_server_that_stops_answers_those_who_wait() {
+    let mut world = World::new(Database::Sqlite);
+    let head = world.sync(&world.doctor, "");
+    let query = format!("/api/v1/sync?cursor={}&waitMs=20000", head["cursor"]);
+    let request = world.http.request(Method::GET, &query, &world.doctor);
+    let begun = Instant::now();
+    let waiting = thread::spawn(move || Answer::of(request.send().unwrap()));
+    // Being served is what the one behind it proves: it asked on its own connection first.
+    assert_eq!(world.sync(&world.doctor, "waitMs=500")["items"], json!([]));
+    assert!(world.api.process.terminate().success());
+    let answer = waiting.join().unwrap();
+    assert_eq!((answer.status, &answer.body["items"]), (200, &json!([])), "{}", answer.body);
+    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
 }
 
 #[test]

@@ -25,8 +25,8 @@ impl SyncApi {
     /// Everything that happened in the caller's conversations after `cursor`, in order. Answers at once when there is
     /// something, else waits up to `waitMs`. Begin without a cursor, then list the conversations, then come back
     /// with the cursor and epoch of the answer before. The WebSocket of the messaging protocol tells the same sooner.
-    #[oai(path = "/sync", method = "get", operation_id = "sync")]
-    async fn sync(
+    #[oai(path = "/sync", method = "get", operation_id = "sync_log")]
+    async fn sync_log(
         &self,
         app: App,
         caller: By<SignedIn>,
