@@ -22,14 +22,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, error, error_span};
 
-/// Longest wait for company while other runners are at work.
-const LINGER: Duration = Duration::from_millis(1);
-
 /// How a [`Batcher`] gathers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BatchSettings {
-    /// Batches done at the same time. One for SQLite, which has a single writer.
+    /// Batches done at the same time.
     pub runners: usize,
+    /// Longest wait for company while other runners are at work.
+    pub linger: Duration,
     /// Most inputs in one batch.
     pub max_batch: usize,
     /// Inputs that may wait; further callers wait for room.
@@ -38,7 +37,7 @@ pub struct BatchSettings {
 
 impl Default for BatchSettings {
     fn default() -> Self {
-        Self { runners: 1, max_batch: 256, queue: 4096 }
+        Self { runners: 1, linger: Duration::from_millis(1), max_batch: 256, queue: 4096 }
     }
 }
 
@@ -113,6 +112,7 @@ where
                 closing: batcher.closing.clone(),
                 run: run.clone(),
                 max_batch: settings.max_batch.max(1),
+                linger: settings.linger,
                 batch_size: metrics::histogram!("batch_size", "batcher" => name),
             };
             batcher.runners.spawn(runner.run_until_closed().instrument(error_span!("batcher", batcher = name)));
@@ -169,6 +169,7 @@ struct Runner<In, Out, F> {
     closing: CancellationToken,
     run: Arc<F>,
     max_batch: usize,
+    linger: Duration,
     batch_size: Histogram,
 }
 
@@ -214,7 +215,7 @@ where
                 {}
             };
             // Whoever came in time is in the batch.
-            let _ = time::timeout(LINGER, company).await;
+            let _ = time::timeout(self.linger, company).await;
         }
         self.in_hand.fetch_add(entries.len(), Ordering::Relaxed);
         entries.len()
@@ -252,7 +253,7 @@ mod tests {
     use super::*;
 
     fn settings(runners: usize, max_batch: usize) -> BatchSettings {
-        BatchSettings { runners, max_batch, queue: 64 }
+        BatchSettings { runners, max_batch, queue: 64, linger: Duration::ZERO }
     }
 
     #[tokio::test]
@@ -319,6 +320,51 @@ mod tests {
         });
         let others = join_all((0..50).map(|n| batcher.call(n))).await;
         assert!(others.iter().all(|n| *n == Ok(0)), "{others:?}");
+    }
+
+    #[tokio::test]
+    async fn a_runner_waits_for_company_only_while_others_are_at_work() {
+        let (gate, sizes) = (Arc::new(Semaphore::new(0)), Arc::new(StdMutex::new(Vec::new())));
+        let patient = BatchSettings { linger: Duration::from_hours(1), ..settings(2, 64) };
+        let batcher = {
+            let (gate, sizes) = (gate.clone(), sizes.clone());
+            Batcher::start("test", patient, move |inputs: Vec<u32>| {
+                sizes.lock().unwrap().push(inputs.len());
+                let gate = gate.clone();
+                async move {
+                    gate.acquire().await.unwrap().forget();
+                    inputs
+                }
+            })
+        };
+        let seen = || sizes.lock().unwrap().clone();
+        let until_seen = async |batches: usize| {
+            while seen().len() < batches {
+                tokio::task::yield_now().await;
+            }
+        };
+        // Nobody is at work: what is there is taken at once.
+        let first = join_all((0..8).map(|n| batcher.call(n)));
+        // Eight are in hand: three are not worth a batch, four are.
+        let second = async {
+            until_seen(1).await;
+            let three = async { join_all((8..11).map(|n| batcher.call(n))).await };
+            let fourth = async {
+                for _ in 0..100 {
+                    tokio::task::yield_now().await;
+                }
+                assert_eq!(seen(), [8]);
+                batcher.call(11).await
+            };
+            tokio::join!(three, fourth)
+        };
+        let opened = async {
+            until_seen(2).await;
+            gate.add_permits(2);
+        };
+        let (first, (three, fourth), ()) = tokio::join!(first, second, opened);
+        assert!(first.into_iter().chain(three).chain([fourth]).all(|answer| answer.is_ok()));
+        assert_eq!(seen(), [8, 4]);
     }
 
     #[tokio::test]

@@ -7,8 +7,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use domain::StoreError;
-use sea_orm::sqlx::error::DatabaseError;
 use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr, RuntimeErr, SqlErr};
+use sqlx::error::DatabaseError;
 
 /// Which database this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -131,7 +131,7 @@ async fn of_two_that_wait_for_the_same_opening_one_is_told() {
         ..first.clone()
     };
     let mut unit = stage.store.begin().await.unwrap();
-    unit.notifications().insert_all(&[second.clone()]).await.unwrap();
+    unit.notifications().insert_all(std::slice::from_ref(&second)).await.unwrap();
     unit.commit().await.unwrap();
     stage.clock.advance(span::hours(8));
     let (deliveries, notifier) = deliveries(&stage);

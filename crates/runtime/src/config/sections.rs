@@ -95,7 +95,7 @@ pub struct Database {
     /// How long a request waits for a free connection.
     #[serde(deserialize_with = "duration::deserialize")]
     pub acquire_timeout: Duration,
-    /// Group commits done at the same time; 1 on SQLite and 4 on PostgreSQL unless set.
+    /// Group commits done at the same time; 2 on SQLite and 4 on PostgreSQL unless set.
     pub(super) batch_runners: Option<NonZeroUsize>,
     /// Most writes in one group commit.
     pub batch_max: NonZeroUsize,
@@ -123,12 +123,13 @@ impl Database {
         if is_postgres { DatabaseKind::Postgres } else { DatabaseKind::Sqlite }
     }
 
-    /// Group commits at the same time: never more than one on SQLite, which has one writer.
+    /// Group commits at the same time. SQLite has one writer: a second one is made ready while the first is written.
     pub fn batch_runners(&self) -> usize {
-        match self.kind() {
-            DatabaseKind::Sqlite => 1,
-            DatabaseKind::Postgres => self.batch_runners.map_or(4, NonZeroUsize::get),
-        }
+        let unless_set = match self.kind() {
+            DatabaseKind::Sqlite => 2,
+            DatabaseKind::Postgres => 4,
+        };
+        self.batch_runners.map_or(unless_set, NonZeroUsize::get)
     }
 }
 
