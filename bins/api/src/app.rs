@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::leancloud::rest::{Rest, RestPorts};
 use ::sms::Dispatcher;
 use ::sms::inbox::Inbox;
 use ::sms::oversight::SmsOversight;
@@ -26,8 +27,9 @@ use poem::{Endpoint, Response, Route, Server};
 use runtime::config::ConfigError;
 use runtime::tasks::{self, StillRunning};
 use runtime::telemetry::Metrics;
+use runtime::thumbnails::Thumbnails;
 use runtime::{BatchError, BatchSettings, Batcher, Config, Credentials, LiveLog, OpendalBlobs, StartError, Tasks};
-use storage::SeaStore;
+use storage::{DocumentIndex, SeaStore};
 use worker::sms::SmsSetupError;
 use worker::{Ground, GroundError, Sms};
 
@@ -40,6 +42,7 @@ use crate::http::router::{Parts, server};
 use crate::http::services::{InitiateQueue, Services};
 use crate::http::sms_receipts::{self, ReceiptGate};
 use crate::http::wechat::{Wechat, callback};
+use crate::leancloud::{NoMiniProgram, PathLinks};
 use crate::messaging::{Messaging, MessagingError};
 use crate::{leancloud, settings, standin};
 
@@ -47,6 +50,9 @@ use crate::{leancloud, settings, standin};
 const SHUTDOWN: Duration = Duration::from_secs(20);
 /// Passwords hashed at the same time; each takes 19 MiB.
 const HASHES_AT_ONCE: usize = 4;
+
+/// Pictures made smaller at the same time; each may take 192 MiB.
+const THUMBNAILS_AT_ONCE: usize = 2;
 
 /// Why the server could not start, or did not stop as it should.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +63,10 @@ pub enum ServeError {
     Start(#[from] StartError),
     #[error(transparent)]
     Ground(#[from] GroundError),
+    #[error("leancloud.indexes: {name} is not a class of documents, a dot and a field")]
+    Index { name: String },
+    #[error("the indexes of leancloud.indexes could not be made")]
+    Indexes(#[source] StoreError),
     #[error("security.secret is too short")]
     Secret(#[from] account::keys::SecretTooShort),
     #[error(transparent)]
@@ -93,7 +103,9 @@ impl App {
     /// # Errors
     /// [`ServeError`] naming what is missing or cannot be reached.
     pub async fn build(config: Config) -> Result<Self, ServeError> {
+        let indexes = document_indexes(&config)?;
         let ground = Ground::lay(&config).await?;
+        ground.store.index_documents(&indexes, ground.clock.now()).await.map_err(ServeError::Indexes)?;
         let credentials = ground.credentials.clone();
         let blobs: Arc<dyn BlobStore> = Arc::new(OpendalBlobs::open(&config.files)?);
         let keys = AccountKeys::derive(credentials.secret.expose().as_bytes())?;
@@ -219,11 +231,42 @@ impl App {
                 self.config.content_settings(),
                 self.config.wechat.push_window,
             ),
+            rest: Arc::new(self.rest()),
+            thumbnails: Thumbnails::new(THUMBNAILS_AT_ONCE),
             kept_sms: self.sms.kept.clone(),
             sms: SmsOversight::new(self.sms.context.clone(), self.sms.notice_link.clone()),
             public_url: self.config.http.public_url(),
         }
     }
+}
+
+impl App {
+    /// The storage interface of LeanCloud clients.
+    fn rest(&self) -> Rest {
+        let Ground { store, context, clock, ids, .. } = &self.ground;
+        let urls = PathLinks { accounts: self.accounts.clone(), public_url: self.config.http.public_url() };
+        Rest::new(RestPorts {
+            store: Arc::new(store.clone()),
+            clock: clock.clone(),
+            ids: ids.clone(),
+            urls: Arc::new(urls),
+            accounts: self.accounts.clone(),
+            certifications: Certifications::new(context.clone()),
+            doctors: Doctors::new(context.clone()),
+            relations: Relations::new(context.clone()),
+            mini_program: Arc::new(NoMiniProgram),
+            spares_captcha: self.config.leancloud.sms_without_captcha,
+        })
+    }
+}
+
+/// The indexes over fields of documents that the configuration names.
+fn document_indexes(config: &Config) -> Result<Vec<DocumentIndex>, ServeError> {
+    let read = |name: &String| {
+        let index = name.split_once('.').and_then(|(class, field)| DocumentIndex::new(class, field).ok());
+        index.ok_or_else(|| ServeError::Index { name: name.clone() })
+    };
+    config.leancloud.indexes.iter().map(read).collect()
 }
 
 /// Gathers calls that start consultations; see [`InitiateConsultations`].

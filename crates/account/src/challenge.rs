@@ -134,6 +134,8 @@ pub enum ChallengeRef {
     Id(ChallengeId),
     /// The newest one of this number that may be found so.
     Phone(Phone),
+    /// The newest one that the answering device asked for: some clients answer with the code alone.
+    OwnDevice,
 }
 
 /// Stores challenges.
@@ -144,6 +146,8 @@ pub trait ChallengeRepository: Send {
     async fn find(&mut self, id: ChallengeId) -> Result<Option<Challenge>, StoreError>;
     /// The newest challenge of this number and purpose that may be found by its number.
     async fn find_newest(&mut self, phone: &Phone, purpose: Purpose) -> Result<Option<Challenge>, StoreError>;
+    /// The newest challenge of this purpose that a device asked for, by the device's keyed hash.
+    async fn find_newest_of_device(&mut self, device: &str, purpose: Purpose) -> Result<Option<Challenge>, StoreError>;
     /// The challenges of this number and purpose that may still be answered, newest first, a few at most.
     async fn find_open(
         &mut self,

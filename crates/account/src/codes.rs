@@ -21,7 +21,7 @@ use crate::AccountError;
 use crate::captcha::CaptchaTask;
 use crate::challenge::{Challenge, ChallengeRef, Code, MAX_DEVICE_ID_BYTES, Origin, Purpose};
 use crate::counter::{GuardKey, GuardScope, Ledger, LedgerKey, LedgerScope, Locked, OneTime};
-use crate::limits::{OVERALL_GRAIN, SendCounts, SendRefusal, SendRequest, address_group};
+use crate::limits::{CaptchaState, OVERALL_GRAIN, SendCounts, SendRefusal, SendRequest, address_group};
 use crate::service::Accounts;
 use crate::unit::AccountUnit;
 
@@ -44,6 +44,8 @@ pub struct CodeRequest {
     pub captcha: Option<String>,
     /// Whether the answer may name the number instead of the challenge.
     pub is_findable_by_phone: bool,
+    /// From a client that cannot solve captchas: one is asked for only while the server is under attack.
+    pub is_spared_captcha: bool,
 }
 
 /// A code is on its way.
@@ -176,6 +178,22 @@ impl Accounts {
         Ok(unit.commit().await?)
     }
 
+    /// Shows that a number is at hand, for nothing else; the code is used up.
+    ///
+    /// # Errors
+    /// The errors of a code; [`AccountError::Access`] for staff.
+    pub async fn prove_phone(&self, actor: &Actor, check: CodeCheck) -> Result<(), AccountError> {
+        authorize(actor, check.purpose)?;
+        let mut unit = self.store.begin().await?;
+        match self.check_code(unit.as_mut(), actor, &check).await? {
+            CodeVerdict::Right(_) => self.commit_accepted(unit).await,
+            CodeVerdict::Wrong(error) => {
+                unit.commit().await?;
+                Err(error)
+            }
+        }
+    }
+
     /// Judges an answer inside a unit and counts it.
     pub(crate) async fn check_code(
         &self,
@@ -193,6 +211,10 @@ impl Accounts {
         let found = match &check.challenge {
             ChallengeRef::Id(id) => unit.challenges().find(*id).await?,
             ChallengeRef::Phone(phone) => unit.challenges().find_newest(phone, check.purpose).await?,
+            ChallengeRef::OwnDevice => match self.device_index(&check.origin) {
+                Some(device) => unit.challenges().find_newest_of_device(&device, check.purpose).await?,
+                None => None,
+            },
         };
         let Some(challenge) = found else {
             return self.refuse_code(unit, &check.origin, now).await;
@@ -298,7 +320,11 @@ impl Accounts {
             number_tag: tag.clone(),
             is_signed_in: matches!(actor, Actor::User(_)),
             is_exempt,
-            has_captcha: captcha.is_some(),
+            captcha: match (&captcha, request.is_spared_captcha) {
+                (Some(_), _) => CaptchaState::Solved,
+                (None, true) => CaptchaState::Spared,
+                (None, false) => CaptchaState::Missing,
+            },
         };
         policy.judge(&counts, &judged, now).map_err(|refusal| match refusal {
             SendRefusal::TooMany { wait } => AccountError::TooManyCodes { wait },
@@ -350,7 +376,7 @@ impl Accounts {
             _ => None,
         };
         let is_user_right = challenge.user.is_none() || challenge.user == user;
-        let is_lookup_right = challenge.is_findable_by_phone || matches!(check.challenge, ChallengeRef::Id(_));
+        let is_lookup_right = challenge.is_findable_by_phone || !matches!(check.challenge, ChallengeRef::Phone(_));
         is_code_right && challenge.purpose == check.purpose && is_device_right && is_user_right && is_lookup_right
     }
 

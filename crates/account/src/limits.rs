@@ -119,7 +119,16 @@ pub struct SendRequest {
     pub is_signed_in: bool,
     /// From one of [`SmsCodePolicy::exempt_networks`].
     pub is_exempt: bool,
-    pub has_captcha: bool,
+    pub captcha: CaptchaState,
+}
+
+/// How a request for a code stands to captchas.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CaptchaState {
+    Missing,
+    /// From a client that cannot solve any: asked for only under attack.
+    Spared,
+    Solved,
 }
 
 /// Why no code is sent.
@@ -163,7 +172,7 @@ impl SmsCodePolicy {
         if let Some(device) = &counts.device {
             too_many(device.wait(&self.per_device, now))?;
         }
-        if self.needs_captcha(counts, request, now) && !request.has_captcha {
+        if self.needs_captcha(counts, request, now) && request.captcha != CaptchaState::Solved {
             return Err(SendRefusal::CaptchaNeeded);
         }
         Ok(())
@@ -185,7 +194,8 @@ impl SmsCodePolicy {
         }
         let Window { max, within } = self.free_of_captcha;
         let is_used_up = |ledger: &Option<Ledger>| ledger.as_ref().is_some_and(|l| l.count(within, now) >= max);
-        is_used_up(&counts.address) || is_used_up(&counts.device) || self.is_under_attack(counts, now)
+        let is_repeated = is_used_up(&counts.address) || is_used_up(&counts.device);
+        (is_repeated && request.captcha != CaptchaState::Spared) || self.is_under_attack(counts, now)
     }
 
     /// Many more codes than usual, few of them used, or many wrong ones.
@@ -247,7 +257,7 @@ mod tests {
     }
 
     fn request() -> SendRequest {
-        SendRequest { number_tag: "n".into(), is_signed_in: false, is_exempt: false, has_captcha: true }
+        SendRequest { number_tag: "n".into(), is_signed_in: false, is_exempt: false, captcha: CaptchaState::Solved }
     }
 
     fn judge(counts: &SendCounts, request: &SendRequest) -> Result<(), SendRefusal> {
@@ -347,7 +357,7 @@ mod tests {
 
     #[test]
     fn the_second_request_of_an_address_or_device_needs_a_captcha() {
-        let bare = SendRequest { has_captcha: false, ..request() };
+        let bare = SendRequest { captcha: CaptchaState::Missing, ..request() };
         assert_eq!(judge(&counts(), &bare), Ok(()));
         let address = Some(ledger(LedgerScope::SmsAddress, &minutes_ago(&[90])));
         let again = SendCounts { address, ..counts() };
@@ -355,6 +365,7 @@ mod tests {
         assert_eq!(judge(&again, &request()), Ok(()));
         assert_eq!(judge(&again, &SendRequest { is_signed_in: true, ..bare.clone() }), Ok(()));
         assert_eq!(judge(&again, &SendRequest { is_exempt: true, ..bare.clone() }), Ok(()));
+        assert_eq!(judge(&again, &SendRequest { captcha: CaptchaState::Spared, ..bare.clone() }), Ok(()));
         let device = Some(ledger(LedgerScope::SmsDevice, &minutes_ago(&[90])));
         assert_eq!(judge(&SendCounts { device, ..counts() }, &bare), Err(SendRefusal::CaptchaNeeded));
         let day_ago = Some(ledger(LedgerScope::SmsAddress, &minutes_ago(&[24 * 60])));
@@ -391,9 +402,10 @@ mod tests {
             refused: marks(LedgerScope::CodeFailureAll, refused, 0),
             ..counts()
         };
-        let bare = SendRequest { has_captcha: false, ..request() };
+        let bare = SendRequest { captcha: CaptchaState::Missing, ..request() };
         let expected = if needs_captcha { Err(SendRefusal::CaptchaNeeded) } else { Ok(()) };
         assert_eq!(judge(&counts, &bare), expected);
+        assert_eq!(judge(&counts, &SendRequest { captcha: CaptchaState::Spared, ..bare.clone() }), expected);
         assert_eq!(judge(&counts, &SendRequest { is_signed_in: true, ..bare }), Ok(()));
     }
 

@@ -304,6 +304,11 @@ impl ChallengeRepository for MemoryUnit {
         let fits = |c: &&Challenge| c.phone == *phone && c.purpose == purpose && c.is_findable_by_phone;
         Ok(self.state.challenges.iter().filter(fits).max_by_key(|c| (c.created_at, c.id)).cloned())
     }
+    async fn find_newest_of_device(&mut self, device: &str, purpose: Purpose) -> Result<Option<Challenge>, StoreError> {
+        let fits = |c: &&Challenge| c.device.as_deref() == Some(device) && c.purpose == purpose;
+        Ok(self.state.challenges.iter().filter(fits).max_by_key(|c| (c.created_at, c.id)).cloned())
+    }
+
     async fn find_open(
         &mut self,
         phone: &Phone,
@@ -443,6 +448,11 @@ impl FileRepository for MemoryUnit {
         }
         self.state.files.push(file.clone());
         Ok(())
+    }
+    async fn delete(&mut self, id: FileId) -> Result<bool, StoreError> {
+        let before = self.state.files.len();
+        self.state.files.retain(|file| file.id != id);
+        Ok(self.state.files.len() < before)
     }
 }
 
@@ -716,7 +726,14 @@ impl Fixture {
     ) -> Result<IssuedChallenge, AccountError> {
         let phone = phone.parse().unwrap();
         let origin = from("10.0.0.1");
-        let request = CodeRequest { purpose, phone, origin, captcha: None, is_findable_by_phone: false };
+        let request = CodeRequest {
+            purpose,
+            phone,
+            origin,
+            captcha: None,
+            is_findable_by_phone: false,
+            is_spared_captcha: false,
+        };
         self.accounts.request_code(actor, request).await
     }
 

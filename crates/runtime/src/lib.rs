@@ -17,6 +17,7 @@ pub mod secrets;
 pub mod sms_log;
 pub mod tasks;
 pub mod telemetry;
+pub mod thumbnails;
 pub mod wechat_apps;
 pub mod wechat_wire;
 

@@ -12,6 +12,7 @@ mod convert;
 mod im;
 mod import;
 pub mod inspect;
+mod leancloud;
 mod migration;
 mod outbox;
 mod oversight;
@@ -23,4 +24,5 @@ mod wechat;
 
 pub use backend::{Backend, ConnectError, DatabaseOptions, SqliteSync};
 pub use consulting::RecordingNotifier;
+pub use leancloud::DocumentIndex;
 pub use store::{SeaStore, SeaUnit};

@@ -79,7 +79,8 @@ impl<E: Endpoint> Frame<E> {
     /// Refuses bodies announced as too large, and cuts off those that come without a length.
     fn limit_body(&self, request: &mut Request) -> Result<Option<Arc<AtomicBool>>, ApiError> {
         let is_form = request.content_type().is_some_and(|kind| kind.starts_with("multipart/"));
-        let limit = if is_form { self.settings.max_upload_bytes } else { self.settings.max_body_bytes };
+        let is_upload = request.uri().path().starts_with("/1.1/upload");
+        let limit = if is_form || is_upload { self.settings.max_upload_bytes } else { self.settings.max_body_bytes };
         let announced =
             request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
         if announced.is_some_and(|bytes: u64| bytes > limit) {

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::leancloud::rest::{Rest, RestPorts, RestStore, RestUnit};
 use account::captcha::MockCaptchaVerifier;
 use account::oversight::{Oversight, OversightStore, OversightUnit};
 use account::password::MockPasswordHasher;
@@ -29,6 +30,7 @@ use im::{Appended, ImError, ImStore, ImUnit, NewMessage};
 use poem::http::StatusCode;
 use poem::{Body, Endpoint, Request, RequestBuilder, Response, Route};
 use rstest::rstest;
+use runtime::thumbnails::Thumbnails;
 use serde_json::{Value, json};
 use sms::budget::Budget;
 use sms::oversight::SmsOversight;
@@ -198,17 +200,6 @@ fn parts() -> Parts {
         signal: Arc::new(World),
         policy: Arc::new(ConsultationPolicy::default()),
     };
-    let ports = AccountPorts {
-        store: Arc::new(World),
-        clock: Arc::new(World),
-        ids: Arc::new(FixedIds),
-        random: Arc::new(World),
-        sms: Arc::new(MockSmsGateway::new()),
-        captcha: Arc::new(MockCaptchaVerifier::new()),
-        hasher: Arc::new(MockPasswordHasher::new()),
-        blobs: Arc::new(MockBlobStore::new()),
-    };
-    let keys = AccountKeys::derive(&[0; 32]).unwrap();
     let messaging = ImContext {
         store: Arc::new(World),
         clock: Arc::new(World),
@@ -222,7 +213,7 @@ fn parts() -> Parts {
         messaging: MessagingUseCases::new(&messaging, Arc::new(World), Arc::new(MockLogWatch::new()), waits),
         gatekeeper: Arc::new(World),
         clock: Arc::new(World),
-        accounts: Arc::new(Accounts::new(ports, keys, AccountSettings::default())),
+        accounts: accounts(),
         public_url: "http://localhost".into(),
         certifications: Certifications::new(context.clone()),
         consultations: Consultations::new(context.clone()),
@@ -237,6 +228,8 @@ fn parts() -> Parts {
             signal: Arc::new(World),
         },
         kept_sms: None,
+        rest: Arc::new(rest(&context)),
+        thumbnails: Thumbnails::new(1),
         sms: SmsOversight::new(no_sms(), String::new()),
         relations: Relations::new(context.clone()),
         reports: Reports::new(context),
@@ -255,6 +248,46 @@ fn parts() -> Parts {
             is_https: true,
         },
         render_leancloud: leancloud::render,
+    }
+}
+
+fn accounts() -> Arc<Accounts> {
+    let ports = AccountPorts {
+        store: Arc::new(World),
+        clock: Arc::new(World),
+        ids: Arc::new(FixedIds),
+        random: Arc::new(World),
+        sms: Arc::new(MockSmsGateway::new()),
+        captcha: Arc::new(MockCaptchaVerifier::new()),
+        hasher: Arc::new(MockPasswordHasher::new()),
+        blobs: Arc::new(MockBlobStore::new()),
+    };
+    Arc::new(Accounts::new(ports, AccountKeys::derive(&[0; 32]).unwrap(), AccountSettings::default()))
+}
+
+fn rest(context: &Context) -> Rest {
+    Rest::new(RestPorts {
+        store: Arc::new(World),
+        clock: Arc::new(World),
+        ids: Arc::new(FixedIds),
+        urls: Arc::new(leancloud::PathLinks { accounts: accounts(), public_url: "http://localhost".into() }),
+        accounts: accounts(),
+        certifications: Certifications::new(context.clone()),
+        doctors: Doctors::new(context.clone()),
+        relations: Relations::new(context.clone()),
+        mini_program: Arc::new(leancloud::NoMiniProgram),
+        spares_captcha: true,
+    })
+}
+
+#[async_trait]
+impl RestStore for World {
+    async fn begin(&self) -> Result<Box<dyn RestUnit>, StoreError> {
+        Err(down())
+    }
+
+    fn read(&self) -> Box<dyn RestUnit> {
+        panic!("these tests stop before anything is read")
     }
 }
 
@@ -432,11 +465,12 @@ async fn browsers_of_other_sites_may_ask_first(#[case] path: &str) {
 
 #[tokio::test]
 async fn errors_below_the_leancloud_prefix_have_its_shape() {
-    let response = send(request("GET", "/1.1/nowhere").finish()).await;
-    assert_eq!(response.status(), StatusCode::NOT_FOUND);
-    let body: Value = response.into_body().into_json().await.unwrap();
-    assert_eq!(body["code"], 101);
-    assert_eq!(body["error"], "There is nothing under this path.");
+    let missing = json!({ "code": 101, "error": "There is nothing under this path." });
+    assert_eq!(leancloud_error(request("GET", "/1.2/nowhere").finish()).await, (404, missing.clone()));
+    let unauthorized = json!({ "code": 401, "error": "Unauthorized." });
+    assert_eq!(leancloud_error(request("GET", "/1.1/nowhere").finish()).await, (401, unauthorized));
+    let client = request("GET", "/1.1/nowhere").header("x-lc-id", "app").header("x-lc-key", "key");
+    assert_eq!(leancloud_error(client.finish()).await, (404, missing));
 }
 
 fn function(name: &str) -> RequestBuilder {

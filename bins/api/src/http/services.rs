@@ -10,9 +10,11 @@ use consultation::service::{
     Certifications, Consultations, Doctors, Initiate, Initiated, Invitations, Relations, Reports,
 };
 use domain::Clock;
+use leancloud::rest::Rest;
 use poem::{Request, RequestBody, Result};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use runtime::LogSms;
+use runtime::thumbnails::Thumbnails;
 use sms::oversight::SmsOversight;
 
 use crate::http::caller::Gatekeeper;
@@ -44,6 +46,9 @@ pub struct Services {
     pub relations: Relations,
     pub reports: Reports,
     pub wechat: Wechat,
+    /// The storage interface of LeanCloud clients.
+    pub rest: Arc<Rest>,
+    pub thumbnails: Thumbnails,
     pub sms: SmsOversight,
     /// Messages that were not sent anywhere, where the profile lets them be shown.
     pub kept_sms: Option<Arc<LogSms>>,

@@ -11,7 +11,14 @@ const PHONE: &str = "13900000000";
 
 fn request(origin: Origin, phone: &str) -> CodeRequest {
     let phone = phone.parse().unwrap();
-    CodeRequest { purpose: Purpose::Login, phone, origin, captcha: None, is_findable_by_phone: false }
+    CodeRequest {
+        purpose: Purpose::Login,
+        phone,
+        origin,
+        captcha: None,
+        is_findable_by_phone: false,
+        is_spared_captcha: false,
+    }
 }
 
 async fn ask(f: &Fixture, request: CodeRequest) -> Result<IssuedChallenge, AccountError> {

@@ -263,11 +263,15 @@ pub struct Leancloud {
     pub enabled: bool,
     /// Whether starting a consultation needs a session beside the application's key.
     pub require_session: bool,
+    /// Whether its clients, which cannot solve captchas, get SMS codes without one unless the server is under attack.
+    pub sms_without_captcha: bool,
+    /// Fields of document classes to have indexes for, as `Class.field`.
+    pub indexes: Vec<String>,
 }
 
 impl Default for Leancloud {
     fn default() -> Self {
-        Self { enabled: true, require_session: false }
+        Self { enabled: true, require_session: false, sms_without_captcha: true, indexes: Vec::new() }
     }
 }
 

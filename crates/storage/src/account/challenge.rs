@@ -94,6 +94,16 @@ impl ChallengeRepository for SeaUnit {
         select.one(&self.db()).await.map_err(store_error)?.map(challenge).transpose()
     }
 
+    async fn find_newest_of_device(&mut self, device: &str, purpose: Purpose) -> Result<Option<Challenge>, StoreError> {
+        let select = Entity::find()
+            .filter(Column::Device.eq(device))
+            .filter(Column::Purpose.eq(purpose.as_str()))
+            .order_by_desc(Column::CreatedAt)
+            .order_by_desc(Column::Id)
+            .limit(1);
+        select.one(&self.db()).await.map_err(store_error)?.map(challenge).transpose()
+    }
+
     async fn find_open(
         &mut self,
         phone: &Phone,

@@ -34,6 +34,7 @@ impl MigratorTrait for Migrator {
                 include_str!("schema/consultation.sql"),
                 include_str!("schema/import.sql"),
                 include_str!("schema/wechat.sql"),
+                include_str!("schema/leancloud.sql"),
                 include_str!("schema/sms.sql"),
             ],
         })]

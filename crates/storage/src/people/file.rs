@@ -99,4 +99,12 @@ impl FileRepository for SeaUnit {
         Entity::insert(row(file)).exec_without_returning(&self.db()).await.map_err(store_error)?;
         Ok(())
     }
+
+    async fn delete(&mut self, id: FileId) -> Result<bool, StoreError> {
+        let sql = "DELETE FROM file WHERE id = $1 \
+             AND NOT EXISTS (SELECT 1 FROM patient p WHERE p.icon = $1) \
+             AND NOT EXISTS (SELECT 1 FROM doctor d WHERE $1 IN \
+             (d.icon, d.certificate1, d.certificate2, d.licence1, d.licence2))";
+        Ok(self.execute(sql, [text(&id).into()]).await? == 1)
+    }
 }

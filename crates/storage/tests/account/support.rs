@@ -101,6 +101,7 @@ impl Fixture {
             origin: exempt(),
             captcha: None,
             is_findable_by_phone: false,
+            is_spared_captcha: false,
         }
     }
 }

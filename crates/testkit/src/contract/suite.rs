@@ -47,6 +47,7 @@ macro_rules! contract_suite {
                 a_file_keeps_every_field_whoever_owns_it_and_wherever_it_is,
                 several_files_are_found_at_once,
                 a_file_id_is_taken_once,
+                a_file_is_deleted_unless_a_profile_shows_it,
             ],
             relations: [
                 a_relation_keeps_every_field,

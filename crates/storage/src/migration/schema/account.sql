@@ -71,6 +71,7 @@ CREATE TABLE sms_challenge (
     consumed_at bigint
 );
 CREATE INDEX sms_challenge_phone ON sms_challenge (phone, purpose, created_at, id);
+CREATE INDEX sms_challenge_device ON sms_challenge (device, purpose, created_at) WHERE device IS NOT NULL;
 CREATE INDEX sms_challenge_expiry ON sms_challenge (expires_at);
 
 -- When things happened that are limited per stretch of time; subjects are keyed hashes.
