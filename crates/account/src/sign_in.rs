@@ -198,8 +198,8 @@ impl Accounts {
         phone: Option<&Phone>,
     ) -> Result<(), AccountError> {
         let linked = match role {
-            Role::Patient => self.ensure_patient(unit, user, Some(phone)).await?.map(|id| format!("patient:{id}")),
-            Role::Doctor => self.ensure_doctor(unit, user, Some(phone)).await?.map(|id| format!("doctor:{id}")),
+            Role::Patient => self.ensure_patient(unit, user, phone).await?.map(|id| format!("patient:{id}")),
+            Role::Doctor => self.ensure_doctor(unit, user, phone).await?.map(|id| format!("doctor:{id}")),
         };
         if let Some(subject) = linked {
             let event = self.audit_detail(format!("user:{user}"), "profile.link", subject, json!({}));

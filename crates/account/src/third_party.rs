@@ -28,7 +28,7 @@ impl Accounts {
     ///
     /// # Errors
     /// [`AccountError::Conflict`] when two sign-ins of a new identity meet; [`AccountError::Access`] for staff.
-    pub async fn sign_in_with_identity(
+    pub async fn sign_in_with_third_party(
         &self,
         actor: &Actor,
         proven: ProvenIdentity,
@@ -108,7 +108,7 @@ mod tests {
     }
 
     async fn sign_in(f: &Fixture, proven: ProvenIdentity) -> SignedIn {
-        f.accounts.sign_in_with_identity(&Actor::App, proven, true).await.unwrap().unwrap()
+        f.accounts.sign_in_with_third_party(&Actor::App, proven, true).await.unwrap().unwrap()
     }
 
     #[tokio::test]
@@ -132,7 +132,7 @@ mod tests {
     #[tokio::test]
     async fn without_leave_no_account_is_made() {
         let f = fixture();
-        let found = f.accounts.sign_in_with_identity(&Actor::App, weapp("o1", None), false).await.unwrap();
+        let found = f.accounts.sign_in_with_third_party(&Actor::App, weapp("o1", None), false).await.unwrap();
         assert!(found.is_none() && f.state().users.is_empty());
     }
 

@@ -420,7 +420,7 @@ mod tests {
         let gate = Arc::new(Semaphore::new(0));
         let batcher = {
             let gate = gate.clone();
-            Batcher::start("test", BatchSettings { runners: 1, max_batch: 4, queue: 2 }, move |inputs: Vec<u32>| {
+            Batcher::start("test", BatchSettings { queue: 2, ..settings(1, 4) }, move |inputs: Vec<u32>| {
                 let gate = gate.clone();
                 async move {
                     gate.acquire().await.unwrap().forget();

@@ -20,7 +20,7 @@ pub struct MessageLanes(Vec<Batcher<NewMessage, Result<Ack, ImError>>>);
 impl MessageLanes {
     /// Starts on the current Tokio runtime.
     pub fn start(messages: &Messages, lanes: usize, max_batch: usize) -> Self {
-        let settings = BatchSettings { runners: 1, max_batch, queue: QUEUE };
+        let settings = BatchSettings { runners: 1, max_batch, queue: QUEUE, ..BatchSettings::default() };
         let start = |_| {
             let messages = messages.clone();
             Batcher::start("messages", settings, move |batch| {

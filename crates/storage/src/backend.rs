@@ -137,12 +137,12 @@ impl Backend {
     }
 
     /// The condition that a column equals one of the strings in a parameter that is a JSON array.
-    pub(crate) fn is_among(self, column: &str, parameter: usize) -> String {
+    pub(crate) fn is_among(self, column: &str, parameter: &str) -> String {
         match self {
-            Self::Sqlite => format!("{column} IN (SELECT value FROM json_each(${parameter}))"),
+            Self::Sqlite => format!("{column} IN (SELECT value FROM json_each({parameter}))"),
             // As an array and not as a join, whose size PostgreSQL would guess.
             Self::Postgres => {
-                format!("{column} = ANY (ARRAY(SELECT json_array_elements_text(CAST(${parameter} AS json))))")
+                format!("{column} = ANY (ARRAY(SELECT json_array_elements_text(CAST({parameter} AS json))))")
             }
         }
     }

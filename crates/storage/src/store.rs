@@ -192,7 +192,7 @@ impl SeaUnit {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let (table, is_wanted) = (E::default().as_str().to_owned(), self.backend.is_among("id", 1));
+        let (table, is_wanted) = (E::default().as_str().to_owned(), self.backend.is_among("id", "$1"));
         self.rows::<E>(&format!("SELECT * FROM {table} WHERE {is_wanted}{tail}"), [list(ids)]).await
     }
 }

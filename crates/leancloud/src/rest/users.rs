@@ -132,7 +132,7 @@ impl Rest {
         body.remove("authData");
         let extra = own_fields(body)?;
         let makes_account = !params.fails_on_missing;
-        let found = self.ports.accounts.sign_in_with_identity(&Actor::App, proven, makes_account).await?;
+        let found = self.ports.accounts.sign_in_with_third_party(&Actor::App, proven, makes_account).await?;
         let signed = found.ok_or(RestError::UserNotFound)?;
         self.with_first_fields(signed, extra).await
     }

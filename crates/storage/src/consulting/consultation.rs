@@ -182,7 +182,7 @@ impl ConsultationRepository for SeaUnit {
         if inserted == new.len() as u64 {
             return Ok(new.iter().map(|c| c.id).collect());
         }
-        let sql = format!("SELECT id FROM consultation WHERE {}", self.backend.is_among("id", 1));
+        let sql = format!("SELECT id FROM consultation WHERE {}", self.backend.is_among("id", "$1"));
         let rows = self.query(&sql, [list(new.iter().map(|c| c.id))]).await?;
         rows.iter().map(id).collect()
     }

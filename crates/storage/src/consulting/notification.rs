@@ -191,7 +191,7 @@ impl NotificationRepository for SeaUnit {
              AND other.recipient_id = notification.recipient_id AND other.id <> notification.id \
              AND other.state IN ('queued', 'sent') AND other.updated_at >= $2 \
              WHERE {} GROUP BY notification.id",
-            self.backend.is_among("notification.id", 1)
+            self.backend.is_among("notification.id", "$1")
         );
         let rows = self.query(&sql, [list(ids), since.as_millis().into()]).await?;
         let read = |row: &QueryResult| {

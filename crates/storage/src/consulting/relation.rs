@@ -112,7 +112,7 @@ impl RelationRepository for SeaUnit {
     }
 
     async fn find_blocked(&mut self, ids: &[RelationId]) -> Result<Vec<RelationId>, StoreError> {
-        let sql = format!("SELECT id FROM relation WHERE {} AND is_blocked", self.backend.is_among("id", 1));
+        let sql = format!("SELECT id FROM relation WHERE {} AND is_blocked", self.backend.is_among("id", "$1"));
         let rows = self.query(&sql, [list(ids)]).await?;
         let id = |row: &QueryResult| row.try_get::<String>("", "id").map_err(store_error);
         rows.iter().map(|row| parse("relation.id", &id(row)?)).collect()

@@ -264,7 +264,7 @@ impl<'a> Compiler<'a> {
             Test::In(values) => {
                 let ids: Vec<&str> = values.iter().filter_map(Json::as_str).collect();
                 let ids = self.bind(json_text(&ids));
-                self.backend.is_text_among(&column, &ids)
+                self.backend.is_among(&column, &ids)
             }
             other => self.value_itself(place, other),
         }
@@ -337,7 +337,7 @@ impl<'a> Compiler<'a> {
                     Backend::Sqlite => json_text(&values.iter().map(json_text).collect::<Vec<_>>()),
                 };
                 let list = self.bind(list);
-                self.backend.is_among(place, &list)
+                self.backend.is_value_among(place, &list)
             }
             Test::Compare(comparison, with) => self.compare(place, *comparison, with),
             Test::Matches(pattern) => {

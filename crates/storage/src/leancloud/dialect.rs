@@ -121,22 +121,12 @@ impl Backend {
 
     /// Whether `place` is among the values of a parameter that holds a JSON array: of values on PostgreSQL, of their
     /// canonical texts on SQLite.
-    pub(super) fn is_among(self, place: &Place, parameter: &str) -> String {
+    pub(super) fn is_value_among(self, place: &Place, parameter: &str) -> String {
         match self {
             Self::Postgres => {
                 format!("{} = ANY(ARRAY(SELECT jsonb_array_elements(CAST({parameter} AS jsonb))))", place.json)
             }
             Self::Sqlite => format!("{} IN (SELECT value FROM json_each({parameter}))", place.json),
-        }
-    }
-
-    /// Whether a text column is among the strings of a parameter that holds a JSON array.
-    pub(super) fn is_text_among(self, column: &str, parameter: &str) -> String {
-        match self {
-            Self::Postgres => {
-                format!("{column} = ANY(ARRAY(SELECT jsonb_array_elements_text(CAST({parameter} AS jsonb))))")
-            }
-            Self::Sqlite => format!("{column} IN (SELECT value FROM json_each({parameter}))"),
         }
     }
 

@@ -49,6 +49,7 @@ fn request() -> CodeRequest {
         origin: origin(),
         captcha: None,
         is_findable_by_phone: false,
+        is_spared_captcha: false,
     }
 }
 
