@@ -1,5 +1,7 @@
 //! Black-box suites over the real binaries, and the tools that measure them.
 
+pub mod dialog;
 pub mod load;
 pub mod server;
+pub mod socket;
 pub mod world;

@@ -65,6 +65,9 @@ impl Case {
 /// Things the cases are about, made before.
 struct Stage {
     consultation: String,
+    dialog: String,
+    /// The patient's message in the dialog.
+    message: String,
     relation: String,
     invitation: String,
     scene: String,
@@ -87,6 +90,8 @@ fn cases(s: &Stage) -> Vec<Case> {
     let empty = || Body::Json(json!({}));
     let consultation = |rest: &str| format!("/consultations/{}{rest}", s.consultation);
     let certification = |rest: &str| format!("/admin/certifications/{doctor}{rest}");
+    let dialog = |rest: &str| format!("/conversations/{}{rest}", s.dialog);
+    let message = |rest: &str| format!("/conversations/{}/messages/{}{rest}", s.dialog, s.message);
     let code = json!({ "challengeId": ABSENT, "code": "000000" });
     let invitation = |rest: &str| format!("/doctors/{doctor}/invitations/{}{rest}", s.invitation);
     let app_name = || Body::Json(json!({ "app": "none" }));
@@ -170,7 +175,31 @@ fn cases(s: &Stage) -> Vec<Case> {
         case("get_consultation", M::GET, consultation(""), Body::None, Right::Patient),
         case("list_consultation_events", M::GET, consultation("/events"), Body::None, Right::Patient),
         case("list_consultation_notifications", M::GET, consultation("/notifications"), Body::None, Right::Doctor),
-        case("list_dialog_messages", M::GET, consultation("/messages"), Body::None, Right::Patient),
+        case("list_conversations", M::GET, "/conversations", Body::None, Right::Patient)
+            .also(&[WrongPatient, WrongDoctor]),
+        case("get_conversation", M::GET, dialog(""), Body::None, Right::Patient),
+        case("mark_conversation_read", M::POST, dialog("/read"), Body::Json(json!({ "seq": 1 })), Right::Patient),
+        case(
+            "send_message",
+            M::POST,
+            dialog("/messages"),
+            Body::Json(json!({ "clientMessageId": "a1", "type": "text", "content": { "text": "您好" } })),
+            Right::Patient,
+        ),
+        case("list_messages", M::GET, dialog("/messages"), Body::None, Right::Doctor),
+        case("get_message", M::GET, message(""), Body::None, Right::Doctor),
+        case("get_original_message", M::GET, message("/original"), Body::None, Right::Admin),
+        case("recall_message", M::POST, message("/recall"), Body::None, Right::Patient),
+        case("export_conversation", M::GET, dialog("/export"), Body::None, Right::Doctor),
+        // Everybody searches what is theirs; of somebody else's conversation nothing is told.
+        case(
+            "search_messages",
+            M::GET,
+            format!("/messages/search?q=x&conversationId={}", s.dialog),
+            Body::None,
+            Right::Patient,
+        ),
+        case("sync_log", M::GET, "/sync", Body::None, Right::Patient).also(&[WrongPatient, WrongDoctor]),
         case("list_agents", M::GET, "/admin/agents", Body::None, Right::Admin),
         case(
             "create_agent",
@@ -185,6 +214,20 @@ fn cases(s: &Stage) -> Vec<Case> {
         case("get_certification_for_review", M::GET, certification(""), Body::None, Right::Admin),
         case("list_jobs", M::GET, "/admin/jobs", Body::None, Right::Admin),
         case("retry_job", M::POST, format!("/admin/jobs/{ABSENT}/retry"), Body::None, Right::Admin),
+        case("list_sms_messages", M::GET, "/admin/sms/messages", Body::None, Right::Admin),
+        case("get_sms_message", M::GET, format!("/admin/sms/messages/{ABSENT}"), Body::None, Right::Admin),
+        case("reveal_sms_phone", M::POST, format!("/admin/sms/messages/{ABSENT}/reveal"), Body::None, Right::Admin),
+        case("list_sms_replies", M::GET, "/admin/sms/replies", Body::None, Right::Admin),
+        case("reveal_sms_reply", M::POST, format!("/admin/sms/replies/{ABSENT}/reveal"), Body::None, Right::Admin),
+        case("get_sms_health", M::GET, "/admin/sms/health", Body::None, Right::Admin),
+        case("get_sms_budget", M::GET, "/admin/sms/budget", Body::None, Right::Admin),
+        case(
+            "create_test_sms",
+            M::POST,
+            "/admin/sms/test-messages",
+            Body::Json(json!({ "phone": "13900000000" })),
+            Right::Admin,
+        ),
         case("discard_job", M::POST, format!("/admin/jobs/{ABSENT}/discard"), reason(), Right::Admin),
         case(
             "unlock_phone",
@@ -345,8 +388,15 @@ fn set_stage(http: &Http, people: &People) -> Stage {
     let agents = http.get("/api/v1/admin/agents", &people.admin);
     let is_agent = |a: &&Value| a["role"] == "agent";
     let agent = agents.body["items"].as_array().unwrap().iter().find(is_agent).unwrap();
+    let consultation = text(&started.body["result"]["consultationId"]);
+    let found = http.get(&format!("/api/v1/consultations/{consultation}"), &people.patient);
+    let dialog = text(&found.body["idDialog"]);
+    let said = json!({ "clientMessageId": "a0", "type": "text", "content": { "text": "在吗" } });
+    let sent = http.post(&format!("/api/v1/conversations/{dialog}/messages"), &people.patient, &said);
     Stage {
-        consultation: text(&started.body["result"]["consultationId"]),
+        consultation,
+        dialog,
+        message: text(&sent.body["messageId"]),
         relation: text(&relations.body["items"][0]["objectId"]),
         invitation: text(&invited.body["objectId"]),
         scene: text(&invited.body["scene"]),

@@ -178,6 +178,19 @@ fn over_long_texts_are_told_with_their_limit() {
 }
 
 #[test]
+fn a_character_that_cannot_be_stored_is_told_wherever_it_comes() {
+    let world = World::new();
+    let patient = world.http.sign_in(&patient_phone(0), "patient");
+    let path = format!("/api/v1/patients/{}", patient_id(0));
+    let sent = world.http.request(Method::PATCH, &path, &patient).json(&json!({ "name": "王\u{0}" }));
+    let told = Told::of(sent.send().unwrap());
+    assert_eq!(told.is(400, "request.invalid").says("U+0000").fields(), ["name"]);
+    let get = |path: &str| Told::of(world.http.request(Method::GET, path, &patient).send().unwrap());
+    assert_eq!(get("/api/v1/doctors?text=a%00").is(400, "request.invalid").says("U+0000").fields(), ["text"]);
+    assert_eq!(get("/api/v1/doctors/%00").is(400, "request.invalid").fields(), ["path"]);
+}
+
+#[test]
 fn one_of_two_is_asked_for_when_a_phone_is_to_be_shown() {
     let world = World::new();
     let admin = create_admin(&world.deployment);

@@ -6,6 +6,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::leancloud::rest::{Rest, RestPorts};
+use ::sms::Dispatcher;
+use ::sms::inbox::Inbox;
+use ::sms::oversight::SmsOversight;
 use account::captcha::{ProofOfWork, ProofOfWorkSettings};
 use account::oversight::Oversight;
 use account::password::{ArgonHasher, HashingError, PasswordCost};
@@ -17,28 +21,38 @@ use consultation::service::{
 };
 use domain::file::BlobStore;
 use domain::{Clock, StoreError};
+use im::feed::FanoutState;
 use poem::listener::{Listener, TcpListener};
 use poem::{Endpoint, Response, Route, Server};
 use runtime::config::ConfigError;
 use runtime::tasks::{self, StillRunning};
 use runtime::telemetry::Metrics;
-use runtime::{BatchError, BatchSettings, Batcher, Config, Credentials, OpendalBlobs, StartError, Tasks};
-use storage::SeaStore;
-use worker::{Ground, GroundError};
+use runtime::thumbnails::Thumbnails;
+use runtime::{BatchError, BatchSettings, Batcher, Config, Credentials, LiveLog, OpendalBlobs, StartError, Tasks};
+use storage::{DocumentIndex, SeaStore};
+use worker::sms::SmsSetupError;
+use worker::{Ground, GroundError, Sms};
 
+use crate::gateway;
 use crate::http::catalogue::code;
 use crate::http::gatekeeper::AccountGatekeeper;
 use crate::http::ops::Readiness;
 use crate::http::problem::ApiError;
 use crate::http::router::{Parts, server};
 use crate::http::services::{InitiateQueue, Services};
+use crate::http::sms_receipts::{self, ReceiptGate};
 use crate::http::wechat::{Wechat, callback};
-use crate::{leancloud, settings, sms, standin};
+use crate::leancloud::{NoMiniProgram, PathLinks};
+use crate::messaging::{Messaging, MessagingError};
+use crate::{leancloud, settings, standin};
 
 /// Longest wait for requests in hand, and then for background tasks, when asked to stop.
 const SHUTDOWN: Duration = Duration::from_secs(20);
 /// Passwords hashed at the same time; each takes 19 MiB.
 const HASHES_AT_ONCE: usize = 4;
+
+/// Pictures made smaller at the same time; each may take 192 MiB.
+const THUMBNAILS_AT_ONCE: usize = 2;
 
 /// Why the server could not start, or did not stop as it should.
 #[derive(Debug, thiserror::Error)]
@@ -49,12 +63,18 @@ pub enum ServeError {
     Start(#[from] StartError),
     #[error(transparent)]
     Ground(#[from] GroundError),
+    #[error("leancloud.indexes: {name} is not a class of documents, a dot and a field")]
+    Index { name: String },
+    #[error("the indexes of leancloud.indexes could not be made")]
+    Indexes(#[source] StoreError),
     #[error("security.secret is too short")]
     Secret(#[from] account::keys::SecretTooShort),
     #[error(transparent)]
     Hashing(#[from] HashingError),
     #[error(transparent)]
-    Sms(#[from] sms::SmsError),
+    Sms(#[from] SmsSetupError),
+    #[error(transparent)]
+    Messaging(#[from] MessagingError),
     #[error("http.listen: {address} cannot be listened at")]
     Listen { address: SocketAddr, source: io::Error },
     #[error("the signals to stop could not be listened for")]
@@ -74,7 +94,7 @@ pub struct App {
     pub accounts: Arc<Accounts>,
     pub credentials: Credentials,
     blobs: Arc<dyn BlobStore>,
-    kept_sms: Option<Arc<runtime::LogSms>>,
+    pub sms: Sms,
 }
 
 impl App {
@@ -83,24 +103,26 @@ impl App {
     /// # Errors
     /// [`ServeError`] naming what is missing or cannot be reached.
     pub async fn build(config: Config) -> Result<Self, ServeError> {
+        let indexes = document_indexes(&config)?;
         let ground = Ground::lay(&config).await?;
+        ground.store.index_documents(&indexes, ground.clock.now()).await.map_err(ServeError::Indexes)?;
         let credentials = ground.credentials.clone();
         let blobs: Arc<dyn BlobStore> = Arc::new(OpendalBlobs::open(&config.files)?);
         let keys = AccountKeys::derive(credentials.secret.expose().as_bytes())?;
-        let sms = sms::gateway(&config, &ground.clock)?;
+        let sms = Sms::wire(&config, &ground, &credentials.secret)?;
         let captcha = ProofOfWork::new(ProofOfWorkSettings::default(), keys.clone(), ground.random.clone());
         let ports = AccountPorts {
             store: Arc::new(ground.store.clone()),
             clock: ground.clock.clone(),
             ids: ground.ids.clone(),
             random: ground.random.clone(),
-            sms: sms.gateway,
+            sms: Arc::new(Dispatcher::new(sms.context.clone())),
             captcha: Arc::new(captcha),
             hasher: Arc::new(ArgonHasher::new(PasswordCost::default(), HASHES_AT_ONCE, ground.random.clone())?),
             blobs: blobs.clone(),
         };
         let accounts = Arc::new(Accounts::new(ports, keys, config.account_settings()));
-        Ok(Self { config, ground, accounts, credentials, blobs, kept_sms: sms.kept })
+        Ok(Self { config, ground, accounts, credentials, blobs, sms })
     }
 
     /// Serves until the process is asked to stop, then finishes what is in hand.
@@ -114,20 +136,24 @@ impl App {
         let tasks = Tasks::new();
         metrics.keep_up(&tasks);
         if self.config.worker_is_embedded() {
-            self.ground.worker(&self.config).start(&tasks);
+            self.ground.worker(&self.config, &self.sms).start(&tasks);
         }
         let queue = Arc::new(BatchedInitiate::start(&self));
+        let messaging = Messaging::start(&self, &tasks).await?;
         standin::start(&self.config, &self.ground.clock, &tasks).await?;
-        let endpoint = self.endpoint(queue.clone(), metrics, &tasks);
+        let endpoint = self.endpoint(queue.clone(), &messaging, metrics, &tasks);
         tracing::info!(%address, public_url = self.config.http.public_url(), "serving");
+        let begin_drain = messaging.begin_drain();
         let asked_to_stop = async {
             if let Err(error) = tasks::termination().await {
                 tracing::error!(error = &error as &dyn Error, "stopping, because signals cannot be listened for");
             }
+            begin_drain();
         };
         let served = Server::new_with_acceptor(acceptor);
         served.run_with_graceful_shutdown(endpoint, asked_to_stop, Some(SHUTDOWN)).await.map_err(ServeError::Broken)?;
         queue.0.close().await;
+        messaging.stop(SHUTDOWN).await;
         tasks.shut_down(SHUTDOWN).await?;
         self.ground.store.close().await;
         Ok(())
@@ -136,18 +162,32 @@ impl App {
     fn endpoint(
         &self,
         initiate: Arc<dyn InitiateQueue>,
+        messaging: &Messaging,
         metrics: Metrics,
         tasks: &Tasks,
     ) -> impl Endpoint<Output = Response> + use<> {
-        let services = Arc::new(self.services(initiate));
-        let mut router = callback::add_to(Route::new(), services.wechat.inbox.clone(), tasks);
+        let services = Arc::new(self.services(initiate, messaging));
+        let router = gateway::add_to(Route::new(), messaging.gateway.clone());
+        let mut router = callback::add_to(router, services.wechat.inbox.clone(), tasks);
         if self.config.leancloud.enabled {
             router = leancloud::add_to(router, &services);
+        }
+        if let Some(secret) = &self.config.sms.receipt_secret {
+            let gate = ReceiptGate {
+                inbox: Inbox::new(self.sms.context.clone()),
+                secret: secret.expose().to_owned(),
+                networks: self.config.sms.receipt_networks.clone(),
+            };
+            router = sms_receipts::add_to(router, gate);
         }
         let parts = Parts {
             services,
             ids: self.ground.ids.clone(),
-            readiness: Arc::new(WriteProbe { store: self.ground.store.clone(), clock: self.ground.clock.clone() }),
+            readiness: Arc::new(WriteProbe {
+                store: self.ground.store.clone(),
+                clock: self.ground.clock.clone(),
+                live: messaging.live.clone(),
+            }),
             metrics: Arc::new(move || metrics.render()),
             settings: settings::frame(&self.config),
             render_leancloud: leancloud::render,
@@ -155,15 +195,19 @@ impl App {
         server(parts, router)
     }
 
-    fn services(&self, initiate: Arc<dyn InitiateQueue>) -> Services {
-        let Ground { store, context, bell, clock, ids, random, .. } = &self.ground;
+    pub(crate) fn gatekeeper(&self) -> Arc<AccountGatekeeper> {
         let credentials = AppCredentials {
             id: self.credentials.app_id.clone(),
             key: self.credentials.app_key.expose().to_owned(),
             master_key: self.credentials.master_key.expose().to_owned(),
         };
+        Arc::new(AccountGatekeeper { credentials, accounts: self.accounts.clone() })
+    }
+
+    fn services(&self, initiate: Arc<dyn InitiateQueue>, messaging: &Messaging) -> Services {
+        let Ground { store, context, bell, clock, ids, random, .. } = &self.ground;
         Services {
-            gatekeeper: Arc::new(AccountGatekeeper { credentials, accounts: self.accounts.clone() }),
+            gatekeeper: self.gatekeeper(),
             clock: clock.clone(),
             accounts: self.accounts.clone(),
             certifications: Certifications::new(context.clone()),
@@ -171,6 +215,7 @@ impl App {
             doctors: Doctors::new(context.clone()),
             initiate,
             invitations: Invitations::new(context.clone(), random.clone()),
+            messaging: messaging.use_cases(self.config.http.request_timeout),
             oversight: Oversight {
                 store: Arc::new(store.clone()),
                 queue: Arc::new(store.clone()),
@@ -186,10 +231,42 @@ impl App {
                 self.config.content_settings(),
                 self.config.wechat.push_window,
             ),
-            kept_sms: self.kept_sms.clone(),
+            rest: Arc::new(self.rest()),
+            thumbnails: Thumbnails::new(THUMBNAILS_AT_ONCE),
+            kept_sms: self.sms.kept.clone(),
+            sms: SmsOversight::new(self.sms.context.clone(), self.sms.notice_link.clone()),
             public_url: self.config.http.public_url(),
         }
     }
+}
+
+impl App {
+    /// The storage interface of LeanCloud clients.
+    fn rest(&self) -> Rest {
+        let Ground { store, context, clock, ids, .. } = &self.ground;
+        let urls = PathLinks { accounts: self.accounts.clone(), public_url: self.config.http.public_url() };
+        Rest::new(RestPorts {
+            store: Arc::new(store.clone()),
+            clock: clock.clone(),
+            ids: ids.clone(),
+            urls: Arc::new(urls),
+            accounts: self.accounts.clone(),
+            certifications: Certifications::new(context.clone()),
+            doctors: Doctors::new(context.clone()),
+            relations: Relations::new(context.clone()),
+            mini_program: Arc::new(NoMiniProgram),
+            spares_captcha: self.config.leancloud.sms_without_captcha,
+        })
+    }
+}
+
+/// The indexes over fields of documents that the configuration names.
+fn document_indexes(config: &Config) -> Result<Vec<DocumentIndex>, ServeError> {
+    let read = |name: &String| {
+        let index = name.split_once('.').and_then(|(class, field)| DocumentIndex::new(class, field).ok());
+        index.ok_or_else(|| ServeError::Index { name: name.clone() })
+    };
+    config.leancloud.indexes.iter().map(read).collect()
 }
 
 /// Gathers calls that start consultations; see [`InitiateConsultations`].
@@ -226,11 +303,20 @@ impl InitiateQueue for BatchedInitiate {
 struct WriteProbe {
     store: SeaStore,
     clock: Arc<dyn Clock>,
+    live: Arc<LiveLog>,
 }
 
 #[async_trait]
 impl Readiness for WriteProbe {
     async fn try_write(&self) -> Result<(), StoreError> {
         self.store.probe_write(self.clock.now()).await
+    }
+
+    fn fanout(&self) -> &'static str {
+        match self.live.fanout_state() {
+            FanoutState::Alone => "alone",
+            FanoutState::Connected => "connected",
+            FanoutState::Lost => "lost",
+        }
     }
 }

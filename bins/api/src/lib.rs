@@ -2,8 +2,9 @@
 
 pub mod app;
 pub mod commands;
+pub mod gateway;
 pub mod http;
 pub mod leancloud;
+pub mod messaging;
 pub mod settings;
-pub mod sms;
 pub mod standin;

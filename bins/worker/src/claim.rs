@@ -2,6 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -20,8 +21,14 @@ use crate::Worker;
 const BACK_OFF: Duration = Duration::from_secs(1);
 /// Longest wait between two tries.
 const MAX_BACK_OFF: Duration = Duration::from_hours(1);
+/// Wait after a round that took everything: jobs that come one by one are then taken together, which costs the database
+/// a few transactions for all of them instead of for each.
+const BREATH: Duration = Duration::from_millis(50);
 /// Wait after the queue itself failed.
 const QUEUE_DOWN: Duration = Duration::from_secs(2);
+
+/// What a job came to; `Ok(Some(at))` asks to be looked at again then, without counting as a try.
+pub type JobResult = Result<Option<Timestamp>, JobFailure>;
 
 /// Does one kind of job. Running a job twice must have one effect.
 #[async_trait]
@@ -29,11 +36,25 @@ pub trait JobHandler: Send + Sync {
     /// The kind of jobs this does.
     fn kind(&self) -> &'static str;
 
-    /// Does the job; `Ok(Some(at))` asks to be looked at again then, without counting as a try.
+    /// Does the job.
     ///
     /// # Errors
     /// [`JobFailure`]: whether trying again may help, and a short reason without personal data.
-    async fn run(&self, job: &ClaimedJob) -> Result<Option<Timestamp>, JobFailure>;
+    async fn run(&self, job: &ClaimedJob) -> JobResult;
+
+    /// Most jobs that [`run_all`](Self::run_all) is given: more than one where several cost little more than one.
+    fn at_once(&self) -> usize {
+        1
+    }
+
+    /// Does several jobs and answers for each, in order. They share one time limit, and one panic.
+    async fn run_all(&self, jobs: &[ClaimedJob]) -> Vec<JobResult> {
+        let mut results = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            results.push(self.run(job).await);
+        }
+        results
+    }
 }
 
 /// Why a job was not done.
@@ -51,18 +72,19 @@ pub enum JobFailure {
 pub(crate) async fn run(worker: &Worker, stopping: impl Future<Output = ()>) {
     let mut stopping = pin!(stopping);
     loop {
-        let wait = match round(worker).await {
-            Ok(0) => worker.options.poll,
-            Ok(_) => Duration::ZERO,
+        let (wait, is_listening) = match round(worker).await {
+            Ok(0) => (worker.options.poll, true),
+            Ok(taken) if taken < worker.options.batch as usize => (BREATH, false),
+            Ok(_) => (Duration::ZERO, false),
             Err(failure) => {
                 warn!(error = &failure as &dyn std::error::Error, "the outbox could not be read");
-                QUEUE_DOWN
+                (QUEUE_DOWN, true)
             }
         };
         tokio::select! {
             biased;
             () = &mut stopping => return,
-            () = worker.bell.heard() => {}
+            () = worker.bell.heard(), if is_listening => {}
             () = time::sleep(wait) => {}
         }
     }
@@ -72,7 +94,7 @@ pub(crate) async fn run(worker: &Worker, stopping: impl Future<Output = ()>) {
 async fn round(worker: &Worker) -> Result<usize, domain::StoreError> {
     let options = &worker.options;
     let now = worker.clock.now();
-    let jobs = worker.queue.claim(&options.name, options.batch, now, options.lease).await?;
+    let mut jobs = worker.queue.claim(&options.name, options.batch, now, options.lease).await?;
     if jobs.is_empty() {
         let depth = worker.queue.depth(now).await?;
         #[expect(clippy::cast_precision_loss, reason = "a queue is never 2^53 long")]
@@ -81,38 +103,46 @@ async fn round(worker: &Worker) -> Result<usize, domain::StoreError> {
         gauge!("outbox_jobs_dead").set(dead);
         return Ok(0);
     }
-    let runs = jobs.into_iter().map(|job| async move { (job.id, outcome(worker, &job).await) });
-    let outcomes: Vec<(JobId, JobOutcome)> = stream::iter(runs).buffer_unordered(options.concurrency).collect().await;
-    worker.queue.settle(&options.name, &outcomes, worker.clock.now()).await?;
-    Ok(outcomes.len())
+    jobs.sort_by(|a, b| a.kind.cmp(&b.kind));
+    let mut runs = Vec::new();
+    for of_kind in jobs.chunk_by(|a, b| a.kind == b.kind) {
+        let is_its = |handler: &&Arc<dyn JobHandler>| of_kind.first().is_some_and(|job| job.kind == handler.kind());
+        let handler = worker.handlers.iter().find(is_its).map(|handler| &**handler);
+        let at_once = handler.map_or(1, |handler| handler.at_once().max(1));
+        runs.extend(of_kind.chunks(at_once).map(|jobs| outcomes(worker, handler, jobs)));
+    }
+    let outcomes: Vec<Vec<_>> = stream::iter(runs).buffer_unordered(options.concurrency).collect().await;
+    worker.queue.settle(&options.name, &outcomes.concat(), worker.clock.now()).await?;
+    Ok(jobs.len())
 }
 
-/// Runs one job, whatever it does: a panic or an overrun is a failure like any other.
-async fn outcome(worker: &Worker, job: &ClaimedJob) -> JobOutcome {
-    let Some(handler) = worker.handlers.iter().find(|h| h.kind() == job.kind) else {
-        return failed(worker, job, &JobFailure::Passing("no handler for this kind of job".to_owned()));
+/// Runs jobs of one kind, whatever they do: a panic or an overrun is a failure like any other.
+async fn outcomes(worker: &Worker, handler: Option<&dyn JobHandler>, jobs: &[ClaimedJob]) -> Vec<(JobId, JobOutcome)> {
+    let passing = |reason: &str| vec![Err(JobFailure::Passing(reason.to_owned())); jobs.len()];
+    let results = match handler {
+        None => passing("no handler for this kind of job"),
+        Some(handler) => {
+            let limit = worker.options.lease.mul_f32(0.75);
+            let run = AssertUnwindSafe(time::timeout(limit, handler.run_all(jobs))).catch_unwind();
+            match run.await {
+                Ok(Ok(results)) => results,
+                Ok(Err(_elapsed)) => passing("took longer than its lease"),
+                Err(_panic) => passing("panicked"),
+            }
+        }
     };
-    let limit = worker.options.lease.mul_f32(0.75);
-    let run = AssertUnwindSafe(time::timeout(limit, handler.run(job))).catch_unwind();
-    let result = match run.await {
-        Ok(Ok(result)) => result,
-        Ok(Err(_elapsed)) => Err(JobFailure::Passing("took longer than its lease".to_owned())),
-        Err(_panic) => Err(JobFailure::Passing("panicked".to_owned())),
+    jobs.iter().zip(results).map(|(job, result)| (job.id, outcome(worker, job, result))).collect()
+}
+
+/// What a result means for a job.
+fn outcome(worker: &Worker, job: &ClaimedJob, result: JobResult) -> JobOutcome {
+    let (outcome, word) = match result {
+        Ok(None) => (JobOutcome::Done, "done"),
+        Ok(Some(at)) => (JobOutcome::Postpone { at }, "postponed"),
+        Err(failure) => (failed(worker, job, &failure), "failed"),
     };
-    match result {
-        Ok(None) => {
-            counter!("outbox_jobs_total", "kind" => handler.kind(), "outcome" => "done").increment(1);
-            JobOutcome::Done
-        }
-        Ok(Some(at)) => {
-            counter!("outbox_jobs_total", "kind" => handler.kind(), "outcome" => "postponed").increment(1);
-            JobOutcome::Postpone { at }
-        }
-        Err(failure) => {
-            counter!("outbox_jobs_total", "kind" => handler.kind(), "outcome" => "failed").increment(1);
-            failed(worker, job, &failure)
-        }
-    }
+    counter!("outbox_jobs_total", "kind" => job.kind.clone(), "outcome" => word).increment(1);
+    outcome
 }
 
 /// What a failure means for a job: another try after a while, or the dead letters.
@@ -133,8 +163,6 @@ fn back_off(attempt: u32) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use domain::outbox::MockJobQueue;
     use domain::{Clock, ObjectId};
 
@@ -148,15 +176,24 @@ mod tests {
         }
     }
 
-    struct Handler(fn() -> Result<Option<Timestamp>, JobFailure>);
+    struct Handler(fn() -> JobResult);
     #[async_trait]
     impl JobHandler for Handler {
         fn kind(&self) -> &'static str {
             "test"
         }
-        async fn run(&self, _: &ClaimedJob) -> Result<Option<Timestamp>, JobFailure> {
+        async fn run(&self, _: &ClaimedJob) -> JobResult {
             (self.0)()
         }
+    }
+
+    /// What becomes of one job.
+    async fn outcome(worker: &Worker, job: &ClaimedJob) -> JobOutcome {
+        let handler = worker.handlers.iter().find(|h| h.kind() == job.kind).map(|handler| &**handler);
+        let outcomes = outcomes(worker, handler, std::slice::from_ref(job)).await;
+        let [(id, outcome)] = &outcomes[..] else { panic!("one job has one outcome: {outcomes:?}") };
+        assert_eq!(*id, job.id);
+        outcome.clone()
     }
 
     fn job(kind: &str, attempt: u32) -> ClaimedJob {
@@ -170,7 +207,7 @@ mod tests {
         }
     }
 
-    fn worker(handler: fn() -> Result<Option<Timestamp>, JobFailure>) -> Worker {
+    fn worker(handler: fn() -> JobResult) -> Worker {
         Worker {
             options: WorkerOptions {
                 name: "w".into(),
@@ -212,6 +249,56 @@ mod tests {
         assert_eq!(outcome(&failing, &job("test", 3)).await, JobOutcome::Dead { error: "down".into() });
         let hopeless = worker(|| Err(JobFailure::Final("bad payload".into())));
         assert_eq!(outcome(&hopeless, &job("test", 1)).await, JobOutcome::Dead { error: "bad payload".into() });
+    }
+
+    /// Keeps how many jobs it was given each time.
+    #[derive(Default)]
+    struct Several(std::sync::Mutex<Vec<usize>>);
+    #[async_trait]
+    impl JobHandler for Several {
+        fn kind(&self) -> &'static str {
+            "several"
+        }
+        async fn run(&self, _: &ClaimedJob) -> JobResult {
+            Ok(None)
+        }
+        fn at_once(&self) -> usize {
+            3
+        }
+        async fn run_all(&self, jobs: &[ClaimedJob]) -> Vec<JobResult> {
+            self.0.lock().unwrap().push(jobs.len());
+            jobs.iter().map(|job| if job.attempt == 2 { Ok(Some(Timestamp::EPOCH)) } else { Ok(None) }).collect()
+        }
+    }
+
+    #[tokio::test]
+    async fn jobs_of_a_kind_are_handed_over_together_and_each_is_settled_as_it_came_out() {
+        let several = Arc::new(Several::default());
+        let mut queue = MockJobQueue::new();
+        let claimed = [("several", 1), ("test", 1), ("several", 2), ("several", 1), ("several", 1)];
+        let id = |n: usize| JobId(ObjectId::from_parts(1, [0; 5], u32::try_from(n).unwrap()));
+        queue.expect_claim().return_once(move |_, _, _, _| {
+            Ok(claimed
+                .iter()
+                .enumerate()
+                .map(|(n, (kind, attempt))| ClaimedJob { id: id(n), ..job(kind, *attempt) })
+                .collect())
+        });
+        queue.expect_settle().return_once(move |_, outcomes, _| {
+            let mut outcomes = outcomes.to_vec();
+            outcomes.sort_by_key(|(id, _)| *id);
+            let later = JobOutcome::Postpone { at: Timestamp::EPOCH };
+            let expected = [JobOutcome::Done, JobOutcome::Done, later, JobOutcome::Done, JobOutcome::Done];
+            assert_eq!(outcomes, expected.into_iter().enumerate().map(|(n, o)| (id(n), o)).collect::<Vec<_>>());
+            Ok(())
+        });
+        let mut worker = worker(|| Ok(None));
+        worker.handlers.push(several.clone());
+        worker.queue = Arc::new(queue);
+        assert_eq!(round(&worker).await.unwrap(), 5);
+        let mut given = several.0.lock().unwrap().clone();
+        given.sort_unstable();
+        assert_eq!(given, [1, 3]);
     }
 
     #[tokio::test]

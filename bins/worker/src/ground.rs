@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use ::sms::inbox::Inbox;
+use ::sms::poll::Polls;
+use ::sms::reconcile::Reconciler;
 use account::housekeeping::Housekeeping;
-use consultation::service::{Context, Deliveries, Sweeps};
+use consultation::service::{Context, Deliveries, Escalations, Sweeps};
 use domain::id::IdSource;
 use domain::{Clock, StoreError};
 use runtime::config::SqliteSynchronous;
@@ -14,13 +17,17 @@ use wechat::wire::Wire;
 use wechat::{Client, Sealer, Tokens};
 
 use crate::channels::Channels;
-use crate::jobs::{DeliverNotification, PurgeAccounts, PurgeJobs, SweepConsultations, wechat_jobs, wechat_schedules};
+use crate::jobs::{
+    ApplySmsReceipts, DeliverNotification, EscalateUnanswered, PollSms, PurgeAccounts, PurgeJobs, PurgeSms,
+    ReconcileSms, SweepConsultations, wechat_jobs, wechat_schedules,
+};
+use crate::notices::SmsNotifier;
 use crate::wechat_notifier::WechatNotifier;
 use crate::wechat_wiring::{NoWire, Unconnected};
-use crate::{Bell, JobHandler, ScheduledTask, Worker, WorkerOptions};
+use crate::{Bell, JobHandler, ScheduledTask, Sms, Worker, WorkerOptions};
 
 /// Jobs claimed at once for each one that runs side by side.
-const CLAIM_FACTOR: usize = 8;
+const CLAIM_FACTOR: usize = 32;
 
 /// The store, the rules, and the bell between them and the worker.
 pub struct Ground {
@@ -75,19 +82,28 @@ impl Ground {
     }
 
     /// A worker over this ground.
-    pub fn worker(&self, config: &Config) -> Worker {
+    pub fn worker(&self, config: &Config, sms: &Sms) -> Worker {
         let recorder = Arc::new(RecordingNotifier::new(self.store.clone(), self.clock.clone()));
         let wechat = WechatNotifier::new(self.wechat.clone(), Arc::new(self.store.clone()));
-        let channels = Channels { wechat: Arc::new(wechat), sms: recorder };
+        let notices = SmsNotifier::new(self.context.store.clone(), sms, recorder);
+        let channels = Channels { wechat: Arc::new(wechat), sms: Arc::new(notices) };
         let deliveries = Deliveries::new(self.context.clone(), Arc::new(channels));
         let queue = Arc::new(self.store.clone());
         let concurrency = config.worker.concurrency.get();
         let sweeps = Sweeps::new(self.context.clone());
-        let ports = Arc::new(Unconnected);
-        let mut handlers: Vec<Arc<dyn JobHandler>> = vec![Arc::new(DeliverNotification(deliveries))];
-        handlers.extend(wechat_jobs(&self.wechat, config, ports));
+        let escalations = Escalations::new(self.context.clone());
+        let (inbox, polls) = (Inbox::new(sms.context.clone()), Polls::new(sms.context.clone()));
+        let mut handlers: Vec<Arc<dyn JobHandler>> = vec![
+            Arc::new(DeliverNotification(deliveries)),
+            Arc::new(ReconcileSms(Reconciler::new(sms.context.clone()))),
+            Arc::new(ApplySmsReceipts(inbox.clone())),
+        ];
+        handlers.extend(wechat_jobs(&self.wechat, config, Arc::new(Unconnected)));
         let mut schedules: Vec<Arc<dyn ScheduledTask>> = vec![
             Arc::new(SweepConsultations { sweeps, every: config.worker.sweep_every }),
+            Arc::new(EscalateUnanswered { escalations, every: config.worker.sweep_every }),
+            Arc::new(PollSms { polls: polls.clone(), inbox }),
+            Arc::new(PurgeSms(polls)),
             Arc::new(PurgeAccounts(Housekeeping { store: queue.clone(), clock: self.clock.clone() })),
             Arc::new(PurgeJobs { queue: queue.clone(), clock: self.clock.clone() }),
         ];

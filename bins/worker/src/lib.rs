@@ -8,7 +8,9 @@ mod channels;
 mod claim;
 mod ground;
 mod jobs;
+mod notices;
 mod schedule;
+pub mod sms;
 mod wechat_notifier;
 mod wechat_wiring;
 
@@ -20,9 +22,10 @@ use domain::outbox::JobQueue;
 use runtime::tasks::Tasks;
 
 pub use bell::Bell;
-pub use claim::{JobFailure, JobHandler};
+pub use claim::{JobFailure, JobHandler, JobResult};
 pub use ground::{Ground, GroundError, database_options};
 pub use schedule::ScheduledTask;
+pub use sms::Sms;
 pub use wechat_notifier::WechatNotifier;
 
 /// Settings of the claim loop.

@@ -3,13 +3,15 @@
 use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
 use mimalloc::MiMalloc;
-use runtime::{Config, ConfigSources, Tasks, tasks, telemetry};
+use runtime::fanout::{self, Announcer};
+use runtime::{Config, ConfigSources, Credentials, Tasks, tasks, telemetry};
 use tracing::info;
-use worker::Ground;
+use worker::{Ground, Sms};
 
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
@@ -42,7 +44,11 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     telemetry::start_logging(&config.log)?;
     let ground = Ground::lay(&config).await?;
     let tasks = Tasks::new();
-    ground.worker(&config).start(&tasks);
+    let fanout = fanout::open(&config.fanout.url, &tasks).await?;
+    ground.store.announce_to(Arc::new(Announcer(fanout)));
+    let credentials = Credentials::resolve(&config, ground.random.as_ref())?;
+    let sms = Sms::wire(&config, &ground, &credentials.secret)?;
+    ground.worker(&config, &sms).start(&tasks);
     info!("worker started");
     tasks::termination().await?;
     tasks.shut_down(SHUTDOWN).await?;

@@ -102,12 +102,22 @@ pub struct Challenge {
     pub user: Option<UserId>,
     /// Keyed hash of the device that asked, if it sent an id: then only that device may answer.
     pub device: Option<String>,
+    /// Keyed hash of the address group that asked: asked again from there, the same code is sent again.
+    pub address: String,
     /// Clients of LeanCloud answer with number and code, without the challenge's id.
     pub is_findable_by_phone: bool,
     pub tries_left: u32,
     pub created_at: Timestamp,
     pub expires_at: Timestamp,
     pub consumed_at: Option<Timestamp>,
+}
+
+impl Challenge {
+    /// Whether whoever asked for `other` is who asked for this one, for the same.
+    pub fn is_asked_like(&self, other: &Self) -> bool {
+        let bound = |c: &Self| (c.purpose, c.user, c.is_findable_by_phone, c.address.clone(), c.device.clone());
+        self.phone == other.phone && bound(self) == bound(other)
+    }
 }
 
 impl std::fmt::Debug for Challenge {
@@ -124,6 +134,8 @@ pub enum ChallengeRef {
     Id(ChallengeId),
     /// The newest one of this number that may be found so.
     Phone(Phone),
+    /// The newest one that the answering device asked for: some clients answer with the code alone.
+    OwnDevice,
 }
 
 /// Stores challenges.
@@ -134,6 +146,15 @@ pub trait ChallengeRepository: Send {
     async fn find(&mut self, id: ChallengeId) -> Result<Option<Challenge>, StoreError>;
     /// The newest challenge of this number and purpose that may be found by its number.
     async fn find_newest(&mut self, phone: &Phone, purpose: Purpose) -> Result<Option<Challenge>, StoreError>;
+    /// The newest challenge of this purpose that a device asked for, by the device's keyed hash.
+    async fn find_newest_of_device(&mut self, device: &str, purpose: Purpose) -> Result<Option<Challenge>, StoreError>;
+    /// The challenges of this number and purpose that may still be answered, newest first, a few at most.
+    async fn find_open(
+        &mut self,
+        phone: &Phone,
+        purpose: Purpose,
+        now: Timestamp,
+    ) -> Result<Vec<Challenge>, StoreError>;
     /// Takes one of the tries left, in one statement; false when it is used, expired or has none left.
     async fn take_try(&mut self, id: ChallengeId, now: Timestamp) -> Result<bool, StoreError>;
     /// Marks it used, in one statement; true for exactly one caller.
@@ -190,6 +211,7 @@ mod tests {
             code_hash: "abcdef".into(),
             user: None,
             device: None,
+            address: "a".into(),
             is_findable_by_phone: false,
             tries_left: 5,
             created_at: Timestamp::EPOCH,

@@ -4,12 +4,14 @@
 //! number belongs to an account, so neither answer nor timing tells. A message that no provider took stays
 //! counted: whether it was sent after all cannot be known.
 //!
-//! Asking again makes a new challenge with a new code. The earlier one stays valid until it expires, with the
-//! tries it has left; failures are counted per number over all of them.
+//! Asking again for the same, while the code is still worth waiting for, sends the same code once more, another way
+//! if there is one: whichever message arrives works, and the tries that are left stay as they are. Otherwise a new
+//! challenge is made; an earlier one stays valid until it expires. Failures are counted per number over all of them.
 
 use domain::actor::AccessError;
 use domain::id::ChallengeId;
-use domain::sms::SmsRequest;
+use domain::sms::{SmsRequest, SmsResend};
+use domain::time::span;
 use domain::{Actor, Phone, Timestamp};
 use serde_json::json;
 use std::time::Duration;
@@ -19,15 +21,18 @@ use crate::AccountError;
 use crate::captcha::CaptchaTask;
 use crate::challenge::{Challenge, ChallengeRef, Code, MAX_DEVICE_ID_BYTES, Origin, Purpose};
 use crate::counter::{GuardKey, GuardScope, Ledger, LedgerKey, LedgerScope, Locked, OneTime};
-use crate::limits::{OVERALL_GRAIN, SendCounts, SendRefusal, SendRequest, address_group};
+use crate::limits::{CaptchaState, OVERALL_GRAIN, SendCounts, SendRefusal, SendRequest, address_group};
 use crate::service::Accounts;
 use crate::unit::AccountUnit;
 
 /// The logical template of all codes; its variables are `code` and `minutes`.
 pub const CODE_TEMPLATE: &str = "login_code";
 
+/// A code is sent again only if it is still valid for so long after that.
+const WORTH_SENDING_AGAIN: Duration = span::minutes(1);
+
 /// Marks older than the longest window are of no use.
-const KEEP_MARKS: Duration = domain::time::span::hours(25);
+const KEEP_MARKS: Duration = span::hours(25);
 
 /// A request for a code.
 #[derive(Clone)]
@@ -39,6 +44,8 @@ pub struct CodeRequest {
     pub captcha: Option<String>,
     /// Whether the answer may name the number instead of the challenge.
     pub is_findable_by_phone: bool,
+    /// From a client that cannot solve captchas: one is asked for only while the server is under attack.
+    pub is_spared_captcha: bool,
 }
 
 /// A code is on its way.
@@ -99,21 +106,61 @@ impl Accounts {
         let guard = unit.counters().lock_guard(&self.phone_guard(&request.phone)).await?;
         guard.check(&policy.guard, now).map_err(|Locked { wait }| AccountError::NumberLocked { wait })?;
         self.reserve(unit.as_mut(), actor, &request, captcha, now).await?;
+        let open = unit.challenges().find_open(&request.phone, request.purpose, now).await?;
+        let is_again = |c: &Challenge| c.is_asked_like(&challenge) && c.expires_at >= now + WORTH_SENDING_AGAIN;
+        if let Some(earlier) = open.into_iter().find(is_again) {
+            self.record_request(unit.as_mut(), actor, &earlier, true).await?;
+            unit.commit().await?;
+            if self.send_again(&earlier).await? {
+                return Ok(self.issued(&earlier, now));
+            }
+            // Its message is not kept any more: a fresh code takes its place.
+            unit = self.store.begin().await?;
+        }
         unit.challenges().insert(&challenge).await?;
-        let detail = json!({
-            "purpose": request.purpose.as_str(),
-            "phone": self.keys.phone_index(&request.phone),
-            "address": self.address_index(&request.origin),
-        });
-        let subject = format!("challenge:{}", challenge.id);
-        unit.audit().append_all(&[self.audit_detail(actor.label(), "sms_code.request", subject, detail)]).await?;
+        self.record_request(unit.as_mut(), actor, &challenge, false).await?;
         unit.commit().await?;
-
         let message = self.message(&challenge, &code);
         self.sms.send(message).await.or(Err(AccountError::SmsNotSent))?;
-        let pause = policy.per_number.iter().filter(|window| window.max == 1).map(|window| window.within).max();
-        let resend_at = now + pause.unwrap_or_default();
-        Ok(IssuedChallenge { id: challenge.id, expires_at: challenge.expires_at, resend_at })
+        Ok(self.issued(&challenge, now))
+    }
+
+    fn issued(&self, challenge: &Challenge, now: Timestamp) -> IssuedChallenge {
+        let per_number = &self.settings.codes.per_number;
+        let pause = per_number.iter().filter(|window| window.max == 1).map(|window| window.within).max();
+        IssuedChallenge {
+            id: challenge.id,
+            expires_at: challenge.expires_at,
+            resend_at: now + pause.unwrap_or_default(),
+        }
+    }
+
+    /// Sends the code of a challenge once more; false when it is not kept any more.
+    async fn send_again(&self, challenge: &Challenge) -> Result<bool, AccountError> {
+        let resend = SmsResend {
+            thread: thread_of(challenge),
+            idempotency_key: format!("{}:{}", thread_of(challenge), self.ids.next()),
+            origin: Some(challenge.address.clone()),
+        };
+        self.sms.resend(resend).await.or(Err(AccountError::SmsNotSent))
+    }
+
+    async fn record_request(
+        &self,
+        unit: &mut dyn AccountUnit,
+        actor: &Actor,
+        challenge: &Challenge,
+        is_again: bool,
+    ) -> Result<(), AccountError> {
+        let detail = json!({
+            "purpose": challenge.purpose.as_str(),
+            "phone": self.keys.phone_index(&challenge.phone),
+            "address": challenge.address,
+            "again": is_again,
+        });
+        let subject = format!("challenge:{}", challenge.id);
+        let event = self.audit_detail(actor.label(), "sms_code.request", subject, detail);
+        Ok(unit.audit().append_all(&[event]).await?)
     }
 
     /// Lets codes be sent to and tried for a locked number again.
@@ -129,6 +176,22 @@ impl Accounts {
         let subject = format!("phone:{}", self.keys.phone_index(phone));
         unit.audit().append_all(&[self.audit_event(actor, "phone.unlock", subject)]).await?;
         Ok(unit.commit().await?)
+    }
+
+    /// Shows that a number is at hand, for nothing else; the code is used up.
+    ///
+    /// # Errors
+    /// The errors of a code; [`AccountError::Access`] for staff.
+    pub async fn prove_phone(&self, actor: &Actor, check: CodeCheck) -> Result<(), AccountError> {
+        authorize(actor, check.purpose)?;
+        let mut unit = self.store.begin().await?;
+        match self.check_code(unit.as_mut(), actor, &check).await? {
+            CodeVerdict::Right(_) => self.commit_accepted(unit).await,
+            CodeVerdict::Wrong(error) => {
+                unit.commit().await?;
+                Err(error)
+            }
+        }
     }
 
     /// Judges an answer inside a unit and counts it.
@@ -148,6 +211,10 @@ impl Accounts {
         let found = match &check.challenge {
             ChallengeRef::Id(id) => unit.challenges().find(*id).await?,
             ChallengeRef::Phone(phone) => unit.challenges().find_newest(phone, check.purpose).await?,
+            ChallengeRef::OwnDevice => match self.device_index(&check.origin) {
+                Some(device) => unit.challenges().find_newest_of_device(&device, check.purpose).await?,
+                None => None,
+            },
         };
         let Some(challenge) = found else {
             return self.refuse_code(unit, &check.origin, now).await;
@@ -200,6 +267,7 @@ impl Accounts {
             code_hash: hex::encode(hash),
             user,
             device: self.device_index(&request.origin),
+            address: self.address_index(&request.origin),
             is_findable_by_phone: request.is_findable_by_phone,
             tries_left: policy.tries_per_challenge,
             created_at: now,
@@ -252,7 +320,11 @@ impl Accounts {
             number_tag: tag.clone(),
             is_signed_in: matches!(actor, Actor::User(_)),
             is_exempt,
-            has_captcha: captcha.is_some(),
+            captcha: match (&captcha, request.is_spared_captcha) {
+                (Some(_), _) => CaptchaState::Solved,
+                (None, true) => CaptchaState::Spared,
+                (None, false) => CaptchaState::Missing,
+            },
         };
         policy.judge(&counts, &judged, now).map_err(|refusal| match refusal {
             SendRefusal::TooMany { wait } => AccountError::TooManyCodes { wait },
@@ -286,7 +358,10 @@ impl Accounts {
             phone: challenge.phone.clone(),
             template: CODE_TEMPLATE,
             params: vec![("code", code.reveal().to_owned()), ("minutes", minutes.to_string())],
-            idempotency_key: format!("challenge:{}", challenge.id),
+            idempotency_key: thread_of(challenge),
+            thread: thread_of(challenge),
+            useful_until: challenge.expires_at,
+            origin: Some(challenge.address.clone()),
         }
     }
 
@@ -301,7 +376,7 @@ impl Accounts {
             _ => None,
         };
         let is_user_right = challenge.user.is_none() || challenge.user == user;
-        let is_lookup_right = challenge.is_findable_by_phone || matches!(check.challenge, ChallengeRef::Id(_));
+        let is_lookup_right = challenge.is_findable_by_phone || !matches!(check.challenge, ChallengeRef::Phone(_));
         is_code_right && challenge.purpose == check.purpose && is_device_right && is_user_right && is_lookup_right
     }
 
@@ -365,6 +440,11 @@ impl Accounts {
         let device = origin.device.as_deref().map(str::trim).filter(|d| !d.is_empty());
         device.filter(|d| d.len() <= MAX_DEVICE_ID_BYTES).map(|d| self.keys.index_of("device", d))
     }
+}
+
+/// All messages with the code of one challenge.
+fn thread_of(challenge: &Challenge) -> String {
+    format!("challenge:{}", challenge.id)
 }
 
 /// Codes that belong to an account need its session; the others are for people, not for staff.

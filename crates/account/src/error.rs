@@ -47,6 +47,14 @@ pub enum AccountError {
     NoPhone,
     #[error("this user name is taken")]
     UsernameTaken,
+    #[error("this user name is taken by another account")]
+    UserNameTaken,
+    #[error("this e-mail address belongs to another account")]
+    EmailTaken,
+    #[error("this identity belongs to another account")]
+    IdentityTaken,
+    #[error("a password is set already; change it with the old one")]
+    PasswordSet,
     #[error("patient {0} was not found")]
     PatientNotFound(PatientId),
     #[error("doctor {0} was not found")]
@@ -128,6 +136,10 @@ impl Coded for AccountError {
             Self::PhoneChangeUnproven => "phone.change_unproven",
             Self::NoPhone => "phone.missing",
             Self::UsernameTaken => "agent.username_taken",
+            Self::UserNameTaken => "user.name_taken",
+            Self::EmailTaken => "user.email_taken",
+            Self::IdentityTaken => "user.identity_taken",
+            Self::PasswordSet => "user.password_set",
             Self::PatientNotFound(_) => "patient.not_found",
             Self::DoctorNotFound(_) => "doctor.not_found",
             Self::NoDoctorProfile => "doctor.no_profile",
@@ -169,6 +181,10 @@ impl Coded for AccountError {
             | Self::AgentNotFound(_)
             | Self::FileNotFound(_) => ErrorKind::NotFound,
             Self::PhoneTaken
+            | Self::UserNameTaken
+            | Self::EmailTaken
+            | Self::IdentityTaken
+            | Self::PasswordSet
             | Self::NoPhone
             | Self::UsernameTaken
             | Self::LastAdmin

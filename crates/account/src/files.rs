@@ -7,7 +7,7 @@ use domain::file::{File, FileOwner, FilePlace};
 use domain::id::FileId;
 use domain::time::span;
 use domain::{Actor, FieldError, Timestamp};
-use serde_json::Map;
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -109,6 +109,18 @@ impl Accounts {
         let mime_type = sniff(&upload.bytes).ok_or(AccountError::FileTypeRefused)?;
         self.count_upload(actor).await?;
         let id = FileId(self.ids.next());
+        self.keep(id, owner, upload, mime_type, Map::new()).await
+    }
+
+    /// Keeps the bytes and what is known of them; the bytes go again when that cannot be written down.
+    pub(crate) async fn keep(
+        &self,
+        id: FileId,
+        owner: FileOwner,
+        upload: NewUpload,
+        mime_type: &str,
+        extra: Map<String, Value>,
+    ) -> Result<File, AccountError> {
         let key = blob_key(id);
         let file = File {
             id,
@@ -118,7 +130,7 @@ impl Accounts {
             size: i64::try_from(upload.bytes.len()).ok(),
             sha256: Some(hex::encode(Sha256::digest(&upload.bytes))),
             place: FilePlace::Stored { key: key.clone() },
-            extra: Map::new(),
+            extra,
             created_at: self.clock.now(),
         };
         self.blobs.put(&key, upload.bytes, mime_type).await?;
@@ -131,13 +143,13 @@ impl Accounts {
         Ok(file)
     }
 
-    async fn insert_file(&self, file: &File) -> Result<(), AccountError> {
+    pub(crate) async fn insert_file(&self, file: &File) -> Result<(), AccountError> {
         let mut unit = self.store.begin().await?;
         unit.files().insert(file).await?;
         Ok(unit.commit().await?)
     }
 
-    async fn count_upload(&self, actor: &Actor) -> Result<(), AccountError> {
+    pub(crate) async fn count_upload(&self, actor: &Actor) -> Result<(), AccountError> {
         if actor.is_trusted() {
             return Ok(());
         }
@@ -169,6 +181,12 @@ impl Accounts {
     /// checked that the person it is for may see the file.
     pub fn sign_link(&self, id: FileId) -> FileLink {
         let expires_at = self.clock.now() + self.settings.files.link_lifetime;
+        let signature = hex::encode(self.keys.download_mac(&id.to_string(), expires_at.as_millis()));
+        FileLink { id, expires_at, signature }
+    }
+
+    /// As [`Accounts::sign_link`], good until a time of the caller's choosing.
+    pub fn sign_link_until(&self, id: FileId, expires_at: Timestamp) -> FileLink {
         let signature = hex::encode(self.keys.download_mac(&id.to_string(), expires_at.as_millis()));
         FileLink { id, expires_at, signature }
     }
@@ -207,7 +225,7 @@ impl Accounts {
     }
 }
 
-fn owner_of(actor: &Actor) -> Result<FileOwner, AccessError> {
+pub(crate) fn owner_of(actor: &Actor) -> Result<FileOwner, AccessError> {
     match actor {
         Actor::User(user) => Ok(FileOwner::User(user.user)),
         Actor::Agent(id) | Actor::Admin(id) => Ok(FileOwner::Staff(*id)),
@@ -223,7 +241,7 @@ fn blob_key(id: FileId) -> String {
 }
 
 /// The last part of what the client calls it, for people to read.
-fn file_name(given: &str) -> String {
+pub(crate) fn file_name(given: &str) -> String {
     let last = given.rsplit(['/', '\\']).next().unwrap_or_default();
     let name = text::shortened(last, MAX_FILE_NAME_CHARS);
     if name.is_empty() { "file".to_owned() } else { name }

@@ -17,6 +17,7 @@ pub struct AccountKeys {
     index: [u8; 32],
     captcha: [u8; 32],
     download: [u8; 32],
+    upload: [u8; 32],
 }
 
 /// The secret is shorter than [`MIN_SECRET_BYTES`].
@@ -34,7 +35,13 @@ impl AccountKeys {
             return Err(SecretTooShort);
         }
         let key = |label: &[u8]| keyed_hash(secret, &[b"zhaoguan account key", label]);
-        Ok(Self { code: key(b"code"), index: key(b"index"), captcha: key(b"captcha"), download: key(b"download") })
+        Ok(Self {
+            code: key(b"code"),
+            index: key(b"index"),
+            captcha: key(b"captcha"),
+            download: key(b"download"),
+            upload: key(b"upload"),
+        })
     }
 
     /// What is stored of a code.
@@ -56,6 +63,10 @@ impl AccountKeys {
 
     pub(crate) fn captcha_mac(&self, text: &str) -> [u8; 32] {
         keyed_hash(&self.captcha, &[text.as_bytes()])
+    }
+
+    pub(crate) fn upload_mac(&self, grant: &str) -> [u8; 32] {
+        keyed_hash(&self.upload, &[grant.as_bytes()])
     }
 
     pub(crate) fn download_mac(&self, file: &str, expires_ms: i64) -> [u8; 32] {

@@ -18,6 +18,7 @@ pub mod identity_sign_in;
 pub mod keys;
 pub mod limits;
 pub mod oversight;
+pub mod own_account;
 pub mod password;
 pub mod phone_binding;
 pub mod phone_reveal;
@@ -27,8 +28,10 @@ pub mod session;
 pub mod sign_in;
 pub mod staff;
 mod text;
+pub mod third_party;
 mod throttle;
 pub mod unit;
+pub mod uploads;
 pub mod user;
 pub mod user_password;
 

@@ -39,7 +39,8 @@ pub struct SmsCodePolicy {
     pub surge_factor: u32,
     /// A surge needs at least this many codes within the hour. Default 60.
     pub surge_floor: u32,
-    /// Captcha for all when less than this share of the last hour's codes was used. Default 20 %.
+    /// Captcha for all when less than this share of the last hour's codes was used. Default 20 %. An address of its own
+    /// needs no such share: its second code within a day needs a captcha already.
     pub used_percent_floor: u32,
     /// The share is looked at from this many codes within the hour. Default 50.
     pub used_percent_from: u32,
@@ -118,7 +119,16 @@ pub struct SendRequest {
     pub is_signed_in: bool,
     /// From one of [`SmsCodePolicy::exempt_networks`].
     pub is_exempt: bool,
-    pub has_captcha: bool,
+    pub captcha: CaptchaState,
+}
+
+/// How a request for a code stands to captchas.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CaptchaState {
+    Missing,
+    /// From a client that cannot solve any: asked for only under attack.
+    Spared,
+    Solved,
 }
 
 /// Why no code is sent.
@@ -162,7 +172,7 @@ impl SmsCodePolicy {
         if let Some(device) = &counts.device {
             too_many(device.wait(&self.per_device, now))?;
         }
-        if self.needs_captcha(counts, request, now) && !request.has_captcha {
+        if self.needs_captcha(counts, request, now) && request.captcha != CaptchaState::Solved {
             return Err(SendRefusal::CaptchaNeeded);
         }
         Ok(())
@@ -184,7 +194,8 @@ impl SmsCodePolicy {
         }
         let Window { max, within } = self.free_of_captcha;
         let is_used_up = |ledger: &Option<Ledger>| ledger.as_ref().is_some_and(|l| l.count(within, now) >= max);
-        is_used_up(&counts.address) || is_used_up(&counts.device) || self.is_under_attack(counts, now)
+        let is_repeated = is_used_up(&counts.address) || is_used_up(&counts.device);
+        (is_repeated && request.captcha != CaptchaState::Spared) || self.is_under_attack(counts, now)
     }
 
     /// Many more codes than usual, few of them used, or many wrong ones.
@@ -246,7 +257,7 @@ mod tests {
     }
 
     fn request() -> SendRequest {
-        SendRequest { number_tag: "n".into(), is_signed_in: false, is_exempt: false, has_captcha: true }
+        SendRequest { number_tag: "n".into(), is_signed_in: false, is_exempt: false, captcha: CaptchaState::Solved }
     }
 
     fn judge(counts: &SendCounts, request: &SendRequest) -> Result<(), SendRefusal> {
@@ -346,7 +357,7 @@ mod tests {
 
     #[test]
     fn the_second_request_of_an_address_or_device_needs_a_captcha() {
-        let bare = SendRequest { has_captcha: false, ..request() };
+        let bare = SendRequest { captcha: CaptchaState::Missing, ..request() };
         assert_eq!(judge(&counts(), &bare), Ok(()));
         let address = Some(ledger(LedgerScope::SmsAddress, &minutes_ago(&[90])));
         let again = SendCounts { address, ..counts() };
@@ -354,6 +365,7 @@ mod tests {
         assert_eq!(judge(&again, &request()), Ok(()));
         assert_eq!(judge(&again, &SendRequest { is_signed_in: true, ..bare.clone() }), Ok(()));
         assert_eq!(judge(&again, &SendRequest { is_exempt: true, ..bare.clone() }), Ok(()));
+        assert_eq!(judge(&again, &SendRequest { captcha: CaptchaState::Spared, ..bare.clone() }), Ok(()));
         let device = Some(ledger(LedgerScope::SmsDevice, &minutes_ago(&[90])));
         assert_eq!(judge(&SendCounts { device, ..counts() }, &bare), Err(SendRefusal::CaptchaNeeded));
         let day_ago = Some(ledger(LedgerScope::SmsAddress, &minutes_ago(&[24 * 60])));
@@ -390,9 +402,10 @@ mod tests {
             refused: marks(LedgerScope::CodeFailureAll, refused, 0),
             ..counts()
         };
-        let bare = SendRequest { has_captcha: false, ..request() };
+        let bare = SendRequest { captcha: CaptchaState::Missing, ..request() };
         let expected = if needs_captcha { Err(SendRefusal::CaptchaNeeded) } else { Ok(()) };
         assert_eq!(judge(&counts, &bare), expected);
+        assert_eq!(judge(&counts, &SendRequest { captcha: CaptchaState::Spared, ..bare.clone() }), expected);
         assert_eq!(judge(&counts, &SendRequest { is_signed_in: true, ..bare }), Ok(()));
     }
 

@@ -17,7 +17,7 @@ use domain::outbox::{NewJob, OutboxRepository};
 use domain::page::{Cursor, Page, PageRequest};
 use domain::patient::{Patient, PatientRepository};
 use domain::rng::SecureRandom;
-use domain::sms::{SmsGateway, SmsNotSent, SmsRequest};
+use domain::sms::{SmsGateway, SmsNotSent, SmsRequest, SmsResend};
 use domain::{Actor, Clock, ObjectId, Phone, StoreError, Timestamp};
 use sha2::{Digest, Sha256};
 use tokio::sync::OwnedMutexGuard;
@@ -304,6 +304,23 @@ impl ChallengeRepository for MemoryUnit {
         let fits = |c: &&Challenge| c.phone == *phone && c.purpose == purpose && c.is_findable_by_phone;
         Ok(self.state.challenges.iter().filter(fits).max_by_key(|c| (c.created_at, c.id)).cloned())
     }
+    async fn find_newest_of_device(&mut self, device: &str, purpose: Purpose) -> Result<Option<Challenge>, StoreError> {
+        let fits = |c: &&Challenge| c.device.as_deref() == Some(device) && c.purpose == purpose;
+        Ok(self.state.challenges.iter().filter(fits).max_by_key(|c| (c.created_at, c.id)).cloned())
+    }
+
+    async fn find_open(
+        &mut self,
+        phone: &Phone,
+        purpose: Purpose,
+        now: Timestamp,
+    ) -> Result<Vec<Challenge>, StoreError> {
+        let is_live = |c: &&Challenge| c.consumed_at.is_none() && c.expires_at > now && c.tries_left > 0;
+        let fits = |c: &&Challenge| c.phone == *phone && c.purpose == purpose && is_live(c);
+        let mut open: Vec<Challenge> = self.state.challenges.iter().filter(fits).cloned().collect();
+        open.sort_by_key(|c| std::cmp::Reverse((c.created_at, c.id)));
+        Ok(open)
+    }
     async fn take_try(&mut self, id: ChallengeId, now: Timestamp) -> Result<bool, StoreError> {
         let live = |c: &&mut Challenge| c.id == id && c.consumed_at.is_none() && c.expires_at > now && c.tries_left > 0;
         Ok(self.state.challenges.iter_mut().find(live).map(|c| c.tries_left -= 1).is_some())
@@ -431,6 +448,11 @@ impl FileRepository for MemoryUnit {
         }
         self.state.files.push(file.clone());
         Ok(())
+    }
+    async fn delete(&mut self, id: FileId) -> Result<bool, StoreError> {
+        let before = self.state.files.len();
+        self.state.files.retain(|file| file.id != id);
+        Ok(self.state.files.len() < before)
     }
 }
 
@@ -576,6 +598,17 @@ impl SmsGateway for RecordingSms {
         self.sent.lock().unwrap().push(message);
         Ok(())
     }
+
+    async fn resend(&self, resend: SmsResend) -> Result<bool, SmsNotSent> {
+        if self.is_down.load(Ordering::SeqCst) {
+            return Err(SmsNotSent);
+        }
+        let mut sent = self.sent.lock().unwrap();
+        let earlier = sent.iter().rev().find(|m| m.thread == resend.thread).cloned();
+        let Some(earlier) = earlier else { return Ok(false) };
+        sent.push(SmsRequest { idempotency_key: resend.idempotency_key, ..earlier });
+        Ok(true)
+    }
 }
 
 #[derive(Default)]
@@ -693,7 +726,14 @@ impl Fixture {
     ) -> Result<IssuedChallenge, AccountError> {
         let phone = phone.parse().unwrap();
         let origin = from("10.0.0.1");
-        let request = CodeRequest { purpose, phone, origin, captcha: None, is_findable_by_phone: false };
+        let request = CodeRequest {
+            purpose,
+            phone,
+            origin,
+            captcha: None,
+            is_findable_by_phone: false,
+            is_spared_captcha: false,
+        };
         self.accounts.request_code(actor, request).await
     }
 

@@ -192,7 +192,7 @@ pub trait SessionRepository: Send {
     async fn list(&mut self, subject: SessionSubject, now: Timestamp) -> Result<Vec<Session>, StoreError>;
     /// Writes `last_seen_at` and `expires_at`, unless the session was revoked meanwhile.
     async fn touch(&mut self, session: &Session) -> Result<(), StoreError>;
-    /// Revokes one session of the subject; false if there is no such active one.
+    /// Revokes one session of the subject, whose open sockets are then closed; false if there is no such active one.
     async fn revoke(&mut self, subject: SessionSubject, id: SessionId, now: Timestamp) -> Result<bool, StoreError>;
     /// Revokes all sessions of the subject but `keep`; returns how many.
     async fn revoke_all(

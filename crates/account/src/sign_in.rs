@@ -73,6 +73,57 @@ impl Accounts {
         Ok(signed_in)
     }
 
+    /// Signs in with an SMS code where there is an account already.
+    ///
+    /// # Errors
+    /// As [`Accounts::sign_in_with_sms`]; [`AccountError::NoPhone`] when no account has the number, which only whoever
+    /// holds it learns.
+    pub async fn log_in_with_sms(&self, actor: &Actor, request: SmsSignIn) -> Result<SignedIn, AccountError> {
+        actor.require(is_public(actor))?;
+        let SmsSignIn { challenge, code, device_label, origin, .. } = request;
+        let mut unit = self.store.begin().await?;
+        let check = CodeCheck { purpose: Purpose::Login, challenge, code, origin };
+        let phone = match self.check_code(unit.as_mut(), actor, &check).await? {
+            CodeVerdict::Right(challenge) => challenge.phone,
+            CodeVerdict::Wrong(error) => {
+                unit.commit().await?;
+                return Err(error);
+            }
+        };
+        let Some(user) = unit.users().find_by_phone(&phone).await?.filter(|user| user.is_phone_verified) else {
+            self.commit_accepted(unit).await?;
+            return Err(AccountError::NoPhone);
+        };
+        let signed_in = self.open_user_session(unit.as_mut(), user, false, device_label.as_deref(), "sms").await?;
+        self.commit_accepted(unit).await?;
+        Ok(signed_in)
+    }
+
+    /// The signed-in user's own profile of a role, linked or made when there is none; true if there was none.
+    ///
+    /// # Errors
+    /// [`AccountError::Access`] without a user's session.
+    pub async fn open_profile(&self, actor: &Actor, role: Role) -> Result<bool, AccountError> {
+        let id = actor.require_user()?.user;
+        let mut unit = self.store.begin().await?;
+        let user = unit.users().find(id).await?.ok_or(domain::actor::AccessError::Unauthenticated)?;
+        let linked = match (role, user.verified_phone()) {
+            (Role::Patient, phone) => {
+                self.ensure_patient(unit.as_mut(), id, phone).await?.map(|id| format!("patient:{id}"))
+            }
+            (Role::Doctor, phone) => {
+                self.ensure_doctor(unit.as_mut(), id, phone).await?.map(|id| format!("doctor:{id}"))
+            }
+        };
+        let is_new = linked.is_some();
+        if let Some(subject) = linked {
+            let event = self.audit_event(actor, "profile.link", subject);
+            unit.audit().append_all(&[event]).await?;
+        }
+        unit.commit().await?;
+        Ok(is_new)
+    }
+
     /// Begins a session of a user who has proven to be it, and writes down how.
     pub(crate) async fn open_user_session(
         &self,

@@ -250,6 +250,8 @@ pub trait ConsultationRepository: Send {
     /// One probe per pair, in the order asked. One statement.
     async fn probe(&mut self, pairs: &[Pair]) -> Result<Vec<PairProbe>, StoreError>;
     async fn find(&mut self, id: ConsultationId) -> Result<Option<Consultation>, StoreError>;
+    /// Those that exist.
+    async fn find_all(&mut self, ids: &[ConsultationId]) -> Result<Vec<Consultation>, StoreError>;
     /// The open, valid consultations of the pairs, at most one each.
     async fn find_open(&mut self, pairs: &[Pair]) -> Result<Vec<Consultation>, StoreError>;
     /// All open, valid consultations of a doctor.

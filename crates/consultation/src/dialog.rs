@@ -21,6 +21,7 @@ pub fn dialog_of(consultation: &Consultation, id: ConversationId, now: Timestamp
         name: Some(NAME.into()),
         creator: Some(consultation.pair.patient.to_string()),
         last_seq: 0,
+        last_position: 0,
         last_message_at: None,
         attributes,
         extra: Map::new(),

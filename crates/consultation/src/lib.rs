@@ -15,6 +15,7 @@ pub mod office_hours;
 pub mod policy;
 pub mod relation;
 pub mod service;
+pub mod trace;
 pub mod unit;
 
 pub use consultation::{Consultation, ConsultationType, EndReason, Status};

@@ -21,7 +21,7 @@
 
 use domain::doctor::Doctor;
 use domain::id::{ConsultationEventId, ConsultationId, ConversationId, RelationId, ReportId};
-use domain::{Actor, Timestamp, text};
+use domain::{Timestamp, text};
 use im::SystemNotice;
 use serde_json::Map;
 
@@ -176,13 +176,13 @@ pub enum MessageFate {
 }
 
 impl Transition {
-    /// The row for the consultation's history, if there is one.
-    pub fn record(&self, id: ConsultationEventId, actor: &Actor, now: Timestamp) -> Option<ConsultationEvent> {
+    /// The row for the consultation's history, if there is one. `actor` is how history names who caused it.
+    pub fn record(&self, id: ConsultationEventId, actor: String, now: Timestamp) -> Option<ConsultationEvent> {
         self.step.map(|step| ConsultationEvent {
             id,
             consultation_id: self.next.id,
             event: step.as_str().to_owned(),
-            actor: actor.label(),
+            actor,
             from_status: self.from_status,
             to_status: self.next.status,
             end_reason: self.next.end_reason,

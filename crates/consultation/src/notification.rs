@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use async_trait::async_trait;
 use domain::id::{ConsultationId, DoctorId, NotificationId, PatientId};
 use domain::{StoreError, Timestamp};
+use futures_util::stream::{self, StreamExt};
 
 use crate::consultation::Pair;
 
@@ -243,20 +244,19 @@ pub struct Notification {
 #[async_trait]
 pub trait NotificationRepository: Send {
     async fn insert_all(&mut self, notifications: &[Notification]) -> Result<(), StoreError>;
-    async fn find(&mut self, id: NotificationId) -> Result<Option<Notification>, StoreError>;
-    /// Like `find`, locked until the unit ends, so that two workers cannot settle one notification.
-    async fn find_locked(&mut self, id: NotificationId) -> Result<Option<Notification>, StoreError>;
-    async fn update(&mut self, notification: &Notification) -> Result<(), StoreError>;
+    /// Those that exist.
+    async fn find_all(&mut self, ids: &[NotificationId]) -> Result<Vec<Notification>, StoreError>;
+    /// Writes what may change (state, reason, channel, times) of those that are still in one of the given states, so
+    /// that two workers cannot settle one notification. Returns how many were.
+    async fn settle(&mut self, notifications: &[Notification], from: &[NotificationState]) -> Result<u64, StoreError>;
     /// Cancels everything queued for a consultation, closing notices excepted; returns how many.
     async fn cancel_queued(&mut self, consultation: ConsultationId, now: Timestamp) -> Result<u64, StoreError>;
-    /// When this recipient was last told, or queued to be told, of this consultation since `since`,
-    /// not counting `except`.
+    /// When this recipient was last told, or queued to be told, of this consultation since `since`.
     async fn last_notified(
         &mut self,
         recipient: Recipient,
         consultation: ConsultationId,
         since: Timestamp,
-        except: Option<NotificationId>,
     ) -> Result<Option<Timestamp>, StoreError>;
     /// Those among the recipients to whom WeChat can carry a message: a grant is left, a service account is followed,
     /// or a message of `notification` is under way already.
@@ -265,6 +265,22 @@ pub trait NotificationRepository: Send {
         recipients: &[Recipient],
         notification: Option<NotificationId>,
     ) -> Result<HashSet<Recipient>, StoreError>;
+    /// Open consultations of which the doctor was told between the two times and has not answered since, and was
+    /// not reminded by text message either; only `only` where it is set. At most `limit`.
+    async fn find_unanswered(
+        &mut self,
+        only: Option<ConsultationId>,
+        told_after: Timestamp,
+        told_before: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<ConsultationId>, StoreError>;
+    /// Which of these have another one beside them by which their recipient was told, or is queued to be told, of the
+    /// same consultation since `since`, and when that was last.
+    async fn told_otherwise(
+        &mut self,
+        ids: &[NotificationId],
+        since: Timestamp,
+    ) -> Result<Vec<(NotificationId, Timestamp)>, StoreError>;
     /// Oldest first.
     async fn list(&mut self, consultation: ConsultationId) -> Result<Vec<Notification>, StoreError>;
 }
@@ -291,6 +307,9 @@ pub enum DeliveryError {
     Unavailable,
 }
 
+/// Deliveries on their way at the same time by one channel.
+const DELIVERIES_AT_ONCE: usize = 32;
+
 /// Hands notifications to the outside. Idempotent by [`Delivery::notification_id`].
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
@@ -298,4 +317,10 @@ pub trait Notifier: Send + Sync {
     /// # Errors
     /// [`DeliveryError`] when nothing was delivered.
     async fn deliver(&self, delivery: &Delivery) -> Result<(), DeliveryError>;
+
+    /// Delivers several and answers for each, in order; a few side by side unless the channel knows better.
+    async fn deliver_all(&self, deliveries: &[Delivery]) -> Vec<Result<(), DeliveryError>> {
+        let each: Vec<_> = deliveries.iter().map(|delivery| self.deliver(delivery)).collect();
+        stream::iter(each).buffered(DELIVERIES_AT_ONCE).collect().await
+    }
 }

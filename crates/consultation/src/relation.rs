@@ -197,6 +197,8 @@ impl Invitation {
 #[async_trait]
 pub trait RelationRepository: Send {
     async fn find(&mut self, id: RelationId) -> Result<Option<Relation>, StoreError>;
+    /// Which of these are blocked.
+    async fn find_blocked(&mut self, ids: &[RelationId]) -> Result<Vec<RelationId>, StoreError>;
     async fn find_by_pair(&mut self, pair: Pair) -> Result<Option<Relation>, StoreError>;
     /// Like `find`, locked until the unit ends.
     async fn find_locked(&mut self, id: RelationId) -> Result<Option<Relation>, StoreError>;

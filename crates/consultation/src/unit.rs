@@ -7,13 +7,16 @@ use domain::doctor::DoctorRepository;
 use domain::file::FileRepository;
 use domain::outbox::OutboxRepository;
 use domain::patient::PatientRepository;
-use im::ConversationRepository;
+use im::log::LogRepository;
+use im::presence::PresenceRepository;
+use im::{ConversationRepository, MessageRepository};
 
 use crate::consultation::ConsultationRepository;
 use crate::notification::NotificationRepository;
 use crate::relation::{InvitationRepository, RelationRepository};
+use crate::trace::TraceRepository;
 
-/// A unit of work. Rows are locked in the order doctor → relation → consultation → conversation.
+/// A unit of work. Rows are locked in the order doctor → relation → consultation → conversation → log.
 /// Dropping it undoes everything.
 #[async_trait]
 pub trait ConsultationUnit: Send {
@@ -24,9 +27,13 @@ pub trait ConsultationUnit: Send {
     fn invitations(&mut self) -> &mut dyn InvitationRepository;
     fn consultations(&mut self) -> &mut dyn ConsultationRepository;
     fn conversations(&mut self) -> &mut dyn ConversationRepository;
+    fn messages(&mut self) -> &mut dyn MessageRepository;
+    fn log(&mut self) -> &mut dyn LogRepository;
+    fn presence(&mut self) -> &mut dyn PresenceRepository;
     fn notifications(&mut self) -> &mut dyn NotificationRepository;
     fn audit(&mut self) -> &mut dyn AuditRepository;
     fn outbox(&mut self) -> &mut dyn OutboxRepository;
+    fn traces(&mut self) -> &mut dyn TraceRepository;
     async fn commit(self: Box<Self>) -> Result<(), StoreError>;
 }
 

@@ -1,5 +1,7 @@
 //! The doctor and the checks on what may be written into one.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 
@@ -9,7 +11,7 @@ use crate::hours::{self, DatedHours, WeeklyWindow};
 use crate::id::{AgentId, DoctorId, FileId, UserId};
 use crate::money::Fen;
 use crate::page::{Page, PageRequest};
-use crate::patient::take;
+use crate::patient::{apply_extra, take};
 use crate::{FieldError, Patch, Phone, StoreError, Timestamp, text};
 
 /// A person who answers patients.
@@ -147,6 +149,7 @@ impl Doctor {
         let mut dated = Some(next.hour_exceptions);
         take(&mut faults, patch.hour_exceptions, &mut dated, |v| hours::check_dated(&v));
         next.hour_exceptions = dated.unwrap_or_default();
+        apply_extra(&mut next.extra, patch.extra);
         if faults.is_empty() {
             *self = next;
             Ok(())
@@ -176,6 +179,8 @@ pub struct DoctorPatch {
     pub phone_price_fen: Patch<i64>,
     pub is_normal_open: Patch<bool>,
     pub is_phone_open: Patch<bool>,
+    /// Fields this product does not model, by their wire names; `None` removes one.
+    pub extra: BTreeMap<String, Option<Value>>,
 }
 
 pub const MAX_LINE_CHARS: usize = 100;

@@ -55,6 +55,8 @@ pub trait FileRepository: Send {
     /// The files among `ids` that exist, in no particular order.
     async fn find_all(&mut self, ids: &[FileId]) -> Result<Vec<File>, StoreError>;
     async fn insert(&mut self, file: &File) -> Result<(), StoreError>;
+    /// Deletes what is known of a file, unless a profile shows it; false then, and when there is none.
+    async fn delete(&mut self, id: FileId) -> Result<bool, StoreError>;
 }
 
 /// The bytes could not be read or written.

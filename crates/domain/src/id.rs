@@ -146,6 +146,12 @@ typed_ids! {
     AuditId,
     /// One transition of a consultation.
     ConsultationEventId,
+    /// A text message.
+    SmsMessageId,
+    /// A receipt for a text message, as a provider reported it.
+    SmsReceiptId,
+    /// A text message somebody sent back.
+    SmsReplyId,
 }
 
 #[cfg(test)]

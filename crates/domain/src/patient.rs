@@ -1,5 +1,7 @@
 //! The patient and the checks on what may be written into one.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use chrono::NaiveDate;
 use serde_json::{Map, Value};
@@ -75,6 +77,7 @@ impl Patient {
         take(&mut faults, patch.weight_kg, &mut next.weight_kg, |v| check_range("weight", v, WEIGHT_KG));
         take(&mut faults, patch.icon, &mut next.icon, Ok);
         take(&mut faults, patch.location, &mut next.location, |v| text::bounded("location", &v, MAX_LOCATION_CHARS));
+        apply_extra(&mut next.extra, patch.extra);
         if faults.is_empty() {
             *self = next;
             Ok(())
@@ -95,6 +98,18 @@ pub struct PatientPatch {
     pub weight_kg: Patch<f64>,
     pub icon: Patch<FileId>,
     pub location: Patch<String>,
+    /// Fields this product does not model, by their wire names; `None` removes one.
+    pub extra: BTreeMap<String, Option<Value>>,
+}
+
+/// Writes and removes unmodelled fields.
+pub(crate) fn apply_extra(extra: &mut Map<String, Value>, changes: BTreeMap<String, Option<Value>>) {
+    for (key, value) in changes {
+        match value {
+            Some(value) => _ = extra.insert(key, value),
+            None => _ = extra.remove(&key),
+        }
+    }
 }
 
 pub const MAX_NAME_CHARS: usize = 50;

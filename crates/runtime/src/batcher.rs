@@ -1,16 +1,23 @@
 //! Group commit for any kind of work: callers hand in one input each, runners take whatever has gathered
 //! and do it in one go.
 //!
-//! No timer: an idle runner takes a lone input at once, and batches grow by themselves while runners are
-//! busy. What a batch does (one statement, one transaction) is the caller's function.
+//! A lone input is taken at once when nothing else is being done, and batches grow by themselves while runners are
+//! busy. A runner that finds others at work waits a moment for company: many small batches beside each other would
+//! cost each input more than the wait does. What a batch does (one statement, one transaction) is the caller's
+//! function.
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use metrics::Histogram;
 use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::time;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, error, error_span};
@@ -18,8 +25,10 @@ use tracing::{Instrument, error, error_span};
 /// How a [`Batcher`] gathers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BatchSettings {
-    /// Batches done at the same time. One for SQLite, which has a single writer.
+    /// Batches done at the same time.
     pub runners: usize,
+    /// Longest wait for company while other runners are at work.
+    pub linger: Duration,
     /// Most inputs in one batch.
     pub max_batch: usize,
     /// Inputs that may wait; further callers wait for room.
@@ -28,7 +37,7 @@ pub struct BatchSettings {
 
 impl Default for BatchSettings {
     fn default() -> Self {
-        Self { runners: 1, max_batch: 256, queue: 4096 }
+        Self { runners: 1, linger: Duration::from_millis(1), max_batch: 256, queue: 4096 }
     }
 }
 
@@ -41,6 +50,28 @@ pub enum BatchError {
     /// The batch broke off; whether this input was done is unknown.
     #[error("the work was broken off before its outcome was known")]
     BrokenOff,
+}
+
+/// An input was not taken; nothing is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum HandInError {
+    #[error("no more work is taken, the server is stopping")]
+    Closed,
+    /// Too many inputs are waiting.
+    #[error("too much work is waiting")]
+    Full,
+}
+
+/// The output of an input that was handed in. May be dropped; the work is done all the same.
+#[derive(Debug)]
+pub struct Answer<Out>(oneshot::Receiver<Out>);
+
+impl<Out> Future for Answer<Out> {
+    type Output = Result<Out, BatchError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Poll::Ready(ready!(Pin::new(&mut self.0).poll(context)).or(Err(BatchError::BrokenOff)))
+    }
 }
 
 struct Entry<In, Out> {
@@ -71,14 +102,17 @@ where
         let (sender, receiver) = mpsc::channel(settings.queue.max(1));
         let batcher = Self { sender, closing: CancellationToken::new(), runners: TaskTracker::new() };
         let receiver = Arc::new(Mutex::new(receiver));
+        let in_hand = Arc::new(AtomicUsize::new(0));
         let run = Arc::new(run);
         for _ in 0..settings.runners.max(1) {
             let runner = Runner {
                 name,
                 receiver: receiver.clone(),
+                in_hand: in_hand.clone(),
                 closing: batcher.closing.clone(),
                 run: run.clone(),
                 max_batch: settings.max_batch.max(1),
+                linger: settings.linger,
                 batch_size: metrics::histogram!("batch_size", "batcher" => name),
             };
             batcher.runners.spawn(runner.run_until_closed().instrument(error_span!("batcher", batcher = name)));
@@ -102,6 +136,23 @@ where
         answer.await.or(Err(BatchError::BrokenOff))
     }
 
+    /// Hands in `input` without waiting for room. Inputs handed in one after the other are done in that order
+    /// where there is one runner.
+    ///
+    /// # Errors
+    /// [`HandInError`]; nothing is done then.
+    pub fn hand_in(&self, input: In) -> Result<Answer<Out>, HandInError> {
+        if self.closing.is_cancelled() {
+            return Err(HandInError::Closed);
+        }
+        let (reply, answer) = oneshot::channel();
+        match self.sender.try_send(Entry { input, reply }) {
+            Ok(()) => Ok(Answer(answer)),
+            Err(mpsc::error::TrySendError::Full(_)) => Err(HandInError::Full),
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(HandInError::Closed),
+        }
+    }
+
     /// Takes no more work and returns when everything handed in before is done.
     pub async fn close(&self) {
         self.closing.cancel();
@@ -113,9 +164,12 @@ where
 struct Runner<In, Out, F> {
     name: &'static str,
     receiver: Arc<Mutex<mpsc::Receiver<Entry<In, Out>>>>,
+    /// Inputs that all runners together are at work on.
+    in_hand: Arc<AtomicUsize>,
     closing: CancellationToken,
     run: Arc<F>,
     max_batch: usize,
+    linger: Duration,
     batch_size: Histogram,
 }
 
@@ -137,6 +191,7 @@ where
             }
             // A panic must not end the runner: later callers would wait for ever.
             let outcome = AssertUnwindSafe(async { (self.run)(inputs).await }).catch_unwind().await;
+            self.in_hand.fetch_sub(replies.len(), Ordering::Relaxed);
             self.answer(outcome.ok(), &mut replies);
         }
     }
@@ -146,11 +201,24 @@ where
         let mut receiver = self.receiver.lock().await;
         tokio::select! {
             biased;
-            () = self.closing.cancelled() => {}
-            taken = receiver.recv_many(entries, self.max_batch) => return taken,
+            () = self.closing.cancelled() => receiver.close(),
+            _ = receiver.recv_many(entries, self.max_batch) => {}
         }
-        receiver.close();
-        receiver.recv_many(entries, self.max_batch).await
+        if receiver.is_closed() {
+            receiver.recv_many(entries, self.max_batch - entries.len()).await;
+        } else {
+            // Half as many as others have in hand are worth going for.
+            let worthwhile = (self.in_hand.load(Ordering::Relaxed) / 2).min(self.max_batch);
+            let company = async {
+                while entries.len() < worthwhile
+                    && receiver.recv_many(entries, self.max_batch - entries.len()).await > 0
+                {}
+            };
+            // Whoever came in time is in the batch.
+            let _ = time::timeout(self.linger, company).await;
+        }
+        self.in_hand.fetch_add(entries.len(), Ordering::Relaxed);
+        entries.len()
     }
 
     /// Sends each caller its output; without one, dropping the reply tells the caller so.
@@ -185,7 +253,7 @@ mod tests {
     use super::*;
 
     fn settings(runners: usize, max_batch: usize) -> BatchSettings {
-        BatchSettings { runners, max_batch, queue: 64 }
+        BatchSettings { runners, max_batch, queue: 64, linger: Duration::ZERO }
     }
 
     #[tokio::test]
@@ -255,6 +323,51 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_runner_waits_for_company_only_while_others_are_at_work() {
+        let (gate, sizes) = (Arc::new(Semaphore::new(0)), Arc::new(StdMutex::new(Vec::new())));
+        let patient = BatchSettings { linger: Duration::from_hours(1), ..settings(2, 64) };
+        let batcher = {
+            let (gate, sizes) = (gate.clone(), sizes.clone());
+            Batcher::start("test", patient, move |inputs: Vec<u32>| {
+                sizes.lock().unwrap().push(inputs.len());
+                let gate = gate.clone();
+                async move {
+                    gate.acquire().await.unwrap().forget();
+                    inputs
+                }
+            })
+        };
+        let seen = || sizes.lock().unwrap().clone();
+        let until_seen = async |batches: usize| {
+            while seen().len() < batches {
+                tokio::task::yield_now().await;
+            }
+        };
+        // Nobody is at work: what is there is taken at once.
+        let first = join_all((0..8).map(|n| batcher.call(n)));
+        // Eight are in hand: three are not worth a batch, four are.
+        let second = async {
+            until_seen(1).await;
+            let three = async { join_all((8..11).map(|n| batcher.call(n))).await };
+            let fourth = async {
+                for _ in 0..100 {
+                    tokio::task::yield_now().await;
+                }
+                assert_eq!(seen(), [8]);
+                batcher.call(11).await
+            };
+            tokio::join!(three, fourth)
+        };
+        let opened = async {
+            until_seen(2).await;
+            gate.add_permits(2);
+        };
+        let (first, (three, fourth), ()) = tokio::join!(first, second, opened);
+        assert!(first.into_iter().chain(three).chain([fourth]).all(|answer| answer.is_ok()));
+        assert_eq!(seen(), [8, 4]);
+    }
+
+    #[tokio::test]
     async fn a_panic_reaches_every_caller_of_the_batch_and_no_other() {
         let batcher = Batcher::start("test", settings(1, 64), async |inputs: Vec<u32>| {
             assert!(!inputs.contains(&13), "this batch is meant to panic");
@@ -300,6 +413,27 @@ mod tests {
         };
         let (answers, ()) = tokio::join!(calls, closing);
         assert_eq!(answers, (0..20).map(Ok).collect::<Vec<_>>());
+    }
+
+    #[tokio::test]
+    async fn handing_in_never_waits() {
+        let gate = Arc::new(Semaphore::new(0));
+        let batcher = {
+            let gate = gate.clone();
+            Batcher::start("test", BatchSettings { queue: 2, ..settings(1, 4) }, move |inputs: Vec<u32>| {
+                let gate = gate.clone();
+                async move {
+                    gate.acquire().await.unwrap().forget();
+                    inputs
+                }
+            })
+        };
+        let taken = [batcher.hand_in(1).unwrap(), batcher.hand_in(2).unwrap()];
+        assert_eq!(batcher.hand_in(3).err(), Some(HandInError::Full));
+        gate.add_permits(2);
+        assert_eq!(join_all(taken).await, [Ok(1), Ok(2)]);
+        batcher.close().await;
+        assert_eq!(batcher.hand_in(4).err(), Some(HandInError::Closed));
     }
 
     #[tokio::test]

@@ -1,5 +1,6 @@
 //! What the binaries stand on: configuration, generated secrets, the clock, ids, randomness, background
-//! tasks, batching, logs and metrics, the file store, the development SMS gateway and the connection to WeChat.
+//! tasks, batching, the log of messaging as it is passed on, logs and metrics, the file store, the development SMS
+//! provider and the connection to WeChat.
 //!
 //! Nothing here knows HTTP routes or the database.
 
@@ -8,21 +9,26 @@ pub mod blobs;
 pub mod clock;
 pub mod config;
 pub mod error;
+pub mod fanout;
 pub mod ids;
+pub mod message_lanes;
 pub mod random;
 pub mod secrets;
 pub mod sms_log;
 pub mod tasks;
 pub mod telemetry;
+pub mod thumbnails;
 pub mod wechat_apps;
 pub mod wechat_wire;
 
-pub use batcher::{BatchError, BatchSettings, Batcher};
+pub use batcher::{Answer, BatchError, BatchSettings, Batcher, HandInError};
 pub use blobs::OpendalBlobs;
 pub use clock::SystemClock;
 pub use config::{Config, ConfigSources, Profile, Secret};
 pub use error::StartError;
+pub use fanout::LiveLog;
 pub use ids::ObjectIds;
+pub use message_lanes::MessageLanes;
 pub use random::OsRandom;
 pub use secrets::Credentials;
 pub use sms_log::LogSms;

@@ -5,8 +5,10 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use domain::sms::{SmsGateway, SmsNotSent, SmsRequest};
 use domain::{Clock, Phone, Timestamp};
+use sms::class::ErrorClass;
+use sms::provider::{LookUp, Report, Submission, Submitted, Wanted};
+use sms::{ProviderName, SmsProvider};
 use tracing::info;
 
 use crate::StartError;
@@ -21,7 +23,7 @@ pub struct LoggedSms {
     pub phone: Phone,
     /// The code of a code template; `None` for others, or when codes are not shown.
     pub code: Option<String>,
-    pub template: &'static str,
+    pub template: String,
     /// As the recipient would read it.
     pub text: String,
     pub sent_at: Timestamp,
@@ -31,15 +33,8 @@ pub struct LoggedSms {
 pub struct LogSms {
     clock: Arc<dyn Clock>,
     shows_codes: bool,
-    kept: Mutex<Kept>,
-}
-
-#[derive(Default)]
-struct Kept {
     /// Newest first.
-    messages: VecDeque<LoggedSms>,
-    /// Keys of the kept messages, in the same order: a repeated key is not submitted again.
-    keys: VecDeque<String>,
+    kept: Mutex<VecDeque<LoggedSms>>,
 }
 
 impl LogSms {
@@ -54,52 +49,58 @@ impl LogSms {
 
     /// The kept messages, newest first.
     pub fn messages(&self) -> Vec<LoggedSms> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).messages.iter().cloned().collect()
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 
-    fn shown(&self, request: &SmsRequest) -> LoggedSms {
-        let code = param(request, "code").filter(|_| self.shows_codes);
+    fn shown(&self, submission: &Submission) -> LoggedSms {
+        let code = submission.param("code").filter(|_| self.shows_codes);
         LoggedSms {
-            phone: request.phone.clone(),
+            phone: submission.phone.clone(),
             code: code.map(str::to_owned),
-            template: request.template,
-            text: render(request, self.shows_codes),
+            template: submission.template.clone(),
+            text: render(submission, self.shows_codes),
             sent_at: self.clock.now(),
         }
     }
 }
 
 #[async_trait]
-impl SmsGateway for LogSms {
-    async fn send(&self, request: SmsRequest) -> Result<(), SmsNotSent> {
-        let message = self.shown(&request);
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.keys.contains(&request.idempotency_key) {
-            return Ok(());
-        }
+impl SmsProvider for LogSms {
+    fn name(&self) -> ProviderName {
+        ProviderName::Log
+    }
+
+    fn offers(&self, _: &str) -> bool {
+        true
+    }
+
+    async fn submit(&self, submission: &Submission) -> Submitted {
+        let message = self.shown(submission);
         info!(template = message.template, "text message to {}, not sent: {}", message.phone, message.text);
-        kept.messages.push_front(message);
-        kept.keys.push_front(request.idempotency_key);
-        kept.messages.truncate(MAX_KEPT_MESSAGES);
-        kept.keys.truncate(MAX_KEPT_MESSAGES);
-        Ok(())
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.push_front(message);
+        kept.truncate(MAX_KEPT_MESSAGES);
+        Submitted::Accepted { provider_id: submission.out_id.clone(), segments: None }
+    }
+
+    /// Whatever was kept was read.
+    async fn look_up(&self, wanted: &Wanted) -> LookUp {
+        let at = Some(wanted.submitted_at);
+        let report = Report { class: ErrorClass::Delivered, code: "shown".to_owned(), at, segments: None };
+        LookUp::Found { provider_id: Some(wanted.out_id.clone()), report: Some(report) }
     }
 }
 
-fn param<'a>(request: &'a SmsRequest, name: &str) -> Option<&'a str> {
-    request.params.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
-}
-
 /// The text as a provider's template would give it.
-fn render(request: &SmsRequest, shows_codes: bool) -> String {
-    let code = param(request, "code").map(|code| if shows_codes { code } else { "******" });
-    let body = match (code, param(request, "minutes")) {
+fn render(submission: &Submission, shows_codes: bool) -> String {
+    let code = submission.param("code").map(|code| if shows_codes { code } else { "******" });
+    let body = match (code, submission.param("minutes")) {
         (Some(code), Some(minutes)) => format!("验证码 {code}，{minutes} 分钟内有效"),
         (Some(code), None) => format!("验证码 {code}"),
-        (None, _) if request.template == "new_message" => "您有一条新消息，请打开小程序查看".to_owned(),
+        (None, _) if submission.template == "new_message" => "您有一条新消息，请打开小程序查看".to_owned(),
         (None, _) => {
-            let params: Vec<_> = request.params.iter().map(|(name, value)| format!("{name}={value}")).collect();
-            format!("[{}] {}", request.template, params.join(" "))
+            let params: Vec<_> = submission.params.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            format!("[{}] {}", submission.template, params.join(" "))
         }
     };
     format!("【兆观医生】{body}")
@@ -116,39 +117,46 @@ mod tests {
         }
     }
 
-    fn gateway(shows_codes: bool) -> LogSms {
+    fn log(shows_codes: bool) -> LogSms {
         LogSms::new(Profile::Development, shows_codes, Arc::new(FixedClock)).unwrap()
     }
 
-    fn login_code(key: &str) -> SmsRequest {
-        SmsRequest {
+    fn pairs(params: &[(&str, &str)]) -> Vec<(String, String)> {
+        params.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    fn submission(template: &str, params: &[(&str, &str)]) -> Submission {
+        Submission {
+            out_id: "m-1".to_owned(),
             phone: "13900000000".parse().unwrap(),
-            template: "login_code",
-            params: vec![("code", "012345".to_owned()), ("minutes", "5".to_owned())],
-            idempotency_key: key.to_owned(),
+            template: template.to_owned(),
+            params: pairs(params),
         }
+    }
+
+    fn login_code() -> Submission {
+        submission("login_code", &[("code", "012345"), ("minutes", "5")])
     }
 
     #[tokio::test]
     async fn a_login_code_is_kept_as_the_recipient_would_read_it() {
-        let gateway = gateway(true);
-        gateway.send(login_code("k")).await.unwrap();
-        let kept = gateway.messages();
+        let log = log(true);
+        let accepted = Submitted::Accepted { provider_id: "m-1".to_owned(), segments: None };
+        assert_eq!(log.submit(&login_code()).await, accepted);
+        let kept = log.messages();
         assert_eq!(kept[0].text, "【兆观医生】验证码 012345，5 分钟内有效");
         assert_eq!(kept[0].code.as_deref(), Some("012345"));
-        assert_eq!((kept[0].phone.as_e164(), kept[0].template), ("+8613900000000", "login_code"));
+        assert_eq!((kept[0].phone.as_e164(), kept[0].template.as_str()), ("+8613900000000", "login_code"));
         assert_eq!(kept[0].sent_at, FixedClock.now());
     }
 
     #[tokio::test]
     async fn other_templates_are_rendered_too() {
-        let gateway = gateway(true);
-        gateway.send(SmsRequest { template: "new_message", params: vec![], ..login_code("a") }).await.unwrap();
-        let params = vec![("doctor", "王医生".to_owned())];
-        gateway.send(SmsRequest { template: "certified", params, ..login_code("b") }).await.unwrap();
-        let params = vec![("code", "987654".to_owned())];
-        gateway.send(SmsRequest { template: "bind_code", params, ..login_code("c") }).await.unwrap();
-        let texts: Vec<String> = gateway.messages().into_iter().map(|m| m.text).collect();
+        let log = log(true);
+        log.submit(&submission("new_message", &[])).await;
+        log.submit(&submission("certified", &[("doctor", "王医生")])).await;
+        log.submit(&submission("bind_code", &[("code", "987654")])).await;
+        let texts: Vec<String> = log.messages().into_iter().map(|m| m.text).collect();
         assert_eq!(texts[0], "【兆观医生】验证码 987654");
         assert_eq!(texts[1], "【兆观医生】[certified] doctor=王医生");
         assert_eq!(texts[2], "【兆观医生】您有一条新消息，请打开小程序查看");
@@ -156,32 +164,36 @@ mod tests {
 
     #[tokio::test]
     async fn without_the_flag_no_code_is_kept() {
-        let gateway = gateway(false);
-        gateway.send(login_code("a")).await.unwrap();
-        gateway.send(SmsRequest { template: "bind_code", ..login_code("b") }).await.unwrap();
-        for message in gateway.messages() {
+        let log = log(false);
+        log.submit(&login_code()).await;
+        log.submit(&submission("bind_code", &[("code", "012345")])).await;
+        for message in log.messages() {
             assert!(message.code.is_none() && !message.text.contains("012345"));
         }
     }
 
     #[tokio::test]
     async fn the_newest_come_first_and_the_oldest_are_forgotten() {
-        let gateway = gateway(true);
+        let log = log(true);
         for n in 0..=MAX_KEPT_MESSAGES {
-            let params = vec![("code", format!("{n:06}"))];
-            gateway.send(SmsRequest { params, ..login_code(&n.to_string()) }).await.unwrap();
+            log.submit(&submission("login_code", &[("code", &format!("{n:06}"))])).await;
         }
-        let codes: Vec<_> = gateway.messages().into_iter().filter_map(|m| m.code).collect();
+        let codes: Vec<_> = log.messages().into_iter().filter_map(|m| m.code).collect();
         assert_eq!(codes.len(), MAX_KEPT_MESSAGES);
         assert_eq!((codes[0].as_str(), codes[MAX_KEPT_MESSAGES - 1].as_str()), ("000200", "000001"));
     }
 
     #[tokio::test]
-    async fn the_same_key_is_submitted_once() {
-        let gateway = gateway(true);
-        gateway.send(login_code("k")).await.unwrap();
-        gateway.send(login_code("k")).await.unwrap();
-        assert_eq!(gateway.messages().len(), 1);
+    async fn what_was_shown_counts_as_delivered() {
+        let wanted = Wanted {
+            phone: "13900000000".parse().unwrap(),
+            out_id: "m-1".to_owned(),
+            provider_id: None,
+            submitted_at: FixedClock.now(),
+            known_ids: Vec::new(),
+        };
+        let LookUp::Found { report: Some(report), .. } = log(true).look_up(&wanted).await else { panic!("found") };
+        assert_eq!(report.class, ErrorClass::Delivered);
     }
 
     #[test]

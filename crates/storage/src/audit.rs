@@ -33,7 +33,7 @@ pub(crate) enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 
-fn row(event: &AuditEvent) -> ActiveModel {
+pub(crate) fn row(event: &AuditEvent) -> ActiveModel {
     ActiveModel {
         id: Set(text(&event.id)),
         actor: Set(event.actor.clone()),

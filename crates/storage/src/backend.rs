@@ -7,8 +7,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use domain::StoreError;
-use sea_orm::sqlx::error::DatabaseError;
 use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr, RuntimeErr, SqlErr};
+use sqlx::error::DatabaseError;
 
 /// Which database this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,11 +102,68 @@ impl Backend {
         }
     }
 
+    /// Column type of places in the log: on `SQLite` the row id itself, which needs no index of its own.
+    pub(crate) const fn position_type(self) -> &'static str {
+        match self {
+            Self::Sqlite => "integer",
+            Self::Postgres => "bigint",
+        }
+    }
+
+    /// Suffix of a table whose rows are updated all the time: `PostgreSQL` leaves room for the new version beside
+    /// the old one, so that no index has to change.
+    pub(crate) const fn hot_table(self) -> &'static str {
+        match self {
+            Self::Sqlite => "",
+            Self::Postgres => " WITH (fillfactor = 50)",
+        }
+    }
+
     /// The table function that lists the elements of a JSON array of strings, in a column named `value`.
     pub(crate) const fn json_elements(self) -> &'static str {
         match self {
             Self::Sqlite => "json_each",
             Self::Postgres => "jsonb_array_elements_text",
+        }
+    }
+
+    /// The rows of a parameter that is a JSON array, in a column named `value`: elements of arrays are read by
+    /// `value ->> 0`.
+    pub(crate) fn each(self, parameter: usize) -> String {
+        match self {
+            Self::Sqlite => format!("json_each(${parameter})"),
+            Self::Postgres => format!("json_array_elements(CAST(${parameter} AS json))"),
+        }
+    }
+
+    /// The condition that a column equals one of the strings in a parameter that is a JSON array.
+    pub(crate) fn is_among(self, column: &str, parameter: &str) -> String {
+        match self {
+            Self::Sqlite => format!("{column} IN (SELECT value FROM json_each({parameter}))"),
+            // As an array and not as a join, whose size PostgreSQL would guess.
+            Self::Postgres => {
+                format!("{column} = ANY (ARRAY(SELECT json_array_elements_text(CAST({parameter} AS json))))")
+            }
+        }
+    }
+
+    /// Joins the at most one row of `table` that meets `condition`, looked up for each row before it, in their order;
+    /// `lock` as below. PostgreSQL would otherwise plan by what it knew of the tables long ago, when they were small,
+    /// and read all of them.
+    pub(crate) fn look_up(self, table: &str, condition: &str, lock: &str) -> String {
+        match self {
+            Self::Sqlite => format!("LEFT JOIN {table} ON {condition}"),
+            Self::Postgres => {
+                format!("LEFT JOIN LATERAL (SELECT * FROM {table} WHERE {condition} LIMIT 1{lock}) AS {table} ON true")
+            }
+        }
+    }
+
+    /// Suffix of a select whose rows nobody else may change, though others may hold them the same way.
+    pub(crate) const fn for_share(self) -> &'static str {
+        match self {
+            Self::Sqlite => "",
+            Self::Postgres => " FOR SHARE",
         }
     }
 
@@ -172,7 +229,9 @@ fn sqlite_options(options: &DatabaseOptions, is_reader: bool) -> ConnectOptions 
                 .pragma("temp_store", "MEMORY")
                 // A checkpoint flushes the database itself: seldom, so that commits flush the log only.
                 .pragma("wal_autocheckpoint", "16384")
-                .statement_cache_capacity(256);
+                .statement_cache_capacity(256)
+                // `$regex` of the LeanCloud surface, matched in linear time.
+                .with_regexp();
             // The journal mode is kept in the file; only the writer, which makes the file, sets it.
             if is_reader { sqlite.pragma("query_only", "ON") } else { sqlite.pragma("journal_mode", "WAL") }
         });
@@ -188,7 +247,12 @@ async fn connect_postgres(options: &DatabaseOptions) -> Result<Connections, Conn
         .sqlx_logging(false)
         .record_stmt_in_spans(false)
         .test_before_acquire_if_idle_for(Duration::from_secs(30))
-        .map_sqlx_postgres_opts(|postgres| postgres.application_name("zhaoguan").statement_cache_capacity(256));
+        .map_sqlx_postgres_opts(|postgres| {
+            // Statements are planned once and kept: one planned while a table was empty must not read it whole when
+            // it has grown. Where there is no index, tables are read whole all the same.
+            let options = postgres.application_name("zhaoguan").options([("enable_seqscan", "off")]);
+            options.statement_cache_capacity(256)
+        });
     let pool = open(options, connect).await?;
     Ok(Connections { backend: Backend::Postgres, writer: pool.clone(), reader: pool })
 }

@@ -1,5 +1,6 @@
 //! Between columns and the domain's values. A stored value that breaks a rule is [`StoreError::Corrupt`], named.
 
+use std::fmt::Display;
 use std::str::FromStr;
 
 use domain::page::{Cursor, PageRequest};
@@ -53,6 +54,11 @@ pub(crate) fn into_object(column: &'static str, value: Value) -> Result<Map<Stri
 
 pub(crate) fn text<T: ToString>(value: &T) -> String {
     value.to_string()
+}
+
+/// A list of ids or words as one parameter: a JSON array of strings.
+pub(crate) fn list(values: impl IntoIterator<Item = impl Display>) -> sea_orm::Value {
+    values.into_iter().map(|value| value.to_string()).collect::<Value>().to_string().into()
 }
 
 pub(crate) fn text_opt<T: ToString>(value: Option<&T>) -> Option<String> {

@@ -14,7 +14,7 @@ pub struct Violation {
 }
 
 /// Each rule with the statement that counts what breaks it.
-const RULES: [(&str, &str); 11] = [
+const RULES: [(&str, &str); 17] = [
     (
         "a pair has at most one open consultation",
         "SELECT COUNT(*) FROM (SELECT 1 FROM consultation WHERE status <> '2' AND NOT is_invalid \
@@ -53,11 +53,45 @@ const RULES: [(&str, &str); 11] = [
          WHERE m.conversation_id = c.id) OR c.last_seq <> (SELECT COALESCE(MAX(m.seq), 0) FROM message m \
          WHERE m.conversation_id = c.id)",
     ),
+    (
+        "messages are in the log in the order of their sequence numbers",
+        "SELECT COUNT(*) FROM message m JOIN message later ON later.conversation_id = m.conversation_id \
+         AND later.seq = m.seq + 1 WHERE later.position <= m.position",
+    ),
+    (
+        "a position of the log is given once and not beyond its head",
+        "SELECT COUNT(*) FROM (SELECT position FROM message UNION ALL SELECT position FROM log_event) AS entry \
+         WHERE position > (SELECT h.position FROM log_head h) OR position IN (SELECT m.position FROM message m \
+         JOIN log_event e ON e.position = m.position)",
+    ),
+    (
+        "a conversation knows the newest entry of the log that concerns it",
+        "SELECT COUNT(*) FROM conversation c WHERE c.last_position <> (SELECT COALESCE(MAX(entry.position), 0) FROM \
+         (SELECT m.position FROM message m WHERE m.conversation_id = c.id UNION ALL \
+         SELECT e.position FROM log_event e WHERE e.conversation_id = c.id) AS entry)",
+    ),
+    (
+        "members are in a conversation that is there and have got no farther than it",
+        "SELECT COUNT(*) FROM conversation_member m LEFT JOIN conversation c ON c.id = m.conversation_id \
+         WHERE c.id IS NULL OR m.read_seq > m.delivered_seq OR m.delivered_seq > c.last_seq OR m.read_seq < 0",
+    ),
+    (
+        "unread numbers equal their definition",
+        "SELECT COUNT(*) FROM conversation_member m WHERE m.own_after_read <> (SELECT COUNT(*) FROM message s \
+         WHERE s.conversation_id = m.conversation_id AND s.seq > m.read_seq AND s.sender = m.client_id) \
+         OR m.recalled_after_read <> (SELECT COUNT(*) FROM message s WHERE s.conversation_id = m.conversation_id \
+         AND s.seq > m.read_seq AND s.recalled_at IS NOT NULL AND (s.sender IS NULL OR s.sender <> m.client_id))",
+    ),
     ("a follow is a group", "SELECT COUNT(*) FROM relation WHERE is_followed <> (CAST(groups AS text) LIKE '%\"2\"%')"),
     (
         "a queued notification has its job",
         "SELECT COUNT(*) FROM notification n WHERE n.state = 'queued' AND NOT EXISTS (SELECT 1 FROM job j \
          WHERE j.idempotency_key = 'notification:' || n.id AND j.state IN ('queued', 'dead'))",
+    ),
+    (
+        "a text message has the attempts it counts",
+        "SELECT COUNT(*) FROM sms_message m WHERE m.attempts <> (SELECT COUNT(*) FROM sms_attempt a \
+         WHERE a.message_id = m.id)",
     ),
     (
         "a sent notification was delivered",

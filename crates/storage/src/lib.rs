@@ -12,14 +12,17 @@ mod convert;
 mod im;
 mod import;
 pub mod inspect;
+mod leancloud;
 mod migration;
 mod outbox;
 mod oversight;
 mod people;
+mod sms;
 mod store;
 mod values;
 mod wechat;
 
 pub use backend::{Backend, ConnectError, DatabaseOptions, SqliteSync};
 pub use consulting::RecordingNotifier;
+pub use leancloud::DocumentIndex;
 pub use store::{SeaStore, SeaUnit};

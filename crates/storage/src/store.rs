@@ -1,9 +1,15 @@
 //! Opening the store, and the unit of work that is every repository at once.
 
+use std::fmt::Display;
+use std::sync::{Arc, OnceLock};
+
 use ::consultation::notification::NotificationRepository;
 use ::consultation::relation::{InvitationRepository, RelationRepository};
+use ::consultation::trace::TraceRepository;
 use ::consultation::{ConsultationStore, ConsultationUnit, consultation::ConsultationRepository};
-use ::im::ConversationRepository;
+use ::im::log::{LogListener, LogRepository};
+use ::im::presence::PresenceRepository;
+use ::im::{ConversationRepository, MessageRepository};
 use async_trait::async_trait;
 use domain::audit::AuditRepository;
 use domain::doctor::DoctorRepository;
@@ -12,11 +18,12 @@ use domain::outbox::OutboxRepository;
 use domain::patient::PatientRepository;
 use domain::{StoreError, Timestamp};
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseExecutor, DatabaseTransaction, QueryResult, SqliteTransactionMode,
-    Statement, TransactionOptions, TransactionTrait, Value,
+    ConnectionTrait, DatabaseConnection, DatabaseExecutor, DatabaseTransaction, EntityTrait, FromQueryResult,
+    QueryResult, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait, Value,
 };
 
 use crate::backend::{self, Backend, ConnectError, Connections, DatabaseOptions, store_error};
+use crate::convert::list;
 use crate::migration;
 
 /// The database.
@@ -25,7 +32,11 @@ pub struct SeaStore {
     backend: Backend,
     writer: DatabaseConnection,
     reader: DatabaseConnection,
+    news: News,
 }
+
+/// Who is told that the log has moved on.
+type News = Arc<OnceLock<Arc<dyn LogListener>>>;
 
 impl SeaStore {
     /// Opens the database; makes the file and its folder on `SQLite`. Does not migrate.
@@ -34,7 +45,14 @@ impl SeaStore {
     /// [`ConnectError`] saying which address could not be opened and why.
     pub async fn connect(options: &DatabaseOptions) -> Result<Self, ConnectError> {
         let Connections { backend, writer, reader } = backend::connect(options).await?;
-        Ok(Self { backend, writer, reader })
+        Ok(Self { backend, writer, reader, news: News::default() })
+    }
+
+    /// Tells `listener` from now on of every unit that moved the log on, whatever it was about. Counts once.
+    /// Messages that go the quick way ([`::im::ImStore::append`]) are told of by whoever sends them.
+    pub fn announce_to(&self, listener: Arc<dyn LogListener>) {
+        // There is one log, and one listener in a process.
+        let _ = self.news.set(listener);
     }
 
     /// Brings the tables up to date. Safe to run from several processes at once.
@@ -59,12 +77,21 @@ impl SeaStore {
             ..TransactionOptions::default()
         };
         let txn = self.writer.begin_with_options(options).await.map_err(store_error)?;
-        Ok(SeaUnit { backend: self.backend, road: Road::Transaction(txn) })
+        Ok(self.on(Road::Transaction(txn)))
     }
 
     /// The repositories for reading only; each call sees what is committed then.
     pub fn reading(&self) -> SeaUnit {
-        SeaUnit { backend: self.backend, road: Road::Pool(self.reader.clone()) }
+        self.on(Road::Pool(self.reader.clone()))
+    }
+
+    /// For writing in single statements, each a transaction of its own.
+    pub(crate) fn at_once(&self) -> SeaUnit {
+        self.on(Road::Pool(self.writer.clone()))
+    }
+
+    fn on(&self, road: Road) -> SeaUnit {
+        SeaUnit { backend: self.backend, road, news: self.news.clone(), has_news: false }
     }
 
     /// Proves that writing works, for `/readyz`.
@@ -100,6 +127,9 @@ enum Road {
 pub struct SeaUnit {
     pub(crate) backend: Backend,
     road: Road,
+    news: News,
+    /// It has moved the log on.
+    pub(crate) has_news: bool,
 }
 
 impl SeaUnit {
@@ -116,10 +146,13 @@ impl SeaUnit {
     /// # Errors
     /// [`StoreError`] when the database does not confirm; nothing may be assumed then.
     pub async fn finish(self) -> Result<(), StoreError> {
-        match self.road {
-            Road::Transaction(txn) => txn.commit().await.map_err(store_error),
-            Road::Pool(_) => Ok(()),
+        if let Road::Transaction(txn) = self.road {
+            txn.commit().await.map_err(store_error)?;
         }
+        if let (true, Some(listener)) = (self.has_news, self.news.get()) {
+            listener.moved();
+        }
+        Ok(())
     }
 
     /// Runs a statement written once for both databases, with `$1`-style parameters; returns rows affected.
@@ -138,6 +171,29 @@ impl SeaUnit {
         let db = self.db();
         let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
         db.query_all_raw(statement).await.map_err(store_error)
+    }
+
+    /// Like `query`, for whole rows of one table.
+    pub(crate) async fn rows<E: EntityTrait>(
+        &self,
+        sql: &str,
+        values: impl IntoIterator<Item = Value>,
+    ) -> Result<Vec<E::Model>, StoreError> {
+        let rows = self.query(sql, values).await?;
+        rows.iter().map(|row| E::Model::from_query_result(row, "").map_err(store_error)).collect()
+    }
+
+    /// The rows of a table that have the given ids; `tail` is what follows the condition.
+    pub(crate) async fn rows_of<E: EntityTrait>(
+        &self,
+        ids: &[impl Display],
+        tail: &str,
+    ) -> Result<Vec<E::Model>, StoreError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (table, is_wanted) = (E::default().as_str().to_owned(), self.backend.is_among("id", "$1"));
+        self.rows::<E>(&format!("SELECT * FROM {table} WHERE {is_wanted}{tail}"), [list(ids)]).await
     }
 }
 
@@ -164,6 +220,15 @@ impl ConsultationUnit for SeaUnit {
     fn conversations(&mut self) -> &mut dyn ConversationRepository {
         self
     }
+    fn messages(&mut self) -> &mut dyn MessageRepository {
+        self
+    }
+    fn log(&mut self) -> &mut dyn LogRepository {
+        self
+    }
+    fn presence(&mut self) -> &mut dyn PresenceRepository {
+        self
+    }
     fn notifications(&mut self) -> &mut dyn NotificationRepository {
         self
     }
@@ -171,6 +236,9 @@ impl ConsultationUnit for SeaUnit {
         self
     }
     fn outbox(&mut self) -> &mut dyn OutboxRepository {
+        self
+    }
+    fn traces(&mut self) -> &mut dyn TraceRepository {
         self
     }
     async fn commit(self: Box<Self>) -> Result<(), StoreError> {

@@ -11,7 +11,7 @@ use std::panic::{AssertUnwindSafe, resume_unwind};
 
 use async_trait::async_trait;
 use futures_util::FutureExt;
-use sea::{Place, SeaHarness, migrations};
+use sea::{Place, SeaHarness, migrations, rules};
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection};
 use storage::DatabaseOptions;
 use testkit::contract::Harness;
@@ -96,4 +96,9 @@ async fn a_fresh_store_breaks_no_rule() {
 #[tokio::test]
 async fn an_unmigrated_store_answers_an_error() {
     alone(async |place| migrations::an_unmigrated_store_answers_an_error(place).await).await;
+}
+
+#[tokio::test]
+async fn each_rule_of_messaging_finds_what_breaks_it() {
+    alone(async |place| rules::each_rule_of_messaging_finds_what_breaks_it(place).await).await;
 }

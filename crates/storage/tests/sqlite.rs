@@ -5,7 +5,7 @@
 mod sea;
 
 use async_trait::async_trait;
-use sea::{Place, SeaHarness, migrations};
+use sea::{Place, SeaHarness, migrations, rules};
 use storage::DatabaseOptions;
 use tempfile::TempDir;
 use testkit::contract::Harness;
@@ -52,4 +52,9 @@ async fn a_fresh_store_breaks_no_rule() {
 #[tokio::test]
 async fn an_unmigrated_store_answers_an_error() {
     migrations::an_unmigrated_store_answers_an_error(&TempFile::new()).await;
+}
+
+#[tokio::test]
+async fn each_rule_of_messaging_finds_what_breaks_it() {
+    rules::each_rule_of_messaging_finds_what_breaks_it(&TempFile::new()).await;
 }

@@ -9,6 +9,7 @@ pub mod memory;
 pub mod notifier;
 pub mod random;
 pub mod signal;
+pub mod sms;
 pub mod stage;
 
 pub use clock::ManualClock;
@@ -17,4 +18,5 @@ pub use memory::{MemoryStore, MemoryUnit};
 pub use notifier::MemoryNotifier;
 pub use random::SeededRandom;
 pub use signal::CountingSignal;
+pub use sms::SmsStandIn;
 pub use stage::Stage;

@@ -8,14 +8,16 @@ use consultation::consultation::ConsultationFilter;
 use consultation::notification::{Cause, Channel, DeliveryError, Notification, NotificationState, Reason};
 use consultation::relation::RelationPatch;
 use consultation::service::{
-    Consultations, Deliveries, DeliveryProgress, Initiate, InitiateConsultations, Initiated, Relations, Sweeps,
+    Consultations, Deliveries, DeliveryProgress, Escalations, Initiate, InitiateConsultations, Initiated, Relations,
+    Sweeps,
 };
 use consultation::{ConsultationError, ConsultationStore, ConsultationType, EndReason, Status};
 use domain::actor::UserActor;
-use domain::id::{SessionId, UserId};
+use domain::id::{NotificationId, SessionId, UserId};
 use domain::page::PageRequest;
 use domain::time::span;
 use domain::{Actor, Clock};
+use im::Message;
 use testkit::build::{doctor, doctor_id, patient, patient_id};
 use testkit::{MemoryNotifier, Stage};
 
@@ -71,6 +73,10 @@ fn deliveries(stage: &Stage) -> (Deliveries, Arc<MemoryNotifier>) {
     (Deliveries::new(stage.context(), notifier.clone()), notifier)
 }
 
+async fn deliver(deliveries: &Deliveries, id: NotificationId) -> DeliveryProgress {
+    deliveries.run(&[id]).await.unwrap().remove(0).unwrap()
+}
+
 #[tokio::test]
 async fn inside_the_hours_the_doctor_is_told_once() {
     let stage = stage().await;
@@ -78,8 +84,8 @@ async fn inside_the_hours_the_doctor_is_told_once() {
     initiate(&stage, the_patient()).await.unwrap();
     let queued = the_one(&stage, Cause::Initiated);
     let (deliveries, notifier) = deliveries(&stage);
-    assert_eq!(deliveries.run(queued.id).await.unwrap(), DeliveryProgress::Settled);
-    assert_eq!(deliveries.run(queued.id).await.unwrap(), DeliveryProgress::Settled);
+    assert_eq!(deliver(&deliveries, queued.id).await, DeliveryProgress::Settled);
+    assert_eq!(deliver(&deliveries, queued.id).await, DeliveryProgress::Settled);
     assert_eq!(notifier.delivered().len(), 1);
     let sent = the_one(&stage, Cause::Initiated);
     assert_eq!(
@@ -97,15 +103,46 @@ async fn outside_the_hours_telling_waits_for_the_opening_and_the_patient_hears_w
     assert_eq!((deferred.state, deferred.reason), (NotificationState::Queued, Reason::OutsideWindow));
     let opening = stage.clock.now() + span::hours(9);
     assert_eq!(deferred.due_at, opening);
-    let messages =
-        Consultations::new(stage.context()).messages(&the_patient(), started.consultation_id, 0).await.unwrap();
-    let events: Vec<_> = messages.iter().map(|m| m.content["event"].as_str().unwrap().to_owned()).collect();
+    let is_of = |m: &&Message| {
+        stage.store.committed().conversations[&m.conversation_id].consultation_id == Some(started.consultation_id)
+    };
+    let rows = stage.store.committed();
+    let events: Vec<_> = rows.messages.values().filter(is_of).map(|m| m.content.to_value()["event"].clone()).collect();
     assert_eq!(events.len(), 2, "{events:?}");
     let (deliveries, notifier) = deliveries(&stage);
-    assert_eq!(deliveries.run(deferred.id).await.unwrap(), DeliveryProgress::Deferred(opening));
+    assert_eq!(deliver(&deliveries, deferred.id).await, DeliveryProgress::Deferred(opening));
     stage.clock.advance(span::hours(9));
-    assert_eq!(deliveries.run(deferred.id).await.unwrap(), DeliveryProgress::Settled);
+    assert_eq!(deliver(&deliveries, deferred.id).await, DeliveryProgress::Settled);
     assert_eq!(notifier.delivered().len(), 1);
+}
+
+#[tokio::test]
+async fn of_two_that_wait_for_the_same_opening_one_is_told() {
+    let stage = stage().await;
+    stage.clock.advance(span::hours(13));
+    initiate(&stage, the_patient()).await.unwrap();
+    let first = the_one(&stage, Cause::Initiated);
+    stage.clock.advance(span::hours(1));
+    let second = Notification {
+        id: NotificationId(testkit::ids::object_id(905)),
+        cause: Cause::PatientMessage,
+        created_at: stage.clock.now(),
+        updated_at: stage.clock.now(),
+        ..first.clone()
+    };
+    let mut unit = stage.store.begin().await.unwrap();
+    unit.notifications().insert_all(std::slice::from_ref(&second)).await.unwrap();
+    unit.commit().await.unwrap();
+    stage.clock.advance(span::hours(8));
+    let (deliveries, notifier) = deliveries(&stage);
+    let unknown = NotificationId(testkit::ids::object_id(906));
+    let progress = deliveries.run(&[second.id, unknown, first.id]).await.unwrap();
+    assert!(progress.iter().all(|p| matches!(p, Ok(DeliveryProgress::Settled))), "{progress:?}");
+    assert_eq!(notifier.delivered().len(), 1);
+    let states =
+        [Cause::Initiated, Cause::PatientMessage].map(|cause| the_one(&stage, cause)).map(|n| (n.state, n.reason));
+    let coalesced = (NotificationState::Suppressed, Reason::Coalesced);
+    assert!(states.contains(&coalesced) && states.iter().any(|s| s.0 == NotificationState::Sent), "{states:?}");
 }
 
 #[tokio::test]
@@ -116,9 +153,9 @@ async fn a_refused_channel_leads_to_the_next_and_the_last_refusal_fails() {
     let (deliveries, notifier) = deliveries(&stage);
     notifier.fail(Channel::Wechat, DeliveryError::Refused);
     notifier.fail(Channel::Sms, DeliveryError::Unavailable);
-    assert_eq!(deliveries.run(queued.id).await.unwrap(), DeliveryProgress::Unavailable);
+    assert_eq!(deliver(&deliveries, queued.id).await, DeliveryProgress::Unavailable);
     notifier.fail(Channel::Sms, DeliveryError::Refused);
-    assert_eq!(deliveries.run(queued.id).await.unwrap(), DeliveryProgress::Settled);
+    assert_eq!(deliver(&deliveries, queued.id).await, DeliveryProgress::Settled);
     let failed = the_one(&stage, Cause::Initiated);
     assert_eq!((failed.state, failed.reason), (NotificationState::Failed, Reason::NoChannel));
     assert!(notifier.delivered().is_empty());
@@ -134,7 +171,7 @@ async fn an_end_cancels_what_is_queued() {
     let cancelled = the_one(&stage, Cause::Initiated);
     assert_eq!((cancelled.state, cancelled.reason), (NotificationState::Cancelled, Reason::ConsultationClosed));
     let (deliveries, notifier) = deliveries(&stage);
-    assert_eq!(deliveries.run(cancelled.id).await.unwrap(), DeliveryProgress::Settled);
+    assert_eq!(deliver(&deliveries, cancelled.id).await, DeliveryProgress::Settled);
     assert!(notifier.delivered().is_empty());
 }
 
@@ -202,4 +239,33 @@ async fn strangers_start_and_see_nothing() {
     assert!(matches!(consultations.end(&stranger, id, None).await, Err(ConsultationError::NotFound(_))));
     let of_other = ConsultationFilter { patient: Some(patient_id(1)), ..ConsultationFilter::default() };
     assert!(consultations.list(&stranger, of_other, PageRequest::first()).await.is_err());
+}
+
+/// Takes all queued notifications to their end.
+async fn deliver_all(stage: &Stage, notifier: &Arc<MemoryNotifier>) {
+    let deliveries = Deliveries::new(stage.context(), notifier.clone());
+    for queued in stage.store.committed().notifications.values().filter(|n| n.state == NotificationState::Queued) {
+        for progress in deliveries.run(&[queued.id]).await.unwrap() {
+            progress.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_doctor_who_does_not_answer_is_reminded_by_text_message_once() {
+    let stage = stage().await;
+    let notifier = Arc::new(MemoryNotifier::default());
+    let escalations = Escalations::new(stage.context());
+    initiate(&stage, the_patient()).await.unwrap();
+    deliver_all(&stage, &notifier).await;
+    stage.clock.advance(span::minutes(30) - Duration::from_millis(1));
+    assert_eq!(escalations.run().await.unwrap(), 0, "not yet");
+    stage.clock.advance(Duration::from_millis(1));
+    assert_eq!(escalations.run().await.unwrap(), 1);
+    deliver_all(&stage, &notifier).await;
+    stage.clock.advance(span::hours(1));
+    assert_eq!(escalations.run().await.unwrap(), 0, "once");
+    let reminders = notifications(&stage, Cause::Escalation);
+    assert_eq!((reminders.len(), reminders[0].state), (1, NotificationState::Sent));
+    assert_eq!(reminders[0].channel, Some(Channel::Sms));
 }

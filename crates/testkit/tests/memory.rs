@@ -8,6 +8,7 @@ use consultation::ConsultationStore;
 use domain::id::JobId;
 use domain::outbox::{DeadLetterRepository, JobQueue};
 use domain::{StoreError, Timestamp};
+use im::ImStore;
 use testkit::MemoryStore;
 use testkit::contract::Harness;
 
@@ -21,6 +22,10 @@ fn open() -> Ready<Option<Box<dyn Harness>>> {
 #[async_trait]
 impl Harness for InMemory {
     fn store(&self) -> Arc<dyn ConsultationStore> {
+        Arc::new(self.0.clone())
+    }
+
+    fn im(&self) -> Arc<dyn ImStore> {
         Arc::new(self.0.clone())
     }
 
@@ -69,7 +74,7 @@ mod strictness {
     #[tokio::test]
     async fn nothing_is_written_through_the_reading_road() {
         let store = MemoryStore::default();
-        let written = store.read().patients().insert(&patient(1).done()).await;
+        let written = ConsultationStore::read(&store).patients().insert(&patient(1).done()).await;
         assert!(matches!(written, Err(StoreError::Backend(_))));
         assert!(store.committed().patients.is_empty());
     }

@@ -6,14 +6,15 @@ use std::sync::Arc;
 use clap::Args;
 use domain::Clock;
 use domain::file::BlobStore;
+use domain::rng::SecureRandom;
 use runtime::config::DatabaseKind;
-use runtime::{Config, OpendalBlobs, SystemClock};
+use runtime::{Config, OpendalBlobs, OsRandom, SystemClock};
 use serde_json::json;
 use storage::SeaStore;
 use worker::database_options;
+use worker::sms::{Providers, probe};
 
 use super::Failure;
-use crate::sms;
 
 /// What to look at.
 #[derive(Debug, Args)]
@@ -41,12 +42,13 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<(), Fail
         println!("  note: {warning}");
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let sms = sms::gateway(&config, &clock).map(drop).map_err(Failure::from);
-    let is_fine = [
-        told("database", &database(&config).await),
-        told("SMS", &sms),
-        !arguments.online || told("files", &files(&config).await),
-    ];
+    let mut is_fine = vec![told("database", &database(&config).await)];
+    let random: Arc<dyn SecureRandom> = Arc::new(OsRandom);
+    match Providers::of(&config, &clock, &random) {
+        Ok(providers) => is_fine.extend(sms(&providers, &clock, arguments.online).await),
+        Err(failure) => is_fine.push(told("SMS", &Err(failure.into()))),
+    }
+    is_fine.push(!arguments.online || told("files", &files(&config).await));
     if is_fine.into_iter().all(|fine| fine) { Ok(()) } else { Err("the server could not run like this".into()) }
 }
 
@@ -56,6 +58,21 @@ fn told(what: &str, outcome: &Result<(), Failure>) -> bool {
         Err(failure) => println!("{what}: {}", super::chain(failure.as_ref())),
     }
     outcome.is_ok()
+}
+
+/// Each provider, asked for a message that was never sent where the outside is to be tried.
+async fn sms(providers: &Providers, clock: &Arc<dyn Clock>, is_online: bool) -> Vec<bool> {
+    for warning in &providers.warnings {
+        println!("  note: {warning}");
+    }
+    let mut fine = vec![told("SMS", &Ok(()))];
+    if is_online {
+        for provider in &providers.all {
+            let outcome = probe(&**provider, &**clock).await.map_err(|code| format!("answered {code}").into());
+            fine.push(told(&format!("SMS by {}", provider.name().as_str()), &outcome));
+        }
+    }
+    fine
 }
 
 async fn database(config: &Config) -> Result<(), Failure> {

@@ -35,12 +35,19 @@ pub mod code {
     pub const UNSUPPORTED_MEDIA: &str = "request.unsupported_media";
     pub const TIMEOUT: &str = "request.timeout";
     pub const SESSION_NOT_VALID: &str = "session.not_valid";
+    pub const BUSY: &str = "server.busy";
     pub const STOPPING: &str = "server.stopping";
     pub const INTERNAL: &str = "server.internal";
 }
 
 /// All codes, sorted.
 pub const ENTRIES: &[Entry] = &[
+    entry(
+        "CLIENT_MESSAGE_ID_CONFLICT",
+        Conflict,
+        "该消息编号已用于另一条消息",
+        "Another message was sent under this client message id",
+    ),
     entry("CONSULTATION_ENDED", Conflict, "本次咨询已结束，请重新发起", "The consultation has ended"),
     entry("DOCTOR_CLOSED", Conflict, "医生暂不接诊", "The doctor is not taking consultations"),
     entry("DOCTOR_NOT_AUTHENTICATED", Forbidden, "医生尚未通过认证", "The doctor is not certified"),
@@ -80,6 +87,7 @@ pub const ENTRIES: &[Entry] = &[
         "当前咨询状态不允许此操作",
         "The consultation's status does not allow this",
     ),
+    entry("conversation.not_found", NotFound, "会话不存在", "Conversation not found"),
     entry("doctor.no_profile", NotFound, "尚未创建医生资料", "There is no doctor's profile yet"),
     entry("doctor.not_found", NotFound, "医生不存在", "Doctor not found"),
     entry("file.link_not_accepted", Forbidden, "下载地址无效或已过期", "The download address is wrong or has expired"),
@@ -100,8 +108,19 @@ pub const ENTRIES: &[Entry] = &[
         "该幂等键已用于另一个请求",
         "The idempotency key was used for a different request",
     ),
+    entry("im.frame_out_of_place", Conflict, "此时不能发送这种消息帧", "A frame of this type cannot come here"),
+    entry("im.malformed_frame", Invalid, "消息帧格式有误", "The frame is malformed"),
+    entry("im.too_many_frames", RateLimited, "发送过于频繁，请稍后再试", "Frames come too fast"),
     entry("invitation.not_usable", NotFound, "邀请码无效或已过期", "The invitation is not valid any more"),
     entry("job.not_found", NotFound, "任务不存在", "The job was not found among those given up"),
+    entry("message.not_found", NotFound, "消息不存在", "Message not found"),
+    entry(
+        "message.outcome_unknown",
+        Unavailable,
+        "发送结果未知，请用同一消息编号重发",
+        "The outcome is not known; send it again under the same client message id",
+    ),
+    entry("message.recall_too_late", Conflict, "已超过可撤回时间", "The message can no longer be recalled"),
     entry("password.not_processed", Internal, "服务器内部错误", "Internal server error"),
     entry("patient.not_found", NotFound, "患者不存在", "Patient not found"),
     entry(
@@ -121,6 +140,7 @@ pub const ENTRIES: &[Entry] = &[
     entry(code::TOO_LARGE, TooLarge, "请求内容过大", "The request is too large"),
     entry(code::UNKNOWN_PATH, NotFound, "地址不存在", "There is nothing at this address"),
     entry(code::UNSUPPORTED_MEDIA, UnsupportedMedia, "不支持的内容类型", "The content type is not supported"),
+    entry(code::BUSY, Unavailable, "服务繁忙，请稍后重试", "The server is busy"),
     entry(code::INTERNAL, Internal, "服务器内部错误", "Internal server error"),
     entry(code::STOPPING, Unavailable, "服务正在重启，请稍后重试", "The server is stopping"),
     entry(
@@ -131,7 +151,12 @@ pub const ENTRIES: &[Entry] = &[
     ),
     entry("sign_in.failed", Unauthenticated, "用户名或密码错误", "Name and password do not match"),
     entry("sign_in.throttled", RateLimited, "尝试次数过多，请稍后再试", "Too many attempts to sign in"),
+    entry("sms.message_not_found", NotFound, "短信记录不存在", "The text message was not found"),
     entry("sms.not_sent", Unavailable, "短信发送失败，请稍后重试", "The text message could not be sent"),
+    entry("sms.over_budget", Unavailable, "今日短信预算已用完", "The budget for text messages is used up for today"),
+    entry("sms.refused", Conflict, "该号码无法接收此短信", "The number cannot receive this text message"),
+    entry("sms.reply_not_found", NotFound, "短信回复不存在", "The reply was not found"),
+    entry("sms.too_many", RateLimited, "该号码今日接收的短信已达上限", "This number got enough text messages for now"),
     entry("sms_code.not_accepted", Invalid, "验证码错误、已使用或已过期", "The code is wrong, used or expired"),
     entry(
         "sms_code.number_locked",
@@ -145,6 +170,10 @@ pub const ENTRIES: &[Entry] = &[
     entry("store.conflict", Conflict, "内容已被他人修改，请刷新后重试", "Somebody else changed this at the same time"),
     entry("store.corrupt", Internal, "服务器内部错误", "Internal server error"),
     entry("store.unavailable", Unavailable, "服务暂时不可用，请稍后重试", "The service is not available at the moment"),
+    entry("user.email_taken", Conflict, "该邮箱已属于其他账号", "The e-mail address belongs to another account"),
+    entry("user.identity_taken", Conflict, "该第三方身份已绑定其他账号", "The identity belongs to another account"),
+    entry("user.name_taken", Conflict, "该用户名已被使用", "The user name is taken"),
+    entry("user.password_set", Conflict, "已设置密码，请使用旧密码修改", "A password is set already"),
     entry("wechat.app_fault", Unavailable, "微信服务暂时不可用", "WeChat refuses this app; an operator has to act"),
     entry("wechat.app_not_found", NotFound, "微信应用不存在", "There is no such WeChat app here"),
     entry("wechat.check_decided", Conflict, "该内容已处理", "The content check was decided already"),

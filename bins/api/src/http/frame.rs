@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use domain::FieldError;
 use domain::id::IdSource;
 use futures_util::StreamExt;
 use ipnet::IpNet;
@@ -19,6 +20,7 @@ use crate::http::context::{Language, REQUEST_ID_HEADER, RequestContext, RequestI
 use crate::http::framework_errors::to_api_error;
 use crate::http::measure::RequestMetrics;
 use crate::http::problem::ApiError;
+use crate::http::shape::NO_NUL;
 use crate::http::spec::Document;
 
 /// Settings of the transport.
@@ -62,6 +64,7 @@ impl<E: Endpoint> Frame<E> {
     }
 
     async fn serve(&self, mut request: Request, context: &RequestContext) -> Result<Response> {
+        refuse_nul(&request)?;
         let overflow = self.limit_body(&mut request)?;
         let answered = tokio::time::timeout(self.settings.request_timeout, self.inner.call(request)).await;
         let answered = answered.unwrap_or_else(|_| Err(ApiError::of(code::TIMEOUT).retry_after(1).into()));
@@ -76,7 +79,8 @@ impl<E: Endpoint> Frame<E> {
     /// Refuses bodies announced as too large, and cuts off those that come without a length.
     fn limit_body(&self, request: &mut Request) -> Result<Option<Arc<AtomicBool>>, ApiError> {
         let is_form = request.content_type().is_some_and(|kind| kind.starts_with("multipart/"));
-        let limit = if is_form { self.settings.max_upload_bytes } else { self.settings.max_body_bytes };
+        let is_upload = request.uri().path().starts_with("/1.1/upload");
+        let limit = if is_form || is_upload { self.settings.max_upload_bytes } else { self.settings.max_body_bytes };
         let announced =
             request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
         if announced.is_some_and(|bytes: u64| bytes > limit) {
@@ -102,6 +106,22 @@ impl<E: Endpoint> Frame<E> {
             if is_leancloud(path) { (self.render_leancloud)(&error, context) } else { error.render(context) };
         data.keep_in(&mut response);
         response
+    }
+}
+
+/// Refuses an address with the one character that PostgreSQL cannot store; bodies are looked at by their shape.
+fn refuse_nul(request: &Request) -> Result<(), ApiError> {
+    const ESCAPED: &str = "%00";
+    let has_nul = |part: &str| part.contains(ESCAPED);
+    let fault = |field: &str| Err(ApiError::field(FieldError::new(field, NO_NUL)));
+    if has_nul(request.uri().path()) {
+        return fault("path");
+    }
+    let parameters = request.uri().query().unwrap_or_default().split('&');
+    match parameters.map(|parameter| parameter.split_once('=').unwrap_or((parameter, ""))).find(|(_, v)| has_nul(v)) {
+        Some((name, _)) if name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') => fault(name),
+        Some(_) => fault("query"),
+        None => Ok(()),
     }
 }
 

@@ -25,8 +25,14 @@ pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 /// Operations that take the header.
-pub const OPERATIONS: &[&str] =
-    &["initiate_consultation", "create_invitation", "upload_file", "submit_certification", "request_sms_code"];
+pub const OPERATIONS: &[&str] = &[
+    "initiate_consultation",
+    "create_invitation",
+    "upload_file",
+    "submit_certification",
+    "request_sms_code",
+    "create_test_sms",
+];
 
 /// Wraps the native API, below its prefix.
 pub struct Idempotent<E> {

@@ -8,6 +8,7 @@ pub mod catalogue;
 pub mod certification;
 pub mod consultations;
 pub mod context;
+pub mod conversations;
 pub mod dev;
 pub mod docs;
 pub mod doctors;
@@ -18,6 +19,8 @@ pub mod gatekeeper;
 pub mod idempotency;
 pub mod invitations;
 mod measure;
+pub mod messages;
+pub mod messaging;
 pub mod ops;
 pub mod page;
 pub mod patients;
@@ -26,7 +29,9 @@ pub mod relations;
 pub mod router;
 pub mod services;
 pub mod shape;
+pub mod sms_receipts;
 pub mod spec;
+pub mod sync;
 pub mod values;
 pub mod wechat;
 pub mod words;
@@ -62,6 +67,12 @@ pub enum Area {
     /// Consultations and their trail.
     #[oai(rename = "consultations")]
     Consultations,
+    /// Conversations, their members, and who has read how far.
+    #[oai(rename = "conversations")]
+    Conversations,
+    /// Messages, and catching up with what happened.
+    #[oai(rename = "messages")]
+    Messages,
     /// Uploads and downloads.
     #[oai(rename = "files")]
     Files,
@@ -85,11 +96,13 @@ pub type Apis = (
     relations::RelationsApi,
     invitations::InvitationsApi,
     consultations::ConsultationsApi,
+    (conversations::ConversationsApi, messages::MessagesApi, sync::SyncApi),
     files::FilesApi,
     admin::certifications::ReviewApi,
     admin::consultations::VoidApi,
     admin::agents::AgentsApi,
     admin::oversight::OversightApi,
+    admin::sms::SmsApi,
     dev::DevApi,
     wechat::WechatApis,
 );
@@ -104,11 +117,13 @@ pub const fn apis() -> Apis {
         relations::RelationsApi,
         invitations::InvitationsApi,
         consultations::ConsultationsApi,
+        (conversations::ConversationsApi, messages::MessagesApi, sync::SyncApi),
         files::FilesApi,
         admin::certifications::ReviewApi,
         admin::consultations::VoidApi,
         admin::agents::AgentsApi,
         admin::oversight::OversightApi,
+        admin::sms::SmsApi,
         dev::DevApi,
         wechat::apis(),
     )

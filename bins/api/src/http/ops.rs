@@ -7,7 +7,7 @@ use domain::StoreError;
 use poem::endpoint::{make, make_sync};
 use poem::http::StatusCode;
 use poem::{Response, Route, get};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::http::problem::ApiError;
 
@@ -19,6 +19,10 @@ pub trait Readiness: Send + Sync {
     /// # Errors
     /// [`StoreError`] when that fails.
     async fn try_write(&self) -> Result<(), StoreError>;
+
+    /// Whether other nodes are heard at once: `alone`, `connected`, or `lost`, when they are followed by looking into
+    /// the database.
+    fn fanout(&self) -> &'static str;
 }
 
 /// Renders the metrics as Prometheus reads them.
@@ -30,18 +34,19 @@ pub fn add_to(router: Route, readiness: Arc<dyn Readiness>, metrics: RenderMetri
         let readiness = Arc::clone(&readiness);
         async move {
             readiness.try_write().await.map_err(ApiError::from)?;
-            poem::Result::<Response>::Ok(answer("ready"))
+            let detail = json!({ "status": "ready", "fanout": readiness.fanout() });
+            poem::Result::<Response>::Ok(answer(&detail))
         }
     });
     let rendered = make_sync(move |_| {
         Response::builder().content_type("text/plain; version=0.0.4; charset=utf-8").body(metrics())
     });
-    router.at("/healthz", get(make_sync(|_| answer("alive")))).at("/readyz", get(ready)).at("/metrics", get(rendered))
+    router
+        .at("/healthz", get(make_sync(|_| answer(&json!({ "status": "alive" })))))
+        .at("/readyz", get(ready))
+        .at("/metrics", get(rendered))
 }
 
-fn answer(status: &str) -> Response {
-    Response::builder()
-        .status(StatusCode::OK)
-        .content_type("application/json")
-        .body(json!({ "status": status }).to_string())
+fn answer(body: &Value) -> Response {
+    Response::builder().status(StatusCode::OK).content_type("application/json").body(body.to_string())
 }

@@ -1,8 +1,11 @@
 //! The frame as a client meets it: what every answer carries, and how bad requests are refused.
 
+use std::collections::BTreeMap;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::leancloud::rest::{Rest, RestPorts, RestStore, RestUnit};
 use account::captcha::MockCaptchaVerifier;
 use account::oversight::{Oversight, OversightStore, OversightUnit};
 use account::password::MockPasswordHasher;
@@ -19,13 +22,24 @@ use domain::outbox::{JobSignal, MockJobQueue};
 use domain::rng::SecureRandom;
 use domain::sms::MockSmsGateway;
 use domain::{Actor, Clock, ObjectId, StoreError, Timestamp};
+use im::log::{MockLogListener, MockLogWatch};
+use im::owner::MockConversationOwner;
+use im::policy::ImPolicy;
+use im::service::{Ack, ImContext, MessageQueue};
+use im::{Appended, ImError, ImStore, ImUnit, NewMessage};
 use poem::http::StatusCode;
 use poem::{Body, Endpoint, Request, RequestBuilder, Response, Route};
 use rstest::rstest;
+use runtime::thumbnails::Thumbnails;
 use serde_json::{Value, json};
+use sms::budget::Budget;
+use sms::oversight::SmsOversight;
+use sms::{SmsContext, SmsKeys, SmsSettings, SmsStore, SmsUnit, TokioPause};
+use tokio_util::sync::CancellationToken;
 
 use crate::http::caller::{Gatekeeper, KnownSession};
 use crate::http::frame::FrameSettings;
+use crate::http::messaging::{MessagingUseCases, Waits};
 use crate::http::ops::Readiness;
 use crate::http::problem::ApiError;
 use crate::http::router::{Parts, server};
@@ -76,6 +90,57 @@ impl OversightStore for World {
     }
 }
 
+#[async_trait]
+impl SmsStore for World {
+    async fn begin(&self) -> Result<Box<dyn SmsUnit>, StoreError> {
+        Err(down())
+    }
+
+    fn read(&self) -> Box<dyn SmsUnit> {
+        panic!("these tests stop before anything is read")
+    }
+}
+
+/// Text messages without a provider.
+fn no_sms() -> SmsContext {
+    SmsContext {
+        store: Arc::new(World),
+        clock: Arc::new(World),
+        ids: Arc::new(FixedIds),
+        signal: Arc::new(World),
+        pause: Arc::new(TokioPause),
+        keys: SmsKeys::derive(&[0; 32], Arc::new(World)),
+        providers: Arc::new([]),
+        settings: Arc::new(SmsSettings {
+            timezone: chrono_tz::Asia::Shanghai,
+            daily_budget: Budget(0),
+            prices_milliyuan: BTreeMap::new(),
+            notices_per_day: 0,
+        }),
+    }
+}
+
+#[async_trait]
+impl ImStore for World {
+    async fn begin(&self) -> Result<Box<dyn ImUnit>, StoreError> {
+        Err(down())
+    }
+
+    fn read(&self) -> Box<dyn ImUnit> {
+        panic!("these tests stop before anything is read")
+    }
+
+    async fn append(&self, _: &[NewMessage]) -> Result<Vec<Appended>, StoreError> {
+        Err(down())
+    }
+}
+
+impl MessageQueue for World {
+    fn hand_in(&self, _: NewMessage) -> Pin<Box<dyn Future<Output = Result<Ack, ImError>> + Send>> {
+        Box::pin(std::future::ready(Err(ImError::Stopping)))
+    }
+}
+
 impl Clock for World {
     fn now(&self) -> Timestamp {
         Timestamp::EPOCH
@@ -121,6 +186,10 @@ impl Readiness for World {
     async fn try_write(&self) -> Result<(), StoreError> {
         Err(down())
     }
+
+    fn fanout(&self) -> &'static str {
+        "alone"
+    }
 }
 
 fn parts() -> Parts {
@@ -131,21 +200,20 @@ fn parts() -> Parts {
         signal: Arc::new(World),
         policy: Arc::new(ConsultationPolicy::default()),
     };
-    let ports = AccountPorts {
+    let messaging = ImContext {
         store: Arc::new(World),
         clock: Arc::new(World),
         ids: Arc::new(FixedIds),
-        random: Arc::new(World),
-        sms: Arc::new(MockSmsGateway::new()),
-        captcha: Arc::new(MockCaptchaVerifier::new()),
-        hasher: Arc::new(MockPasswordHasher::new()),
-        blobs: Arc::new(MockBlobStore::new()),
+        log: Arc::new(MockLogListener::new()),
+        owner: Arc::new(MockConversationOwner::new()),
+        policy: Arc::new(ImPolicy::default()),
     };
-    let keys = AccountKeys::derive(&[0; 32]).unwrap();
+    let waits = Waits { longest: Duration::from_millis(50), stop: CancellationToken::new() };
     let services = Services {
+        messaging: MessagingUseCases::new(&messaging, Arc::new(World), Arc::new(MockLogWatch::new()), waits),
         gatekeeper: Arc::new(World),
         clock: Arc::new(World),
-        accounts: Arc::new(Accounts::new(ports, keys, AccountSettings::default())),
+        accounts: accounts(),
         public_url: "http://localhost".into(),
         certifications: Certifications::new(context.clone()),
         consultations: Consultations::new(context.clone()),
@@ -160,6 +228,9 @@ fn parts() -> Parts {
             signal: Arc::new(World),
         },
         kept_sms: None,
+        rest: Arc::new(rest(&context)),
+        thumbnails: Thumbnails::new(1),
+        sms: SmsOversight::new(no_sms(), String::new()),
         relations: Relations::new(context.clone()),
         reports: Reports::new(context),
         wechat: crate::http::wechat::testing::nothing(),
@@ -177,6 +248,46 @@ fn parts() -> Parts {
             is_https: true,
         },
         render_leancloud: leancloud::render,
+    }
+}
+
+fn accounts() -> Arc<Accounts> {
+    let ports = AccountPorts {
+        store: Arc::new(World),
+        clock: Arc::new(World),
+        ids: Arc::new(FixedIds),
+        random: Arc::new(World),
+        sms: Arc::new(MockSmsGateway::new()),
+        captcha: Arc::new(MockCaptchaVerifier::new()),
+        hasher: Arc::new(MockPasswordHasher::new()),
+        blobs: Arc::new(MockBlobStore::new()),
+    };
+    Arc::new(Accounts::new(ports, AccountKeys::derive(&[0; 32]).unwrap(), AccountSettings::default()))
+}
+
+fn rest(context: &Context) -> Rest {
+    Rest::new(RestPorts {
+        store: Arc::new(World),
+        clock: Arc::new(World),
+        ids: Arc::new(FixedIds),
+        urls: Arc::new(leancloud::PathLinks { accounts: accounts(), public_url: "http://localhost".into() }),
+        accounts: accounts(),
+        certifications: Certifications::new(context.clone()),
+        doctors: Doctors::new(context.clone()),
+        relations: Relations::new(context.clone()),
+        mini_program: Arc::new(leancloud::NoMiniProgram),
+        spares_captcha: true,
+    })
+}
+
+#[async_trait]
+impl RestStore for World {
+    async fn begin(&self) -> Result<Box<dyn RestUnit>, StoreError> {
+        Err(down())
+    }
+
+    fn read(&self) -> Box<dyn RestUnit> {
+        panic!("these tests stop before anything is read")
     }
 }
 
@@ -354,11 +465,12 @@ async fn browsers_of_other_sites_may_ask_first(#[case] path: &str) {
 
 #[tokio::test]
 async fn errors_below_the_leancloud_prefix_have_its_shape() {
-    let response = send(request("GET", "/1.1/nowhere").finish()).await;
-    assert_eq!(response.status(), StatusCode::NOT_FOUND);
-    let body: Value = response.into_body().into_json().await.unwrap();
-    assert_eq!(body["code"], 101);
-    assert_eq!(body["error"], "There is nothing under this path.");
+    let missing = json!({ "code": 101, "error": "There is nothing under this path." });
+    assert_eq!(leancloud_error(request("GET", "/1.2/nowhere").finish()).await, (404, missing.clone()));
+    let unauthorized = json!({ "code": 401, "error": "Unauthorized." });
+    assert_eq!(leancloud_error(request("GET", "/1.1/nowhere").finish()).await, (401, unauthorized));
+    let client = request("GET", "/1.1/nowhere").header("x-lc-id", "app").header("x-lc-key", "key");
+    assert_eq!(leancloud_error(client.finish()).await, (404, missing));
 }
 
 fn function(name: &str) -> RequestBuilder {

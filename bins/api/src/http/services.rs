@@ -10,12 +10,16 @@ use consultation::service::{
     Certifications, Consultations, Doctors, Initiate, Initiated, Invitations, Relations, Reports,
 };
 use domain::Clock;
+use leancloud::rest::Rest;
 use poem::{Request, RequestBody, Result};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use runtime::LogSms;
+use runtime::thumbnails::Thumbnails;
+use sms::oversight::SmsOversight;
 
 use crate::http::caller::Gatekeeper;
 use crate::http::files::links::Links;
+use crate::http::messaging::MessagingUseCases;
 use crate::http::problem::ApiError;
 use crate::http::wechat::Wechat;
 
@@ -37,10 +41,15 @@ pub struct Services {
     pub doctors: Doctors,
     pub initiate: Arc<dyn InitiateQueue>,
     pub invitations: Invitations,
+    pub messaging: MessagingUseCases,
     pub oversight: Oversight,
     pub relations: Relations,
     pub reports: Reports,
     pub wechat: Wechat,
+    /// The storage interface of LeanCloud clients.
+    pub rest: Arc<Rest>,
+    pub thumbnails: Thumbnails,
+    pub sms: SmsOversight,
     /// Messages that were not sent anywhere, where the profile lets them be shown.
     pub kept_sms: Option<Arc<LogSms>>,
     /// Own address as clients see it.

@@ -16,6 +16,8 @@ const MAX_FAULTS: usize = 20;
 const MAX_FIELD_NAME_CHARS: usize = 64;
 /// Name of the whole body in a fault.
 const ROOT: &str = "body";
+/// What is said of a text with a character that PostgreSQL cannot store; refused on every database.
+pub const NO_NUL: &str = "must not contain the character U+0000";
 
 /// Compares `value` with `schema`; references are looked up in `schemas` (`components.schemas`).
 pub fn faults(schemas: &Value, schema: &Value, value: &Value) -> Vec<FieldError> {
@@ -78,6 +80,7 @@ impl<'a> Checker<'a> {
             return self.fault(path, expectation(schema));
         }
         match value {
+            Value::String(text) if text.contains('\0') => self.fault(path, NO_NUL.into()),
             Value::Object(fields) => self.check_object(schema, fields, path),
             Value::Array(items) => {
                 for (at, item) in items.iter().enumerate() {
@@ -96,12 +99,16 @@ impl<'a> Checker<'a> {
             }
         }
         for (name, value) in fields {
+            if name.contains('\0') {
+                self.fault(&join(&presentable(name)), NO_NUL.into());
+            }
             match schema["properties"].get(name) {
                 Some(property) => self.check(property, value, &join(name)),
                 None if schema["additionalProperties"] == false => {
                     self.fault(&join(&presentable(name)), "is not a field of this request".into());
                 }
-                None => {}
+                // Nothing is documented about it, except that it has to be storable.
+                None => self.check(&Value::Null, value, &join(&presentable(name))),
             }
         }
     }
@@ -208,6 +215,18 @@ mod tests {
         let mut fields: Vec<String> = told(&wrong).into_iter().map(|(field, _)| field).collect();
         fields.sort();
         assert_eq!(fields, ["doctorId", "extra", "price", "type", "windows[1].start"]);
+    }
+
+    #[test]
+    fn a_text_that_cannot_be_stored_is_told_wherever_it_is() {
+        let schema = json!({"type": "object", "properties": {
+            "name": {"type": "string"},
+            "extra": {"type": "object"},
+        }});
+        let wrong = json!({"name": "a\u{0}", "extra": {"list": ["b", {"deep": "\u{0}"}], "\u{0}": 1}});
+        let told: Vec<_> = faults(&json!({}), &schema, &wrong).into_iter().map(|f| (f.field, f.message)).collect();
+        let fields = ["extra.(unknown field)", "extra.list[1].deep", "name"];
+        assert_eq!(told, fields.map(|field| (field.to_owned(), NO_NUL.to_owned())));
     }
 
     #[test]

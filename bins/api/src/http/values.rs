@@ -126,6 +126,8 @@ typed_ids!(
     InvitationId,
     AuditId,
     ConsultationEventId,
+    SmsMessageId,
+    SmsReplyId,
 );
 
 impl From<Timestamp> for Instant {

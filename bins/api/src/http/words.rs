@@ -5,6 +5,7 @@ use domain::certification;
 use domain::gender;
 use domain::outbox;
 use poem_openapi::Enum;
+use sms::{breaker, class, provider};
 use wechat::{app, content, message, push, service_message};
 
 /// An enumeration of the wire and its conversions; a word added below that is missing here does not compile.
@@ -81,6 +82,18 @@ wire_words! {
         Superseded = "superseded",
         Imported = "imported",
     }
+}
+
+wire_words! {
+    /// What a conversation is about: the dialog of a consultation, a chat with the assistant, or neither.
+    ConversationKind = im::ConversationKind {
+        Consultation = "consultation", Assistant = "assistant", Direct = "direct",
+    }
+}
+
+wire_words! {
+    /// What kind of client a member of a conversation is.
+    MemberKind = im::MemberKind { Patient = "patient", Doctor = "doctor", Assistant = "assistant", Other = "other" }
 }
 
 wire_words! {
@@ -188,6 +201,63 @@ wire_words! {
     WechatInboundKind = service_message::InboundKind { Text = "text", Image = "image", Other = "other" }
 }
 
+wire_words! {
+    /// A way text messages leave.
+    SmsProvider = provider::ProviderName { Aliyun = "aliyun", Tencent = "tencent", Webhook = "webhook", Log = "log" }
+}
+
+wire_words! {
+    /// What a text message is for.
+    SmsKind = sms::message::TemplateKind { Code = "code", Notice = "notice" }
+}
+
+wire_words! {
+    /// What has become of a text message.
+    SmsState = sms::message::MessageState {
+        Queued = "queued",
+        Submitting = "submitting",
+        Accepted = "accepted",
+        Rejected = "rejected",
+        Unknown = "unknown",
+        Delivered = "delivered",
+        Failed = "failed",
+        Expired = "expired",
+    }
+}
+
+wire_words! {
+    /// What has become of one submission of a text message.
+    SmsAttemptState = sms::message::AttemptState {
+        Submitting = "submitting", Accepted = "accepted", Refused = "refused", Unknown = "unknown", Absent = "absent",
+    }
+}
+
+wire_words! {
+    /// What a provider's code means.
+    SmsErrorClass = class::ErrorClass {
+        Config = "config",
+        Clock = "clock",
+        Resign = "resign",
+        Request = "request",
+        Content = "content",
+        Recipient = "recipient",
+        UserLimit = "user_limit",
+        Account = "account",
+        Throttle = "throttle",
+        Transient = "transient",
+        Unknown = "unknown",
+        PerRecipient = "per_recipient",
+        Route = "route",
+        Pending = "pending",
+        Delivered = "delivered",
+    }
+}
+
+wire_words! {
+    /// Whether a provider is used, left alone for a while, or tried with one message.
+    SmsBreakerState = breaker::BreakerState { Closed = "closed", Open = "open", HalfOpen = "half_open" }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -200,6 +270,8 @@ mod tests {
             ConsultationStatus::spellings(),
             ConsultationType::spellings(),
             EndReason::spellings(),
+            ConversationKind::spellings(),
+            MemberKind::spellings(),
             NotificationCause::spellings(),
             NotificationReason::spellings(),
             NotificationState::spellings(),
@@ -212,6 +284,12 @@ mod tests {
             ContentCheckState::spellings(),
             ContentVerdict::spellings(),
             WechatInboundKind::spellings(),
+            SmsProvider::spellings(),
+            SmsKind::spellings(),
+            SmsState::spellings(),
+            SmsAttemptState::spellings(),
+            SmsErrorClass::spellings(),
+            SmsBreakerState::spellings(),
         ];
         for (wire, domain) in all.into_iter().flatten() {
             assert_eq!(wire, domain);

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use domain::{Coded, ErrorKind, FieldError};
+use leancloud::rest::RestError;
 use leancloud::wire::ErrorBody;
 use poem::http::StatusCode;
 use poem::http::header::RETRY_AFTER;
@@ -15,18 +16,27 @@ use crate::http::problem::ApiError;
 
 /// 200 with JSON.
 pub(super) fn ok(body: &impl Serialize) -> Response {
-    with_status(StatusCode::OK, body)
+    with_status(200, body)
 }
 
 /// An error that the wire crate has words for.
 pub(super) fn error(body: &ErrorBody) -> Response {
-    let status = StatusCode::from_u16(body.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    with_status(status, body)
+    with_status(body.status, body)
 }
 
-fn with_status(status: StatusCode, body: &impl Serialize) -> Response {
+/// JSON with a status.
+pub(super) fn with_status(status: u16, body: &impl Serialize) -> Response {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let body = serde_json::to_vec(body).map_or_else(|_| Body::empty(), Body::from);
     Response::builder().status(status).content_type("application/json;charset=utf-8").body(body)
+}
+
+/// A refusal that comes before a call is even read.
+pub(super) fn as_api_error(error: RestError) -> ApiError {
+    match error {
+        RestError::Store(error) => error.into(),
+        other => ApiError::internal(other),
+    }
 }
 
 /// Any error of the server, for clients below `/1.1` and `/1.2`.

@@ -11,7 +11,14 @@ const PHONE: &str = "13900000000";
 
 fn request(origin: Origin, phone: &str) -> CodeRequest {
     let phone = phone.parse().unwrap();
-    CodeRequest { purpose: Purpose::Login, phone, origin, captcha: None, is_findable_by_phone: false }
+    CodeRequest {
+        purpose: Purpose::Login,
+        phone,
+        origin,
+        captcha: None,
+        is_findable_by_phone: false,
+        is_spared_captcha: false,
+    }
 }
 
 async fn ask(f: &Fixture, request: CodeRequest) -> Result<IssuedChallenge, AccountError> {
@@ -121,10 +128,41 @@ async fn what_cannot_be_a_code_costs_no_try() {
 }
 
 #[tokio::test]
+async fn asking_again_sends_the_same_code_once_more_without_fresh_tries() {
+    let f = fixture();
+    let first = issue(&f).await;
+    let code = f.last_code();
+    for _ in 0..4 {
+        assert!(refused(&answer(&f, &first, &other_code(&code)).await));
+    }
+    let second = issue(&f).await;
+    assert_eq!((&second, f.last_code()), (&first, code.clone()), "the same code");
+    let messages = f.messages();
+    assert_eq!((messages.len(), messages[0].thread == messages[1].thread), (2, true));
+    assert_ne!(messages[0].idempotency_key, messages[1].idempotency_key);
+    assert!(refused(&answer(&f, &first, &other_code(&code)).await));
+    assert!(refused(&answer(&f, &first, &code).await), "the fifth wrong try was the last");
+}
+
+#[tokio::test]
+async fn a_code_that_is_nearly_over_or_of_somebody_else_is_not_sent_again() {
+    let f = fixture();
+    let first = issue(&f).await;
+    f.clock.advance(just_under(span::minutes(4)) + Duration::from_millis(2));
+    let second = issue(&f).await;
+    assert_ne!(first, second);
+    f.clock.advance(span::minutes(1));
+    let elsewhere = ask(&f, request(from("10.1.0.1"), PHONE)).await.unwrap();
+    assert_ne!(ChallengeRef::Id(elsewhere.id), second);
+    assert_eq!(f.messages().len(), 3);
+}
+
+#[tokio::test]
 async fn an_earlier_code_stays_valid_beside_a_new_one_and_each_fits_only_its_challenge() {
     let f = fixture();
     let first = issue(&f).await;
     let first_code = f.last_code();
+    f.clock.advance(just_under(just_under(span::minutes(5))));
     let second = issue(&f).await;
     assert!(refused(&answer(&f, &second, &first_code).await));
     assert!(answer(&f, &first, &first_code).await.is_ok());
@@ -226,6 +264,31 @@ async fn thirty_failures_of_one_address_hold_it_back() {
     let held_back = answer_from(&f, origin(), &unknown, "000000").await;
     assert!(matches!(held_back, Err(AccountError::TooManyFailures { wait }) if wait == span::hours(1)));
     assert!(refused(&answer_from(&f, from("192.0.2.2"), &unknown, "000000").await), "others are not");
+}
+
+#[tokio::test]
+async fn a_guessing_attack_over_many_numbers_addresses_and_codes_is_stopped_within_the_budget() {
+    let f = fixture();
+    let mut challenges = Vec::new();
+    for n in 0..500 {
+        let issued = ask(&f, request(from("10.0.0.1"), &format!("139{n:08}"))).await.unwrap();
+        challenges.push((ChallengeRef::Id(issued.id), f.last_code()));
+    }
+    // Five guesses at every number, each guess from an address of its own.
+    let (mut judged, mut stopped) = (0_u32, 0_u32);
+    for (n, (challenge, code)) in (0..2_500_u32).zip(challenges.iter().cycle()) {
+        let address = format!("198.{}.{}.7", n / 250, n % 250);
+        match answer_from(&f, from(&address), challenge, &other_code(code)).await {
+            Err(AccountError::CodeNotAccepted) => judged += 1,
+            Err(AccountError::TooManyFailures { .. }) => stopped += 1,
+            other => panic!("{:?}", other.err()),
+        }
+    }
+    let budget = f.accounts.settings.codes.failures_overall.max;
+    assert_eq!((judged, stopped), (budget, 2_500 - budget));
+    let (challenge, code) = &challenges[0];
+    let late = answer_from(&f, from("203.0.113.9"), challenge, code).await;
+    assert!(matches!(late, Err(AccountError::TooManyFailures { .. })), "not even the right code helps now");
 }
 
 #[tokio::test]

@@ -494,7 +494,7 @@ fn an_invalid_one_is_closed_whatever_its_status(#[case] current: Consultation) {
 #[test]
 fn history_tells_what_happened() {
     let now = BEGIN + span::hours(2);
-    let record = step(&started(), &end_by_doctor("转诊"), now).record(id(20), &Actor::System, now).unwrap();
+    let record = step(&started(), &end_by_doctor("转诊"), now).record(id(20), "system".to_owned(), now).unwrap();
     let expected = ConsultationEvent {
         id: id(20),
         consultation_id: id(10),
@@ -507,8 +507,8 @@ fn history_tells_what_happened() {
         at: now,
     };
     assert_eq!(record, expected);
-    assert_eq!(step(&replying(), &Event::PatientMessage, now).record(id(20), &Actor::System, now), None);
-    assert_eq!(step(&ended(), &Event::EndByPatient, now).record(id(20), &Actor::System, now), None);
+    assert_eq!(step(&replying(), &Event::PatientMessage, now).record(id(20), "system".to_owned(), now), None);
+    assert_eq!(step(&ended(), &Event::EndByPatient, now).record(id(20), "system".to_owned(), now), None);
 }
 
 #[test]

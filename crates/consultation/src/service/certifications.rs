@@ -8,6 +8,7 @@ use domain::{Actor, FieldError, text};
 use serde_json::json;
 
 use super::context::Context;
+use super::lines::DialogLines;
 use super::notify;
 use super::transition::{self, Change};
 use crate::certification::{self, Pictures, Verdict};
@@ -99,10 +100,12 @@ impl Certifications {
         };
         let reason = next.reject_reason.clone();
         self.write(&mut *unit, actor, &mut next, action, reason).await?;
+        let mut lines = DialogLines::default();
         if !next.is_certified() {
-            self.close_unanswered(&mut *unit, actor, id).await?;
+            self.close_unanswered(&mut *unit, actor, id, &mut lines).await?;
         }
         notify::plan(context, &mut *unit, None, Recipient::Doctor(id), cause).await?;
+        lines.write(&mut *unit).await?;
         unit.commit().await?;
         context.signal.wake();
         Ok(next)
@@ -130,10 +133,12 @@ impl Certifications {
         unit: &mut dyn ConsultationUnit,
         actor: &Actor,
         doctor: DoctorId,
+        lines: &mut DialogLines,
     ) -> Result<(), ConsultationError> {
         for open in unit.consultations().find_open_of_doctor(doctor).await? {
+            lines.ask_again_in(&open);
             let change = Change { current: open, event: Event::LoseCertification };
-            transition::run(&self.context, unit, actor, change).await?;
+            transition::run(&self.context, unit, actor, change, lines).await?;
         }
         Ok(())
     }

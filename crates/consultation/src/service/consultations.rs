@@ -4,10 +4,10 @@ use domain::Actor;
 use domain::id::ConsultationId;
 use domain::page::{Page, PageRequest};
 use domain::text;
-use im::Message;
 use serde_json::json;
 
 use super::context::Context;
+use super::lines::DialogLines;
 use super::transition::{self, Change};
 use crate::consultation::{Consultation, ConsultationEvent, ConsultationFilter};
 use crate::error::ConsultationError;
@@ -17,9 +17,6 @@ use crate::unit::ConsultationUnit;
 
 /// Tries of a transition that lost a race before the caller is told to reload.
 const MAX_TRIES: usize = 3;
-
-/// Most system messages answered at once.
-pub(super) const MAX_MESSAGES: u32 = 200;
 
 /// What is kept of a consultation beside itself.
 #[derive(Debug, Clone, PartialEq)]
@@ -82,26 +79,6 @@ impl Consultations {
         let notifications = unit.notifications().list(id).await?;
         self.audit_outside_read(actor, &consultation).await?;
         Ok(ConsultationTrail { consultation, events, notifications })
-    }
-
-    /// Messages of the dialog after `after_seq`, ascending, at most [`MAX_MESSAGES`].
-    ///
-    /// # Errors
-    /// [`ConsultationError::NotFound`] also when it is somebody else's.
-    pub async fn messages(
-        &self,
-        actor: &Actor,
-        id: ConsultationId,
-        after_seq: i64,
-    ) -> Result<Vec<Message>, ConsultationError> {
-        actor.require_visible(may_see_any(actor))?;
-        let mut unit = self.context.store.read();
-        let consultation = load(&mut *unit, actor, id).await?;
-        self.audit_outside_read(actor, &consultation).await?;
-        match consultation.dialog_id {
-            Some(dialog) => Ok(unit.conversations().messages(dialog, after_seq, MAX_MESSAGES).await?),
-            None => Ok(Vec::new()),
-        }
     }
 
     /// Ends a consultation for whichever party asks. Ending an ended one changes nothing and answers it.
@@ -181,7 +158,9 @@ impl Consultations {
         actor: &Actor,
         change: Change,
     ) -> Result<Consultation, ConsultationError> {
-        let transition = transition::run(&self.context, &mut *unit, actor, change).await?;
+        let mut lines = DialogLines::default();
+        let transition = transition::run(&self.context, &mut *unit, actor, change, &mut lines).await?;
+        lines.write(&mut *unit).await?;
         unit.commit().await?;
         self.context.signal.wake();
         Ok(transition.next)

@@ -10,6 +10,7 @@ use domain::page::{Page, PageRequest};
 use serde_json::json;
 
 use super::context::Context;
+use super::lines::DialogLines;
 use crate::certification;
 use crate::error::ConsultationError;
 
@@ -81,13 +82,18 @@ impl Doctors {
             return Ok(before);
         }
         next.updated_at = self.context.clock.now();
+        let mut lines = DialogLines::default();
         if certification::needs_review_after(&before, &next) {
             next.certification = Certification::UnderReview;
             let event = self.context.audit(actor, "certification.re_review", format!("doctor:{id}"), json!({}));
             unit.audit().append_all(&[event]).await?;
+            for open in unit.consultations().find_open_of_doctor(id).await? {
+                lines.ask_again_in(&open);
+            }
         }
         unit.doctors().update(&next).await?;
         next.version += 1;
+        lines.write(&mut *unit).await?;
         unit.commit().await?;
         Ok(next)
     }

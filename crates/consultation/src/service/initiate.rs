@@ -7,27 +7,24 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use domain::actor::AccessError;
-use domain::audit::AuditEvent;
 use domain::doctor::Doctor;
 use domain::id::{ConsultationEventId, ConsultationId, ConversationId, DoctorId, MessageId, PatientId, RelationId};
-use domain::outbox::NewJob;
 use domain::patient::Patient;
 use domain::{Actor, Timestamp};
-use im::{Conversation, Member, NewSystemMessage};
+use im::{NewMessage, SystemNotice};
 use serde_json::json;
 
 use super::context::Context;
 use super::notify::{self, Facts};
-use crate::consultation::{
-    Consultation, ConsultationEvent, ConsultationType, OpenConsultation, Pair, PairProbe, Status,
-};
+use crate::consultation::{Consultation, ConsultationType, OpenConsultation, Pair, PairProbe, Status};
 use crate::decision::{self, Decision, RecipientState};
 use crate::dialog::{dialog_of, parties_of};
 use crate::error::ConsultationError;
 use crate::machine::{self, NewConsultation, Transition};
-use crate::notification::{Cause, Notification, Reason, Recipient};
+use crate::notification::{Cause, Reason, Recipient};
 use crate::policy::ConsultationPolicy;
 use crate::relation::Relation;
+use crate::trace::Traces;
 use crate::unit::ConsultationUnit;
 
 /// One call.
@@ -61,27 +58,32 @@ pub struct InitiateConsultations {
     context: Context,
 }
 
-/// Everything a batch of new consultations leaves behind, gathered to be written table by table.
-#[derive(Default)]
-struct Traces {
-    conversations: Vec<Conversation>,
-    members: Vec<Member>,
-    messages: Vec<NewSystemMessage>,
-    latest: Vec<(RelationId, ConsultationId)>,
-    events: Vec<ConsultationEvent>,
-    notifications: Vec<Notification>,
-    jobs: Vec<NewJob>,
-    audits: Vec<AuditEvent>,
+/// A call that passed the rules about its doctor, before its relation is known.
+struct Draft<'a> {
+    pair: Pair,
+    call: &'a Initiate,
+    doctor: &'a Doctor,
+    /// The relation the pair gets if it has none, with the new consultation as its latest.
+    relation: Relation,
+    id: ConsultationId,
 }
 
 /// A consultation that may be created, with what was decided about it.
 struct Candidate {
     start: Transition,
-    doctor: Doctor,
     relation: Relation,
     actor: Actor,
     /// Whether and when the doctor is told.
     decision: Decision,
+    /// What the dialog says while the doctor is closed.
+    reply: Option<SystemNotice>,
+}
+
+impl Candidate {
+    /// The relation came into being with this very consultation.
+    fn is_first_of_pair(&self) -> bool {
+        self.relation.latest_consultation_id == Some(self.start.next.id)
+    }
 }
 
 type Answer = Result<Initiated, ConsultationError>;
@@ -150,20 +152,23 @@ impl InitiateConsultations {
         let mut outcomes: HashMap<Pair, Outcome> = HashMap::with_capacity(creators.len());
         let candidates = self.candidates(&mut *unit, &creators, &mut outcomes).await?;
         let new: Vec<Consultation> = candidates.iter().map(|c| c.start.next.clone()).collect();
-        let inserted = unit.consultations().insert_open(&new).await?;
+        let inserted: HashSet<ConsultationId> = unit.consultations().insert_open(&new).await?.into_iter().collect();
         let mut traces = Traces::default();
+        let mut latest = Vec::new();
         let mut raced = Vec::new();
         for candidate in &candidates {
             let created = &candidate.start.next;
             if inserted.contains(&created.id) {
                 self.trace(candidate, &mut traces);
-                let answer = Initiated {
-                    consultation_id: created.id,
-                    is_old: false,
-                    status: created.status,
-                    started_at: created.started_at,
-                };
+                if !candidate.is_first_of_pair() {
+                    latest.push((candidate.relation.id, created.id));
+                }
+                let (consultation_id, status, started_at) = (created.id, created.status, created.started_at);
+                let answer = Initiated { consultation_id, is_old: false, status, started_at };
                 outcomes.insert(created.pair, Ok(answer));
+            } else if candidate.is_first_of_pair() {
+                // An import brought the pair's consultation without its relation: what was written beside it is wrong.
+                return Err(ConsultationError::Conflict);
             } else {
                 raced.push(created.pair);
             }
@@ -172,7 +177,8 @@ impl InitiateConsultations {
             let open_one = OpenConsultation { id: open.id, status: open.status, started_at: open.started_at };
             outcomes.insert(open.pair, Ok(Initiated::old(open_one)));
         }
-        write(&mut *unit, traces, context.clock.now()).await?;
+        unit.relations().set_latest_consultations(&latest, context.clock.now()).await?;
+        unit.traces().insert(&traces).await?;
         unit.commit().await?;
         context.signal.wake();
         Ok(hand_out(wanted, &outcomes))
@@ -185,8 +191,6 @@ impl InitiateConsultations {
         creators: &BTreeMap<Pair, &Initiate>,
         outcomes: &mut HashMap<Pair, Outcome>,
     ) -> Result<Vec<Candidate>, ConsultationError> {
-        let context = &self.context;
-        let now = context.clock.now();
         let mut doctor_ids: Vec<DoctorId> = creators.keys().map(|p| p.doctor).collect();
         doctor_ids.dedup();
         let doctors = unit.doctors().find_all_shared(&doctor_ids).await?;
@@ -195,12 +199,12 @@ impl InitiateConsultations {
         let patients = unit.patients().find_all(&patient_ids).await?;
         let patients: HashMap<PatientId, Patient> = patients.into_iter().map(|p| (p.id, p)).collect();
 
-        let mut allowed = Vec::new();
+        let mut drafts = Vec::with_capacity(creators.len());
         for (pair, call) in creators {
             let doctor = doctors.get(&pair.doctor).ok_or(ConsultationError::DoctorNotFound(pair.doctor));
-            let checked = doctor.and_then(|d| machine::admit(d, false, call.kind, &context.policy).map(|()| d));
+            let checked = doctor.and_then(|d| machine::admit(d, false, call.kind, &self.context.policy).map(|()| d));
             match (checked, patients.get(&pair.patient)) {
-                (Ok(doctor), Some(patient)) => allowed.push((*pair, *call, doctor, patient)),
+                (Ok(doctor), Some(patient)) => drafts.push(self.draft(*pair, call, doctor, patient)),
                 (Ok(_), None) => {
                     outcomes.insert(*pair, Err(|p| ConsultationError::PatientNotFound(p.patient)));
                 }
@@ -209,102 +213,93 @@ impl InitiateConsultations {
                 }
             }
         }
-        let fresh = |(pair, _, _, patient): &(Pair, &Initiate, &Doctor, &Patient)| Relation {
-            latest_report_id: patient.latest_report_id,
-            ..Relation::new(RelationId(context.ids.next()), *pair, now)
-        };
-        let relations = unit.relations().ensure_all(&allowed.iter().map(fresh).collect::<Vec<_>>()).await?;
+        let fresh: Vec<Relation> = drafts.iter().map(|draft| draft.relation.clone()).collect();
+        let relations = unit.relations().ensure_all(&fresh).await?;
         let told: Vec<Recipient> = doctors.keys().copied().map(Recipient::Doctor).collect();
         let by_wechat = unit.notifications().reachable_by_wechat(&told, None).await?;
-        let mut candidates = Vec::with_capacity(allowed.len());
-        for ((pair, call, doctor, patient), relation) in allowed.into_iter().zip(relations) {
-            let new = NewConsultation {
-                id: ConsultationId(context.ids.next()),
-                pair,
-                relation_id: relation.id,
-                dialog_id: ConversationId(context.ids.next()),
-                kind: call.kind,
-                latest_report_id: patient.latest_report_id,
-            };
-            match machine::start(new, doctor, relation.is_blocked, &context.policy, now) {
-                Ok(start) => {
-                    let (doctor, actor) = (doctor.clone(), call.actor.clone());
-                    let by_wechat = by_wechat.contains(&Recipient::Doctor(doctor.id));
-                    candidates.push(self.candidate(start, doctor, relation, actor, by_wechat));
-                }
+        let mut candidates = Vec::with_capacity(drafts.len());
+        for (draft, relation) in drafts.iter().zip(relations) {
+            match self.candidate(draft, relation, by_wechat.contains(&Recipient::Doctor(draft.pair.doctor))) {
+                Ok(candidate) => candidates.push(candidate),
                 Err(refusal) => {
-                    outcomes.insert(pair, Err(repeatable(&refusal)));
+                    outcomes.insert(draft.pair, Err(repeatable(&refusal)));
                 }
             }
         }
         Ok(candidates)
     }
 
-    /// Decides about telling the doctor, and notes on the consultation, before it is written, which off-hours reply
-    /// it begins with.
-    fn candidate(
-        &self,
-        mut start: Transition,
-        doctor: Doctor,
-        relation: Relation,
-        actor: Actor,
-        by_wechat: bool,
-    ) -> Candidate {
-        let decision = self.decide(&start.next, &doctor, &relation, by_wechat);
-        if let Decision::Defer { until, reason: Reason::OutsideWindow } = decision {
-            start.next.off_hours_reply_until = Some(until);
-        }
-        Candidate { start, doctor, relation, actor, decision }
+    fn draft<'a>(&self, pair: Pair, call: &'a Initiate, doctor: &'a Doctor, patient: &Patient) -> Draft<'a> {
+        let context = &self.context;
+        let id = ConsultationId(context.ids.next());
+        let relation = Relation {
+            latest_consultation_id: Some(id),
+            latest_report_id: patient.latest_report_id,
+            ..Relation::new(RelationId(context.ids.next()), pair, context.clock.now())
+        };
+        Draft { pair, call, doctor, relation, id }
     }
 
-    fn decide(&self, consultation: &Consultation, doctor: &Doctor, relation: &Relation, by_wechat: bool) -> Decision {
-        let channels = notify::channels_of_doctor(doctor, by_wechat);
-        let facts = Facts {
-            consultation: Some(consultation.clone()),
-            doctor: doctor.clone(),
-            relation: Some(relation.clone()),
-            state: RecipientState { is_viewing: false, was_notified_in_cool_down: false, channels },
+    /// The consultation of a draft in the relation that the pair has now. Decides about telling the doctor, and notes
+    /// on the consultation, before it is written, which off-hours reply it begins with.
+    fn candidate(
+        &self,
+        draft: &Draft<'_>,
+        relation: Relation,
+        by_wechat: bool,
+    ) -> Result<Candidate, ConsultationError> {
+        let context = &self.context;
+        let Draft { pair, call, doctor, id, .. } = draft;
+        let new = NewConsultation {
+            id: *id,
+            pair: *pair,
+            relation_id: relation.id,
+            dialog_id: ConversationId(context.ids.next()),
+            kind: call.kind,
+            latest_report_id: draft.relation.latest_report_id,
         };
-        facts.decide(&self.context, Recipient::Doctor(doctor.id), Cause::Initiated)
+        let mut start = machine::start(new, doctor, relation.is_blocked, &context.policy, context.clock.now())?;
+        let facts = Facts {
+            consultation: Some(&start.next),
+            doctor,
+            is_blocked: relation.is_blocked,
+            state: RecipientState {
+                channels: notify::channels_of_doctor(doctor, by_wechat),
+                ..RecipientState::default()
+            },
+        };
+        let decision = facts.decide(context, Recipient::Doctor(pair.doctor), Cause::Initiated);
+        let mut reply = None;
+        if let Decision::Defer { until, reason: Reason::OutsideWindow } = decision {
+            start.next.off_hours_reply_until = Some(until);
+            reply = Some(decision::off_hours_notice(doctor, context.policy.timezone, until));
+        }
+        Ok(Candidate { start, relation, actor: call.actor.clone(), decision, reply })
     }
 
     /// Gathers the rows beside a new consultation: dialog, members, messages, event, audit, notification, job.
     fn trace(&self, candidate: &Candidate, traces: &mut Traces) {
         let context = &self.context;
         let now = context.clock.now();
-        let Candidate { start, doctor, relation, actor, decision } = candidate;
+        let Candidate { start, actor, decision, reply, .. } = candidate;
         let consultation = &start.next;
-        if let Some(dialog) = consultation.dialog_id {
-            traces.conversations.push(dialog_of(consultation, dialog, now));
-            traces.members.extend(parties_of(consultation, dialog, now));
-            let reply = consultation
-                .off_hours_reply_until
-                .map(|until| decision::off_hours_notice(doctor, context.policy.timezone, until));
-            for notice in start.effects.notice.clone().into_iter().chain(reply) {
-                let id = MessageId(context.ids.next());
-                traces.messages.push(NewSystemMessage { id, conversation_id: dialog, notice, created_at: now });
+        if let Some(id) = consultation.dialog_id {
+            let mut dialog = dialog_of(consultation, id, now);
+            for notice in start.effects.notice.iter().chain(reply) {
+                let message = NewMessage::system(MessageId(context.ids.next()), id, notice, now);
+                traces.messages.push(dialog.append(&message));
             }
+            traces.conversations.push(dialog);
+            traces.members.extend(parties_of(consultation, id, now));
         }
-        traces.latest.push((relation.id, consultation.id));
-        traces.events.extend(start.record(ConsultationEventId(context.ids.next()), actor, now));
+        traces.events.extend(start.record(ConsultationEventId(context.ids.next()), actor.label(), now));
         let subject = format!("consultation:{}", consultation.id);
         traces.audits.push(context.audit(actor, "consultation.initiate", subject, json!({})));
-        let recipient = Recipient::Doctor(doctor.id);
+        let recipient = Recipient::Doctor(consultation.pair.doctor);
         let (notification, job) = notify::rows(context, recipient, Some(consultation), Cause::Initiated, decision);
         traces.notifications.push(notification);
         traces.jobs.extend(job);
     }
-}
-
-async fn write(unit: &mut dyn ConsultationUnit, traces: Traces, now: Timestamp) -> Result<(), ConsultationError> {
-    unit.relations().set_latest_consultations(&traces.latest, now).await?;
-    unit.conversations().insert_all(&traces.conversations, &traces.members).await?;
-    unit.conversations().append_system(&traces.messages).await?;
-    unit.consultations().append_events(&traces.events).await?;
-    unit.notifications().insert_all(&traces.notifications).await?;
-    unit.outbox().append_all(&traces.jobs).await?;
-    unit.audit().append_all(&traces.audits).await?;
-    Ok(())
 }
 
 /// A session, if there is one, must be that patient, that doctor or an integrator; without one the application's

@@ -2,7 +2,7 @@
 
 use domain::Timestamp;
 use domain::doctor::Doctor;
-use domain::id::{JobId, NotificationId};
+use domain::id::{ConversationId, JobId, NotificationId};
 use domain::outbox::NewJob;
 use domain::patient::Patient;
 use serde_json::json;
@@ -14,7 +14,6 @@ use crate::decision::{self, Case, Decision, RecipientState};
 use crate::error::ConsultationError;
 use crate::notification::{Cause, Channel, Notification, NotificationState, Recipient};
 use crate::office_hours::Schedule;
-use crate::relation::Relation;
 use crate::unit::ConsultationUnit;
 
 /// The ways a doctor can be reached, best first.
@@ -32,59 +31,73 @@ pub(super) fn channels_of_patient(patient: &Patient, by_wechat: bool) -> Vec<Cha
 }
 
 /// Everything a decision about a consultation looks at.
-pub(super) struct Facts {
-    pub(super) consultation: Option<Consultation>,
-    pub(super) doctor: Doctor,
-    pub(super) relation: Option<Relation>,
+pub(super) struct Facts<'a> {
+    pub(super) consultation: Option<&'a Consultation>,
+    pub(super) doctor: &'a Doctor,
+    /// Whether the relation of the pair is blocked.
+    pub(super) is_blocked: bool,
     pub(super) state: RecipientState,
 }
 
-/// Loads what a decision looks at, as committed or written by this unit.
-pub(super) async fn facts(
-    context: &Context,
-    unit: &mut dyn ConsultationUnit,
-    consultation: Option<Consultation>,
-    recipient: Recipient,
-    except: Option<NotificationId>,
-) -> Result<Facts, ConsultationError> {
-    let by_wechat = !unit.notifications().reachable_by_wechat(&[recipient], except).await?.is_empty();
-    let (doctor_id, channels) = match recipient {
-        Recipient::Doctor(id) => (Some(id), Vec::new()),
-        Recipient::Patient(id) => {
-            let patient = unit.patients().find(id).await?.ok_or(ConsultationError::PatientNotFound(id))?;
-            (consultation.as_ref().map(|c| c.pair.doctor), channels_of_patient(&patient, by_wechat))
-        }
-    };
-    let doctor_id = doctor_id.ok_or(ConsultationError::Conflict)?;
-    let doctor = unit.doctors().find(doctor_id).await?.ok_or(ConsultationError::DoctorNotFound(doctor_id))?;
-    let channels =
-        if matches!(recipient, Recipient::Doctor(_)) { channels_of_doctor(&doctor, by_wechat) } else { channels };
-    let (relation, was_notified) = match &consultation {
-        None => (None, false),
-        Some(c) => {
-            let since = context.clock.now() - context.policy.cool_down;
-            let told = unit.notifications().last_notified(recipient, c.id, since, except).await?;
-            (unit.relations().find(c.relation_id).await?, told.is_some())
-        }
-    };
-    let state = RecipientState { is_viewing: false, was_notified_in_cool_down: was_notified, channels };
-    Ok(Facts { consultation, doctor, relation, state })
-}
-
-impl Facts {
+impl Facts<'_> {
     /// The decision as of now.
     pub(super) fn decide(&self, context: &Context, recipient: Recipient, cause: Cause) -> Decision {
-        let schedule = Schedule::of(&self.doctor, context.policy.timezone);
-        let facts = Case {
+        let schedule = Schedule::of(self.doctor, context.policy.timezone);
+        let situation = Case {
             cause,
-            consultation: self.consultation.as_ref(),
-            is_blocked: self.relation.as_ref().is_some_and(|r| r.is_blocked),
-            doctor: &self.doctor,
+            consultation: self.consultation,
+            is_blocked: self.is_blocked,
+            doctor: self.doctor,
             schedule: &schedule,
             recipient: &self.state,
         };
-        decision::decide(context.clock.now(), recipient, &facts)
+        decision::decide(context.clock.now(), recipient, &situation)
     }
+}
+
+/// Decides about one recipient, on what is committed or written by this unit.
+pub(super) async fn decide(
+    context: &Context,
+    unit: &mut dyn ConsultationUnit,
+    consultation: Option<&Consultation>,
+    recipient: Recipient,
+    cause: Cause,
+) -> Result<Decision, ConsultationError> {
+    let by_wechat = !unit.notifications().reachable_by_wechat(&[recipient], None).await?.is_empty();
+    let (doctor, channels) = match recipient {
+        Recipient::Doctor(id) => {
+            let doctor = unit.doctors().find(id).await?.ok_or(ConsultationError::DoctorNotFound(id))?;
+            let channels = channels_of_doctor(&doctor, by_wechat);
+            (doctor, channels)
+        }
+        Recipient::Patient(id) => {
+            let patient = unit.patients().find(id).await?.ok_or(ConsultationError::PatientNotFound(id))?;
+            let doctor = consultation.map(|c| c.pair.doctor).ok_or(ConsultationError::Conflict)?;
+            let doctor = unit.doctors().find(doctor).await?.ok_or(ConsultationError::DoctorNotFound(doctor))?;
+            (doctor, channels_of_patient(&patient, by_wechat))
+        }
+    };
+    let mut state = RecipientState { channels, ..RecipientState::default() };
+    let mut is_blocked = false;
+    if let Some(c) = consultation {
+        let now = context.clock.now();
+        let attention = unit.presence().attention(seat_of(c, recipient).as_slice(), now).await?.pop();
+        let attention = attention.unwrap_or_default();
+        let since = attention.run_since(now).max(now - context.policy.cool_down);
+        let told = unit.notifications().last_notified(recipient, c.id, since).await?;
+        (state.is_viewing, state.was_notified_in_cool_down) = (attention.is_viewing, told.is_some());
+        is_blocked = unit.relations().find(c.relation_id).await?.is_some_and(|r| r.is_blocked);
+    }
+    Ok(Facts { consultation, doctor: &doctor, is_blocked, state }.decide(context, recipient, cause))
+}
+
+/// The recipient's place in the dialog, if there is one.
+pub(super) fn seat_of(consultation: &Consultation, recipient: Recipient) -> Option<(ConversationId, String)> {
+    let client_id = match recipient {
+        Recipient::Doctor(id) => id.to_string(),
+        Recipient::Patient(id) => id.to_string(),
+    };
+    consultation.dialog_id.map(|dialog| (dialog, client_id))
 }
 
 /// Decides about one recipient and keeps the decision; queues a job if it is to leave now or later. The verdict of a
@@ -96,8 +109,7 @@ pub(super) async fn plan(
     recipient: Recipient,
     cause: Cause,
 ) -> Result<(), ConsultationError> {
-    let facts = facts(context, unit, consultation.cloned(), recipient, None).await?;
-    let decision = facts.decide(context, recipient, cause);
+    let decision = decide(context, unit, consultation, recipient, cause).await?;
     let (notification, job) = rows(context, recipient, consultation, cause, &decision);
     unit.notifications().insert_all(&[notification]).await?;
     unit.outbox().append_all(job.as_slice()).await?;

@@ -10,6 +10,7 @@ use domain::patient::Patient;
 use serde_json::json;
 
 use super::context::Context;
+use super::lines::DialogLines;
 use super::transition::{self, Change};
 use crate::error::ConsultationError;
 use crate::machine::Event;
@@ -129,11 +130,13 @@ impl Relations {
         relation.updated_at = context.clock.now();
         unit.relations().update(&relation).await?;
         relation.version += 1;
+        let mut lines = DialogLines::default();
         if relation.is_blocked != was_blocked {
-            self.record_block(&mut *unit, actor, &relation).await?;
+            self.record_block(&mut *unit, actor, &relation, &mut lines).await?;
         }
         let patient = unit.patients().find(relation.pair.patient).await?;
         let patient = patient.ok_or(ConsultationError::PatientNotFound(relation.pair.patient))?;
+        lines.write(&mut *unit).await?;
         unit.commit().await?;
         context.signal.wake();
         Ok(RelationWithPatient { relation, patient })
@@ -144,10 +147,12 @@ impl Relations {
         unit: &mut dyn ConsultationUnit,
         actor: &Actor,
         relation: &Relation,
+        lines: &mut DialogLines,
     ) -> Result<(), ConsultationError> {
         if relation.is_blocked {
             for open in unit.consultations().find_open(&[relation.pair]).await? {
-                transition::run(&self.context, unit, actor, Change { current: open, event: Event::Block }).await?;
+                let change = Change { current: open, event: Event::Block };
+                transition::run(&self.context, unit, actor, change, lines).await?;
             }
         }
         let action = if relation.is_blocked { "relation.block" } else { "relation.unblock" };

@@ -5,6 +5,7 @@ use domain::Actor;
 use domain::id::ConsultationId;
 
 use super::context::Context;
+use super::lines::DialogLines;
 use super::transition::{self, Change};
 use crate::consultation::Overdue;
 use crate::error::ConsultationError;
@@ -65,8 +66,10 @@ impl Sweeps {
     async fn apply(&self, id: ConsultationId, event: Event) -> Result<bool, ConsultationError> {
         let mut unit = self.context.store.begin().await?;
         let Some(current) = unit.consultations().find(id).await? else { return Ok(false) };
-        let transition = transition::run(&self.context, &mut *unit, &Actor::System, Change { current, event }).await?;
+        let (change, mut lines) = (Change { current, event }, DialogLines::default());
+        let transition = transition::run(&self.context, &mut *unit, &Actor::System, change, &mut lines).await?;
         if transition.changed {
+            lines.write(&mut *unit).await?;
             unit.commit().await?;
             self.context.signal.wake();
         }

@@ -43,11 +43,9 @@ impl ClassImport for Conversations {
         let mut conversations: Vec<Conversation> = Vec::with_capacity(rows.len());
         let mut members: Vec<Member> = Vec::new();
         for ConversationRow { conversation, client_ids } in rows.into_iter().map(|row| row.entity) {
-            members.extend(client_ids.into_iter().map(|client_id| Member {
-                conversation_id: conversation.id,
-                kind: kind_of(&client_id),
-                client_id,
-                joined_at: conversation.created_at,
+            members.extend(client_ids.into_iter().map(|client_id| {
+                let kind = kind_of(&client_id);
+                Member::owned(conversation.id, client_id, kind, conversation.created_at)
             }));
             conversations.push(conversation);
         }

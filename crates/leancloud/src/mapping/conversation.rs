@@ -41,6 +41,7 @@ pub fn map_conversation(row: &Map<String, Value>) -> Result<Mapped<ConversationR
         name: fields.text("name"),
         creator: fields.text("c"),
         last_seq: 0,
+        last_position: 0,
         last_message_at: fields.convert("lm", |value| read::time(value).or(Err(Problem::WrongType))),
         attributes,
         extra: Map::new(),

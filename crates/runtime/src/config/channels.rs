@@ -165,7 +165,7 @@ impl SmsProvider {
 }
 
 /// `sms.*`
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Sms {
     /// In order of preference; `["log"]` in development and none in production unless set.
@@ -177,7 +177,37 @@ pub struct Sms {
     pub templates: BTreeMap<String, BTreeMap<SmsProvider, SmsTemplate>>,
     /// The secret path segment of receipt callbacks.
     pub receipt_secret: Option<Secret>,
+    /// Networks that may push receipts; all unless set.
+    pub receipt_networks: Vec<IpNet>,
+    /// How long a provider may take to answer.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub timeout: Duration,
+    /// What may be spent a day.
+    pub daily_budget_yuan: u32,
+    /// Notices one number gets within 24 hours.
+    pub notices_per_number: u32,
+    /// Value of the variable `link` in notices, e.g. the end of a mini-program's URL link.
+    pub notice_link: String,
     pub limits: SmsLimits,
+}
+
+impl Default for Sms {
+    fn default() -> Self {
+        Self {
+            providers: None,
+            aliyun: None,
+            tencent: None,
+            webhook: None,
+            templates: BTreeMap::new(),
+            receipt_secret: None,
+            receipt_networks: Vec::new(),
+            timeout: Duration::from_secs(5),
+            daily_budget_yuan: 1_000,
+            notices_per_number: 10,
+            notice_link: String::new(),
+            limits: SmsLimits::default(),
+        }
+    }
 }
 
 /// A provider's template.
@@ -199,6 +229,9 @@ pub struct AliyunSms {
     pub access_key_id: String,
     pub access_key_secret: Secret,
     pub sign_name: String,
+    /// Price of one part of a message, in 1/1000 yuan.
+    #[serde(default = "usual_price")]
+    pub price_milliyuan: u32,
 }
 
 /// `sms.tencent.*`
@@ -213,6 +246,9 @@ pub struct TencentSms {
     pub sign_name: String,
     #[serde(default = "tencent_region")]
     pub region: String,
+    /// Price of one part of a message, in 1/1000 yuan.
+    #[serde(default = "usual_price")]
+    pub price_milliyuan: u32,
 }
 
 /// `sms.webhook.*`
@@ -222,6 +258,13 @@ pub struct WebhookSms {
     pub base_url: String,
     /// Signs the requests.
     pub secret: Secret,
+    /// Price of one part of a message, in 1/1000 yuan.
+    #[serde(default)]
+    pub price_milliyuan: u32,
+}
+
+const fn usual_price() -> u32 {
+    45
 }
 
 fn aliyun_url() -> String {

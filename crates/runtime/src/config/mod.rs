@@ -14,7 +14,11 @@ mod sections;
 mod tests;
 mod validate;
 
+use std::num::NonZeroUsize;
+
 use consultation::policy::ConsultationPolicy;
+use im::policy::ImPolicy;
+use im::session::SessionLimits;
 use serde::Deserialize;
 
 pub use business::{Business, DoctorClosed};
@@ -27,7 +31,7 @@ pub use problem::{ConfigError, Problem};
 pub use rate::Rate;
 pub use secret::Secret;
 pub use sections::{
-    App, Database, DatabaseKind, Fanout, Files, Http, Leancloud, Log, LogFormat, Profile, Security, Session,
+    App, Database, DatabaseKind, Fanout, Files, Http, Im, Leancloud, Log, LogFormat, Profile, Security, Session,
     SqliteSynchronous, Worker,
 };
 
@@ -40,6 +44,7 @@ pub struct Config {
     pub database: Database,
     pub files: Files,
     pub fanout: Fanout,
+    pub im: Im,
     pub app: App,
     pub leancloud: Leancloud,
     pub business: Business,
@@ -84,6 +89,32 @@ impl Config {
     /// The settings of the consultation rules.
     pub fn consultation_policy(&self) -> ConsultationPolicy {
         self.business.policy(self.leancloud.require_session)
+    }
+
+    /// The settings of the messaging rules.
+    pub fn im_policy(&self) -> ImPolicy {
+        ImPolicy { recall_within: self.im.recall_within, presence_lease: self.im.presence_lease }
+    }
+
+    /// What one WebSocket may do.
+    pub fn session_limits(&self) -> SessionLimits {
+        SessionLimits {
+            hello_within: self.im.hello_within,
+            heartbeat: self.im.heartbeat,
+            recheck_every: self.im.recheck_every,
+            max_frame_bytes: self.im.max_frame_bytes.get(),
+            frames_per_second: self.im.frames_per_second.get(),
+            typing_per_minute: self.im.typing_per_minute.get(),
+            sends_in_flight: self.im.sends_in_flight.get(),
+        }
+    }
+
+    /// Group commits of messages at the same time: never more than one on SQLite, which has one writer.
+    pub fn message_lanes(&self) -> usize {
+        match self.database.kind() {
+            DatabaseKind::Sqlite => 1,
+            DatabaseKind::Postgres => self.im.lanes.map_or(2, NonZeroUsize::get),
+        }
     }
 
     /// Whether the API process runs the worker itself.

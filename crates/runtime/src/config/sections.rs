@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use domain::time::span;
+use im::policy::ImPolicy;
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, de};
 
@@ -94,7 +95,7 @@ pub struct Database {
     /// How long a request waits for a free connection.
     #[serde(deserialize_with = "duration::deserialize")]
     pub acquire_timeout: Duration,
-    /// Group commits done at the same time; 1 on SQLite and 4 on PostgreSQL unless set.
+    /// Group commits done at the same time; 2 on SQLite and 4 on PostgreSQL unless set.
     pub(super) batch_runners: Option<NonZeroUsize>,
     /// Most writes in one group commit.
     pub batch_max: NonZeroUsize,
@@ -122,12 +123,13 @@ impl Database {
         if is_postgres { DatabaseKind::Postgres } else { DatabaseKind::Sqlite }
     }
 
-    /// Group commits at the same time: never more than one on SQLite, which has one writer.
+    /// Group commits at the same time. SQLite has one writer: a second one is made ready while the first is written.
     pub fn batch_runners(&self) -> usize {
-        match self.kind() {
-            DatabaseKind::Sqlite => 1,
-            DatabaseKind::Postgres => self.batch_runners.map_or(4, NonZeroUsize::get),
-        }
+        let unless_set = match self.kind() {
+            DatabaseKind::Sqlite => 2,
+            DatabaseKind::Postgres => 4,
+        };
+        self.batch_runners.map_or(unless_set, NonZeroUsize::get)
     }
 }
 
@@ -181,6 +183,69 @@ impl Default for Fanout {
     }
 }
 
+/// `im.*`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Im {
+    /// Most WebSockets of one process.
+    pub max_sockets: NonZeroUsize,
+    /// Most WebSockets of one person on one node; one more closes the oldest.
+    pub max_sockets_per_user: NonZeroUsize,
+    /// Most bytes of one frame of a client.
+    pub max_frame_bytes: NonZeroUsize,
+    /// Frames of one socket a second, in the long run; twice as many may come at once.
+    pub frames_per_second: NonZeroU32,
+    /// Frames saying that somebody is writing, of one socket a minute.
+    pub typing_per_minute: NonZeroU32,
+    /// Messages of one socket that may wait for their acknowledgement.
+    pub sends_in_flight: NonZeroUsize,
+    /// Frames that may wait for one socket before it is closed as too slow.
+    pub queue_frames: NonZeroUsize,
+    /// The server says something at least this often; who is silent for twice as long is gone.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub heartbeat: Duration,
+    /// Within this a new socket must say who it is.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub hello_within: Duration,
+    /// How often it is looked whether the session of a socket is still valid.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub recheck_every: Duration,
+    /// Sockets come back spread over this after their node has stopped.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub drain_spread: Duration,
+    /// A sender may recall a message for this long.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub recall_within: Duration,
+    /// A node's presence counts for this long after its last sign of life.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub presence_lease: Duration,
+    /// Group commits of messages at the same time; 1 on SQLite and 2 on PostgreSQL unless set.
+    pub(super) lanes: Option<NonZeroUsize>,
+}
+
+impl Default for Im {
+    fn default() -> Self {
+        let policy = ImPolicy::default();
+        let count = |number: usize| NonZeroUsize::MIN.saturating_add(number - 1);
+        Self {
+            max_sockets: count(20_000),
+            max_sockets_per_user: count(8),
+            max_frame_bytes: count(192 * 1024),
+            frames_per_second: NonZeroU32::MIN.saturating_add(49),
+            typing_per_minute: NonZeroU32::MIN.saturating_add(39),
+            sends_in_flight: count(64),
+            queue_frames: count(512),
+            heartbeat: Duration::from_secs(25),
+            hello_within: Duration::from_secs(10),
+            recheck_every: span::minutes(1),
+            drain_spread: Duration::from_secs(3),
+            recall_within: policy.recall_within,
+            presence_lease: policy.presence_lease,
+            lanes: None,
+        }
+    }
+}
+
 /// `app.*`: the application's credentials; in development generated when absent, see [`crate::Credentials`].
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -198,11 +263,15 @@ pub struct Leancloud {
     pub enabled: bool,
     /// Whether starting a consultation needs a session beside the application's key.
     pub require_session: bool,
+    /// Whether its clients, which cannot solve captchas, get SMS codes without one unless the server is under attack.
+    pub sms_without_captcha: bool,
+    /// Fields of document classes to have indexes for, as `Class.field`.
+    pub indexes: Vec<String>,
 }
 
 impl Default for Leancloud {
     fn default() -> Self {
-        Self { enabled: true, require_session: false }
+        Self { enabled: true, require_session: false, sms_without_captcha: true, indexes: Vec::new() }
     }
 }
 

@@ -409,8 +409,8 @@ fn postgres_changes_the_defaults_of_worker_and_batching() {
     let postgres = load(&[("ZHAOGUAN__DATABASE__URL", "postgresql://localhost/x")]).unwrap();
     assert!(!postgres.worker_is_embedded());
     assert_eq!((postgres.database.kind(), postgres.database.batch_runners()), (DatabaseKind::Postgres, 4));
-    let sqlite = load(&[("ZHAOGUAN__DATABASE__BATCH_RUNNERS", "8")]).unwrap();
-    assert_eq!(sqlite.database.batch_runners(), 1, "SQLite has one writer");
+    let sqlite = load(&[]).unwrap();
+    assert_eq!((sqlite.database.kind(), sqlite.database.batch_runners()), (DatabaseKind::Sqlite, 2));
 }
 
 #[test]

@@ -65,6 +65,10 @@ fn durations(config: &Config, found: &mut Found) {
         ("database.acquire_timeout", config.database.acquire_timeout),
         ("session.lifetime", config.session.lifetime),
         ("session.staff_lifetime", config.session.staff_lifetime),
+        ("im.heartbeat", config.im.heartbeat),
+        ("im.hello_within", config.im.hello_within),
+        ("im.recheck_every", config.im.recheck_every),
+        ("im.presence_lease", config.im.presence_lease),
         ("worker.poll", config.worker.poll),
         ("worker.lease", config.worker.lease),
         ("worker.sweep_every", config.worker.sweep_every),
@@ -72,6 +76,7 @@ fn durations(config: &Config, found: &mut Found) {
         ("business.no_reply_after", config.business.no_reply_after),
         ("business.idle_after", config.business.idle_after),
         ("sms.limits.code_lifetime", config.sms.limits.code_lifetime),
+        ("sms.timeout", config.sms.timeout),
     ];
     for (key, value) in positive {
         found.require(key, value > Duration::ZERO, "is longer than nothing");
@@ -161,6 +166,9 @@ fn sms(config: &Config, found: &mut Found) {
         let good = secret.expose().len() >= 22 && secret.expose().bytes().all(|b| b.is_ascii_alphanumeric());
         found.require("sms.receipt_secret", good, "has at least 22 letters and digits");
     }
+    found.require("sms.timeout", sms.timeout <= Duration::from_secs(15), "is at most 15s: somebody is waiting");
+    let is_short = sms.notice_link.chars().count() <= 35 && sms.notice_link.chars().all(|c| c.is_ascii_graphic());
+    found.require("sms.notice_link", is_short, "has at most 35 visible ASCII characters, as providers want it");
     let hard_lock = sms.limits.hard_lock_at.get();
     found.require("sms.limits.hard_lock_at", hard_lock <= 100, "is at most 100");
     let is_code = |c: &String| !c.is_empty() && c.len() <= 3 && c.bytes().all(|b| b.is_ascii_digit());
@@ -224,6 +232,11 @@ fn strong(key: &str, secret: Option<&Secret>, found: &mut Found) {
     }
 }
 
+/// Whether messages leave through a provider.
+fn pays_for_sms(config: &Config) -> bool {
+    config.sms_providers().iter().any(|provider| *provider != SmsProvider::Log)
+}
+
 /// What is allowed but probably not meant.
 pub(super) fn warnings(config: &Config) -> Vec<String> {
     let on_postgres = config.database.kind() == DatabaseKind::Postgres;
@@ -236,6 +249,10 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
         (
             config.is_production() && config.sms_providers().is_empty(),
             "sms.providers is empty: nobody can sign in by text message",
+        ),
+        (
+            config.sms.receipt_secret.is_none() && pays_for_sms(config),
+            "sms.receipt_secret is not set: receipts are asked for, not pushed",
         ),
         (
             config.is_production() && config.leancloud.enabled && !config.leancloud.require_session,

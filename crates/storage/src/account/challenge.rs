@@ -12,6 +12,9 @@ use crate::backend::store_error;
 use crate::convert::{instant, known, millis, parse, parse_opt, text, text_opt};
 use crate::store::SeaUnit;
 
+/// Open challenges of one number that are looked at: a number gets few codes within the life of one.
+const MAX_OPEN: u64 = 10;
+
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "sms_challenge")]
 pub(crate) struct Model {
@@ -22,6 +25,7 @@ pub(crate) struct Model {
     pub code_hash: String,
     pub user_id: Option<String>,
     pub device: Option<String>,
+    pub address: String,
     pub is_findable_by_phone: bool,
     pub tries_left: i32,
     pub created_at: i64,
@@ -42,6 +46,7 @@ fn row(challenge: &Challenge) -> ActiveModel {
         code_hash: Set(challenge.code_hash.clone()),
         user_id: Set(text_opt(challenge.user.as_ref())),
         device: Set(challenge.device.clone()),
+        address: Set(challenge.address.clone()),
         is_findable_by_phone: Set(challenge.is_findable_by_phone),
         tries_left: Set(i32::try_from(challenge.tries_left).unwrap_or(i32::MAX)),
         created_at: Set(challenge.created_at.as_millis()),
@@ -58,6 +63,7 @@ fn challenge(row: Model) -> Result<Challenge, StoreError> {
         code_hash: row.code_hash,
         user: parse_opt("sms_challenge.user_id", row.user_id.as_deref())?,
         device: row.device,
+        address: row.address,
         is_findable_by_phone: row.is_findable_by_phone,
         tries_left: known("sms_challenge.tries_left", u32::try_from(row.tries_left).ok())?,
         created_at: Timestamp::from_millis(row.created_at),
@@ -86,6 +92,34 @@ impl ChallengeRepository for SeaUnit {
             .order_by_desc(Column::Id)
             .limit(1);
         select.one(&self.db()).await.map_err(store_error)?.map(challenge).transpose()
+    }
+
+    async fn find_newest_of_device(&mut self, device: &str, purpose: Purpose) -> Result<Option<Challenge>, StoreError> {
+        let select = Entity::find()
+            .filter(Column::Device.eq(device))
+            .filter(Column::Purpose.eq(purpose.as_str()))
+            .order_by_desc(Column::CreatedAt)
+            .order_by_desc(Column::Id)
+            .limit(1);
+        select.one(&self.db()).await.map_err(store_error)?.map(challenge).transpose()
+    }
+
+    async fn find_open(
+        &mut self,
+        phone: &Phone,
+        purpose: Purpose,
+        now: Timestamp,
+    ) -> Result<Vec<Challenge>, StoreError> {
+        let select = Entity::find()
+            .filter(Column::Phone.eq(phone.as_e164()))
+            .filter(Column::Purpose.eq(purpose.as_str()))
+            .filter(Column::ConsumedAt.is_null())
+            .filter(Column::ExpiresAt.gt(now.as_millis()))
+            .filter(Column::TriesLeft.gt(0))
+            .order_by_desc(Column::CreatedAt)
+            .order_by_desc(Column::Id)
+            .limit(MAX_OPEN);
+        select.all(&self.db()).await.map_err(store_error)?.into_iter().map(challenge).collect()
     }
 
     async fn take_try(&mut self, id: ChallengeId, now: Timestamp) -> Result<bool, StoreError> {

@@ -2,12 +2,14 @@
 
 use ::account::agent::AgentRole;
 use ::account::session::{Session, SessionContext, SessionRepository, SessionSubject, TokenHash};
+use ::im::log::{EventKind, LogRepository, NewEvent};
 use async_trait::async_trait;
 use domain::id::SessionId;
 use domain::{StoreError, Timestamp};
 use sea_orm::ActiveValue::Set;
 use sea_orm::entity::prelude::*;
 use sea_orm::{FromQueryResult, QueryOrder};
+use serde_json::json;
 
 use crate::backend::store_error;
 use crate::convert::{corrupt, known, parse, parse_opt, text, text_opt};
@@ -119,10 +121,10 @@ impl SessionRepository for SeaUnit {
 
     async fn revoke(&mut self, subject: SessionSubject, id: SessionId, now: Timestamp) -> Result<bool, StoreError> {
         let (kind, subject) = subject_columns(subject);
-        let sql = "UPDATE session SET revoked_at = $1 \
-                   WHERE id = $2 AND subject_kind = $3 AND subject_id = $4 AND revoked_at IS NULL";
+        let sql = "UPDATE session SET revoked_at = $1 WHERE id = $2 AND subject_kind = $3 AND subject_id = $4 \
+                   AND revoked_at IS NULL RETURNING id";
         let values = [now.as_millis().into(), text(&id).into(), kind.into(), subject.into()];
-        Ok(self.execute(sql, values).await? == 1)
+        Ok(end(self, sql, values, now).await? == 1)
     }
 
     async fn revoke_all(
@@ -132,15 +134,33 @@ impl SessionRepository for SeaUnit {
         now: Timestamp,
     ) -> Result<u64, StoreError> {
         let (kind, subject) = subject_columns(subject);
-        let sql = "UPDATE session SET revoked_at = $1 \
-                   WHERE subject_kind = $2 AND subject_id = $3 AND revoked_at IS NULL AND id <> $4";
+        let sql = "UPDATE session SET revoked_at = $1 WHERE subject_kind = $2 AND subject_id = $3 \
+                   AND revoked_at IS NULL AND id <> $4 RETURNING id";
         // No id is empty, so an empty one keeps nothing.
         let keep = text_opt(keep.as_ref()).unwrap_or_default();
-        self.execute(sql, [now.as_millis().into(), kind.into(), subject.into(), keep.into()]).await
+        end(self, sql, [now.as_millis().into(), kind.into(), subject.into(), keep.into()], now).await
     }
 
     async fn purge(&mut self, before: Timestamp) -> Result<u64, StoreError> {
         let sql = "DELETE FROM session WHERE expires_at < $1 OR revoked_at < $1";
         self.execute(sql, [before.as_millis().into()]).await
     }
+}
+
+/// Ends sessions and puts that into the log, so that their sockets are closed on every node.
+async fn end(unit: &mut SeaUnit, sql: &str, values: [Value; 4], now: Timestamp) -> Result<u64, StoreError> {
+    let ended = unit.query(sql, values).await?;
+    let mut events = Vec::with_capacity(ended.len());
+    for row in &ended {
+        let id: String = row.try_get("", "id").map_err(store_error)?;
+        events.push(NewEvent {
+            conversation_id: None,
+            client_id: None,
+            kind: EventKind::SessionEnded,
+            payload: json!({ "sessionId": id, "reason": "revoked" }),
+            at: now,
+        });
+    }
+    unit.append_events(&events).await?;
+    u64::try_from(ended.len()).map_err(StoreError::backend)
 }

@@ -17,9 +17,10 @@ use serde::Serialize;
 use super::{event, probe};
 use crate::backend::store_error;
 use crate::bulk;
-use crate::convert::{instant, into_object, known, millis, newest_first, object, parse, parse_opt, text, text_opt};
+use crate::convert::{
+    instant, into_object, known, list, millis, newest_first, object, parse, parse_opt, text, text_opt,
+};
 use crate::store::SeaUnit;
-use crate::values::condition;
 
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel, Serialize)]
 #[sea_orm(table_name = "consultation")]
@@ -141,14 +142,16 @@ impl ConsultationRepository for SeaUnit {
         Entity::find_by_id(text(&id)).one(&self.db()).await.map_err(store_error)?.map(consultation).transpose()
     }
 
+    async fn find_all(&mut self, ids: &[ConsultationId]) -> Result<Vec<Consultation>, StoreError> {
+        self.rows_of::<Entity>(ids, "").await?.into_iter().map(consultation).collect()
+    }
+
     async fn find_open(&mut self, pairs: &[Pair]) -> Result<Vec<Consultation>, StoreError> {
         if pairs.is_empty() {
             return Ok(Vec::new());
         }
-        let (tuples, values) = probe::pair_values(pairs);
-        let is_one = format!("(doctor_id, patient_id) IN (VALUES {tuples})");
-        let select = Entity::find().filter(Expr::cust(IS_OPEN)).filter(condition(self.backend, &is_one, &values));
-        select.all(&self.db()).await.map_err(store_error)?.into_iter().map(consultation).collect()
+        let sql = format!("SELECT * FROM consultation WHERE {IS_OPEN} AND {}", probe::is_of_pair(self.backend));
+        self.rows::<Entity>(&sql, [probe::pair_list(pairs)]).await?.into_iter().map(consultation).collect()
     }
 
     async fn find_open_of_doctor(&mut self, doctor: DoctorId) -> Result<Vec<Consultation>, StoreError> {
@@ -174,8 +177,13 @@ impl ConsultationRepository for SeaUnit {
     }
 
     async fn insert_open(&mut self, new: &[Consultation]) -> Result<Vec<ConsultationId>, StoreError> {
-        let unless_open = format!("ON CONFLICT (doctor_id, patient_id) WHERE {IS_OPEN} DO NOTHING RETURNING id");
-        let rows = bulk::insert::<Entity>(self, new.iter().map(row), &unless_open).await?;
+        let unless_open = format!("ON CONFLICT (doctor_id, patient_id) WHERE {IS_OPEN} DO NOTHING");
+        let inserted = bulk::insert::<Entity>(self, new.iter().map(row), &unless_open).await?;
+        if inserted == new.len() as u64 {
+            return Ok(new.iter().map(|c| c.id).collect());
+        }
+        let sql = format!("SELECT id FROM consultation WHERE {}", self.backend.is_among("id", "$1"));
+        let rows = self.query(&sql, [list(new.iter().map(|c| c.id))]).await?;
         rows.iter().map(id).collect()
     }
 

@@ -34,8 +34,8 @@ pub(crate) enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 
-pub(crate) async fn append(unit: &SeaUnit, events: &[ConsultationEvent]) -> Result<(), StoreError> {
-    let row = |event: &ConsultationEvent| ActiveModel {
+pub(super) fn row(event: &ConsultationEvent) -> ActiveModel {
+    ActiveModel {
         id: Set(text(&event.id)),
         consultation_id: Set(text(&event.consultation_id)),
         event: Set(event.event.clone()),
@@ -45,7 +45,10 @@ pub(crate) async fn append(unit: &SeaUnit, events: &[ConsultationEvent]) -> Resu
         end_reason: Set(event.end_reason.map(|r| r.as_str().to_owned())),
         note: Set(event.note.clone()),
         at: Set(event.at.as_millis()),
-    };
+    }
+}
+
+pub(crate) async fn append(unit: &SeaUnit, events: &[ConsultationEvent]) -> Result<(), StoreError> {
     bulk::insert::<Entity>(unit, events.iter().map(row), "").await?;
     Ok(())
 }

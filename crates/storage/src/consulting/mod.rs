@@ -8,5 +8,6 @@ mod notification;
 pub(crate) mod probe;
 mod reach;
 pub(crate) mod relation;
+mod trace;
 
 pub use delivery::RecordingNotifier;

@@ -10,13 +10,13 @@ use domain::id::{ConsultationId, NotificationId};
 use domain::{StoreError, Timestamp};
 use sea_orm::ActiveValue::Set;
 use sea_orm::entity::prelude::*;
-use sea_orm::{QueryOrder, QuerySelect};
+use sea_orm::{QueryOrder, QueryResult, QuerySelect};
 use serde::Serialize;
 
 use super::reach;
 use crate::backend::store_error;
 use crate::bulk;
-use crate::convert::{corrupt, known, parse, parse_opt, text, text_opt};
+use crate::convert::{corrupt, known, list, parse, parse_opt, text, text_opt};
 use crate::store::SeaUnit;
 
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel, Serialize)]
@@ -49,7 +49,7 @@ pub(super) fn recipient_columns(recipient: Recipient) -> (&'static str, String) 
     }
 }
 
-fn row(n: &Notification) -> ActiveModel {
+pub(super) fn row(n: &Notification) -> ActiveModel {
     let (kind, id) = recipient_columns(n.recipient);
     ActiveModel {
         id: Set(text(&n.id)),
@@ -101,31 +101,31 @@ impl NotificationRepository for SeaUnit {
         reach::by_wechat(self, recipients, notification).await
     }
 
-    async fn find(&mut self, id: NotificationId) -> Result<Option<Notification>, StoreError> {
-        Entity::find_by_id(text(&id)).one(&self.db()).await.map_err(store_error)?.map(notification).transpose()
+    async fn find_all(&mut self, ids: &[NotificationId]) -> Result<Vec<Notification>, StoreError> {
+        self.rows_of::<Entity>(ids, "").await?.into_iter().map(notification).collect()
     }
 
-    async fn find_locked(&mut self, id: NotificationId) -> Result<Option<Notification>, StoreError> {
-        let select = Entity::find_by_id(text(&id)).lock_exclusive();
-        select.one(&self.db()).await.map_err(store_error)?.map(notification).transpose()
-    }
-
-    async fn update(&mut self, n: &Notification) -> Result<(), StoreError> {
-        let update = Entity::update_many().set(row(n)).filter(Column::Id.eq(text(&n.id)));
-        let done = update.exec(&self.db()).await.map_err(store_error)?;
-        if done.rows_affected == 1 { Ok(()) } else { Err(StoreError::Conflict) }
+    async fn settle(&mut self, notifications: &[Notification], from: &[NotificationState]) -> Result<u64, StoreError> {
+        let columns = [Column::State, Column::Reason, Column::Channel, Column::DueAt, Column::UpdatedAt];
+        let from: Vec<String> = from.iter().map(|state| format!("'{}'", state.as_str())).collect();
+        let is_still = format!("notification.state IN ({})", from.join(", "));
+        bulk::update::<Entity>(self, notifications.iter().map(row), &columns, &is_still).await
     }
 
     async fn cancel_queued(&mut self, consultation: ConsultationId, now: Timestamp) -> Result<u64, StoreError> {
-        let sql = "UPDATE notification SET state = 'cancelled', reason = $1, updated_at = $2 \
-                   WHERE consultation_id = $3 AND state = 'queued' AND cause <> $4";
+        let sql = format!(
+            "UPDATE notification SET state = 'cancelled', reason = $1, updated_at = $2 WHERE id IN \
+             (SELECT id FROM notification WHERE consultation_id = $3 AND state = 'queued' AND cause <> $4 \
+             ORDER BY id{})",
+            self.backend.for_update()
+        );
         let values = [
             Reason::ConsultationClosed.as_str().into(),
             now.as_millis().into(),
             text(&consultation).into(),
             Cause::Ended.as_str().into(),
         ];
-        self.execute(sql, values).await
+        self.execute(&sql, values).await
     }
 
     async fn last_notified(
@@ -133,10 +133,9 @@ impl NotificationRepository for SeaUnit {
         recipient: Recipient,
         consultation: ConsultationId,
         since: Timestamp,
-        except: Option<NotificationId>,
     ) -> Result<Option<Timestamp>, StoreError> {
         let (kind, id) = recipient_columns(recipient);
-        let mut select = Entity::find()
+        let select = Entity::find()
             .filter(Column::ConsultationId.eq(text(&consultation)))
             .filter(Column::RecipientKind.eq(kind))
             .filter(Column::RecipientId.eq(id))
@@ -144,11 +143,63 @@ impl NotificationRepository for SeaUnit {
             .filter(Column::UpdatedAt.gte(since.as_millis()))
             .order_by_desc(Column::UpdatedAt)
             .limit(1);
-        if let Some(except) = except {
-            select = select.filter(Column::Id.ne(text(&except)));
-        }
         let newest = select.one(&self.db()).await.map_err(store_error)?;
         Ok(newest.map(|n| Timestamp::from_millis(n.updated_at)))
+    }
+
+    async fn find_unanswered(
+        &mut self,
+        only: Option<ConsultationId>,
+        told_after: Timestamp,
+        told_before: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<ConsultationId>, StoreError> {
+        // A doctor's message leaves a decision about telling the patient, whatever that came to.
+        let answered = |since: &str| {
+            format!(
+                "EXISTS (SELECT 1 FROM notification r WHERE r.consultation_id = n.consultation_id \
+                 AND r.cause = 'doctor_message' AND r.created_at >= {since})"
+            )
+        };
+        let only_one = if only.is_some() { "AND n.consultation_id = $4" } else { "" };
+        let sql = format!(
+            "SELECT DISTINCT n.consultation_id AS id FROM notification n \
+             JOIN consultation c ON c.id = n.consultation_id AND c.status <> '2' AND NOT c.is_invalid \
+             WHERE n.state = 'sent' AND n.recipient_kind = 'doctor' AND n.cause IN ('initiated', 'patient_message') \
+             AND n.updated_at >= $1 AND n.updated_at <= $2 {only_one} AND NOT {} \
+             AND NOT EXISTS (SELECT 1 FROM notification e WHERE e.consultation_id = n.consultation_id \
+             AND e.cause = 'escalation' AND NOT {}) ORDER BY id LIMIT $3",
+            answered("n.created_at"),
+            answered("e.created_at"),
+        );
+        let mut values = vec![told_after.as_millis().into(), told_before.as_millis().into(), i64::from(limit).into()];
+        values.extend(only.map(|id| text(&id).into()));
+        let id = |row: &QueryResult| row.try_get::<String>("", "id").map_err(store_error);
+        let rows = self.query(&sql, values).await?;
+        rows.iter().map(|row| parse("notification.consultation_id", &id(row)?)).collect()
+    }
+
+    async fn told_otherwise(
+        &mut self,
+        ids: &[NotificationId],
+        since: Timestamp,
+    ) -> Result<Vec<(NotificationId, Timestamp)>, StoreError> {
+        let sql = format!(
+            "SELECT notification.id AS id, MAX(other.updated_at) AS told_at FROM notification \
+             JOIN notification AS other ON other.consultation_id = notification.consultation_id \
+             AND other.recipient_kind = notification.recipient_kind \
+             AND other.recipient_id = notification.recipient_id AND other.id <> notification.id \
+             AND other.state IN ('queued', 'sent') AND other.updated_at >= $2 \
+             WHERE {} GROUP BY notification.id",
+            self.backend.is_among("notification.id", "$1")
+        );
+        let rows = self.query(&sql, [list(ids), since.as_millis().into()]).await?;
+        let read = |row: &QueryResult| {
+            let id: String = row.try_get("", "id").map_err(store_error)?;
+            let told_at = Timestamp::from_millis(row.try_get("", "told_at").map_err(store_error)?);
+            Ok((parse("notification.id", &id)?, told_at))
+        };
+        rows.iter().map(read).collect()
     }
 
     async fn list(&mut self, consultation: ConsultationId) -> Result<Vec<Notification>, StoreError> {

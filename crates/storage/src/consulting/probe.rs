@@ -5,38 +5,46 @@ use std::collections::HashMap;
 use ::consultation::consultation::{OpenConsultation, Pair, PairProbe, Status};
 use domain::{StoreError, Timestamp};
 use sea_orm::{QueryResult, Value};
+use serde_json::json;
 
-use crate::backend::store_error;
+use crate::backend::{Backend, store_error};
 use crate::convert::{known, parse, text};
 use crate::store::SeaUnit;
-use crate::values::tuples;
 
-/// `(VALUES …)` rows of the pairs, padded by repeating the last one up to a power of two, so that few distinct
-/// statements are prepared.
-pub(crate) fn pair_values(pairs: &[Pair]) -> (String, Vec<Value>) {
-    let padded = pairs.len().next_power_of_two();
-    let repeated = pairs.iter().chain(std::iter::repeat_n(pairs.last(), padded).flatten()).take(padded);
-    let values = repeated.flat_map(|pair| [text(&pair.doctor).into(), text(&pair.patient).into()]).collect();
-    (tuples(padded, 2, 1), values)
+/// The pairs as one parameter: a JSON array of arrays.
+pub(crate) fn pair_list(pairs: &[Pair]) -> Value {
+    let pairs: Vec<[String; 2]> = pairs.iter().map(|pair| [text(&pair.doctor), text(&pair.patient)]).collect();
+    json!(pairs).to_string().into()
+}
+
+/// The rows of the first parameter, a [`pair_list`], as a table `pair`.
+pub(super) fn pair_table(backend: Backend) -> String {
+    format!("(SELECT value ->> 0 AS doctor_id, value ->> 1 AS patient_id FROM {}) AS pair", backend.each(1))
+}
+
+/// The condition that a row is one of a pair in the first parameter, a [`pair_list`].
+pub(crate) fn is_of_pair(backend: Backend) -> String {
+    format!("(doctor_id, patient_id) IN (SELECT value ->> 0, value ->> 1 FROM {})", backend.each(1))
 }
 
 pub(super) async fn probe(unit: &SeaUnit, pairs: &[Pair]) -> Result<Vec<PairProbe>, StoreError> {
     if pairs.is_empty() {
         return Ok(Vec::new());
     }
-    let (tuples, values) = pair_values(pairs);
+    let backend = unit.backend;
+    let of_pair = |table| format!("{table}.doctor_id = pair.doctor_id AND {table}.patient_id = pair.patient_id");
+    let is_open = format!("{} AND consultation.status <> '2' AND NOT consultation.is_invalid", of_pair("consultation"));
     let sql = format!(
-        "SELECT pair.column1, pair.column2, doctor.id IS NOT NULL, patient.id IS NOT NULL, relation.is_blocked, \
-         consultation.id, consultation.status, consultation.started_at \
-         FROM (VALUES {tuples}) AS pair \
-         LEFT JOIN doctor ON doctor.id = pair.column1 \
-         LEFT JOIN patient ON patient.id = pair.column2 \
-         LEFT JOIN relation ON relation.doctor_id = pair.column1 AND relation.patient_id = pair.column2 \
-         LEFT JOIN consultation ON consultation.doctor_id = pair.column1 AND consultation.patient_id = pair.column2 \
-         AND consultation.status <> '2' AND NOT consultation.is_invalid"
+        "SELECT pair.doctor_id, pair.patient_id, doctor.id IS NOT NULL, patient.id IS NOT NULL, relation.is_blocked, \
+         consultation.id, consultation.status, consultation.started_at FROM {} {} {} {} {}",
+        pair_table(backend),
+        backend.look_up("doctor", "doctor.id = pair.doctor_id", ""),
+        backend.look_up("patient", "patient.id = pair.patient_id", ""),
+        backend.look_up("relation", &of_pair("relation"), ""),
+        backend.look_up("consultation", &is_open, ""),
     );
     let mut found = HashMap::with_capacity(pairs.len());
-    for row in unit.query(&sql, values).await? {
+    for row in unit.query(&sql, [pair_list(pairs)]).await? {
         let probe = read(&row)?;
         found.insert(probe.pair, probe);
     }

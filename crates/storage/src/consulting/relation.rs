@@ -13,15 +13,16 @@ use sea_orm::ActiveValue::Set;
 use sea_orm::entity::prelude::*;
 use sea_orm::{QueryOrder, QuerySelect, QueryTrait};
 use serde::Serialize;
+use serde_json::json;
 
-use super::probe::pair_values;
+use super::probe::{self, pair_list};
 use crate::backend::store_error;
 use crate::bulk;
 use crate::convert::{
-    from_json, into_object, known, like_pattern, newest_first, object, parse, parse_opt, text, text_opt, to_json,
+    from_json, into_object, known, like_pattern, list, newest_first, object, parse, parse_opt, text, text_opt, to_json,
 };
 use crate::store::SeaUnit;
-use crate::values::{condition, tuples};
+use crate::values::condition;
 
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel, Serialize)]
 #[sea_orm(table_name = "relation")]
@@ -110,6 +111,13 @@ impl RelationRepository for SeaUnit {
         Entity::find_by_id(text(&id)).one(&self.db()).await.map_err(store_error)?.map(relation).transpose()
     }
 
+    async fn find_blocked(&mut self, ids: &[RelationId]) -> Result<Vec<RelationId>, StoreError> {
+        let sql = format!("SELECT id FROM relation WHERE {} AND is_blocked", self.backend.is_among("id", "$1"));
+        let rows = self.query(&sql, [list(ids)]).await?;
+        let id = |row: &QueryResult| row.try_get::<String>("", "id").map_err(store_error);
+        rows.iter().map(|row| parse("relation.id", &id(row)?)).collect()
+    }
+
     async fn find_by_pair(&mut self, pair: Pair) -> Result<Option<DomainRelation>, StoreError> {
         of_pair(pair).one(&self.db()).await.map_err(store_error)?.map(relation).transpose()
     }
@@ -128,17 +136,19 @@ impl RelationRepository for SeaUnit {
         ordered.sort_by_key(|r| r.pair);
         ordered.dedup_by_key(|r| r.pair);
         let unless_there = "ON CONFLICT (doctor_id, patient_id) DO NOTHING";
-        bulk::insert::<Entity>(self, ordered.iter().map(|r| row(r)), unless_there).await?;
-
+        let inserted = bulk::insert::<Entity>(self, ordered.iter().map(|r| row(r)), unless_there).await?;
+        if inserted == candidates.len() as u64 {
+            // All are new: this unit's own rows are nobody else's.
+            return Ok(candidates.to_vec());
+        }
         let pairs: Vec<Pair> = ordered.iter().map(|r| r.pair).collect();
-        let (tuples, values) = pair_values(&pairs);
-        let is_one = format!("(doctor_id, patient_id) IN (VALUES {tuples})");
-        let select = Entity::find()
-            .filter(condition(self.backend, &is_one, &values))
-            .order_by_asc(Column::DoctorId)
-            .order_by_asc(Column::PatientId)
-            .lock_exclusive();
-        let rows = select.all(&self.db()).await.map_err(store_error)?;
+        let of_pair = "relation.doctor_id = pair.doctor_id AND relation.patient_id = pair.patient_id";
+        let sql = format!(
+            "SELECT relation.* FROM {} {} WHERE relation.id IS NOT NULL",
+            probe::pair_table(self.backend),
+            self.backend.look_up("relation", of_pair, self.backend.for_update())
+        );
+        let rows = self.rows::<Entity>(&sql, [pair_list(&pairs)]).await?;
         let mut found = HashMap::with_capacity(rows.len());
         for row in rows {
             let relation = relation(row)?;
@@ -165,17 +175,14 @@ impl RelationRepository for SeaUnit {
         if latest.is_empty() {
             return Ok(());
         }
-        let mut values: Vec<Value> = vec![now.as_millis().into()];
-        for (relation, consultation) in latest {
-            values.extend([text(relation).into(), text(consultation).into()]);
-        }
-        let tuples = tuples(latest.len(), 2, 2);
+        let pairs: Vec<[String; 2]> = latest.iter().map(|(relation, latest)| [text(relation), text(latest)]).collect();
         let sql = format!(
-            "WITH latest AS (VALUES {tuples}) \
-             UPDATE relation SET latest_consultation_id = latest.column2, updated_at = $1, version = version + 1 \
-             FROM latest WHERE relation.id = latest.column1"
+            "UPDATE relation SET latest_consultation_id = latest.consultation_id, updated_at = $2, \
+             version = version + 1 FROM (SELECT value ->> 0 AS relation_id, value ->> 1 AS consultation_id FROM {}) \
+             AS latest WHERE relation.id = latest.relation_id",
+            self.backend.each(1)
         );
-        self.execute(&sql, values).await?;
+        self.execute(&sql, [json!(pairs).to_string().into(), now.as_millis().into()]).await?;
         Ok(())
     }
 

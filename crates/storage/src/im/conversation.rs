@@ -1,22 +1,24 @@
-//! Conversations, their members, and appending to them.
+//! Conversations and their members.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
-use ::im::{Conversation, ConversationKind, ConversationRepository, Member, MemberKind, Message, NewSystemMessage};
+use ::im::conversation::{ConversationSummary, ReadMove};
+use ::im::{Conversation, ConversationKind, ConversationRepository, Member, MemberKind, Message};
 use async_trait::async_trait;
 use domain::id::ConversationId;
+use domain::page::{Cursor, Page, PageRequest};
 use domain::{StoreError, Timestamp};
 use sea_orm::ActiveValue::Set;
 use sea_orm::entity::prelude::*;
-use sea_orm::{QueryOrder, QuerySelect};
+use sea_orm::sea_query::{Expr, ExprTrait, Query};
+use sea_orm::{FromQueryResult, QueryOrder, QueryResult, QuerySelect, QueryTrait};
 use serde::Serialize;
 
 use super::message;
-use crate::backend::store_error;
+use crate::backend::{Backend, store_error};
 use crate::bulk;
-use crate::convert::{instant, into_object, known, millis, object, parse, parse_opt, text, text_opt, to_json};
+use crate::convert::{instant, into_object, known, millis, newest_first, object, parse, parse_opt, text, text_opt};
 use crate::store::SeaUnit;
-use crate::values::tuples;
 
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel, Serialize)]
 #[sea_orm(table_name = "conversation")]
@@ -28,6 +30,7 @@ pub(crate) struct Model {
     pub name: Option<String>,
     pub creator: Option<String>,
     pub last_seq: i64,
+    pub last_position: i64,
     pub last_message_at: Option<i64>,
     #[sea_orm(column_type = "JsonBinary")]
     pub attributes: Json,
@@ -56,6 +59,11 @@ pub(crate) mod member {
         pub client_id: String,
         pub kind: String,
         pub joined_at: i64,
+        pub read_seq: i64,
+        pub delivered_seq: i64,
+        pub own_after_read: i64,
+        pub recalled_after_read: i64,
+        pub review_at: Option<i64>,
     }
 
     #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
@@ -72,6 +80,7 @@ pub(crate) fn row(conversation: &Conversation) -> ActiveModel {
         name: Set(conversation.name.clone()),
         creator: Set(conversation.creator.clone()),
         last_seq: Set(conversation.last_seq),
+        last_position: Set(conversation.last_position),
         last_message_at: Set(millis(conversation.last_message_at)),
         attributes: Set(object(&conversation.attributes)),
         extra: Set(object(&conversation.extra)),
@@ -86,6 +95,11 @@ pub(crate) fn member_row(member: &Member) -> member::ActiveModel {
         client_id: Set(member.client_id.clone()),
         kind: Set(member.kind.as_str().to_owned()),
         joined_at: Set(member.joined_at.as_millis()),
+        read_seq: Set(member.read_seq),
+        delivered_seq: Set(member.delivered_seq),
+        own_after_read: Set(member.own_after_read),
+        recalled_after_read: Set(member.recalled_after_read),
+        review_at: Set(millis(member.review_at)),
     }
 }
 
@@ -97,6 +111,7 @@ fn conversation(row: Model) -> Result<Conversation, StoreError> {
         name: row.name,
         creator: row.creator,
         last_seq: row.last_seq,
+        last_position: row.last_position,
         last_message_at: instant(row.last_message_at),
         attributes: into_object("conversation.attributes", row.attributes)?,
         extra: into_object("conversation.extra", row.extra)?,
@@ -111,6 +126,11 @@ fn member(row: member::Model) -> Result<Member, StoreError> {
         client_id: row.client_id,
         kind: known("conversation_member.kind", MemberKind::parse(&row.kind))?,
         joined_at: Timestamp::from_millis(row.joined_at),
+        read_seq: row.read_seq,
+        delivered_seq: row.delivered_seq,
+        own_after_read: row.own_after_read,
+        recalled_after_read: row.recalled_after_read,
+        review_at: instant(row.review_at),
     })
 }
 
@@ -120,11 +140,49 @@ impl ConversationRepository for SeaUnit {
         Entity::find_by_id(text(&id)).one(&self.db()).await.map_err(store_error)?.map(conversation).transpose()
     }
 
+    async fn find_locked(&mut self, id: ConversationId) -> Result<Option<Conversation>, StoreError> {
+        let select = Entity::find_by_id(text(&id)).lock_exclusive();
+        select.one(&self.db()).await.map_err(store_error)?.map(conversation).transpose()
+    }
+
     async fn members(&mut self, id: ConversationId) -> Result<Vec<Member>, StoreError> {
         let select = member::Entity::find()
             .filter(member::Column::ConversationId.eq(text(&id)))
             .order_by_asc(member::Column::ClientId);
         select.all(&self.db()).await.map_err(store_error)?.into_iter().map(member).collect()
+    }
+
+    async fn members_of_all(&mut self, ids: &[ConversationId]) -> Result<Vec<Member>, StoreError> {
+        let sql = format!("SELECT * FROM conversation_member WHERE conversation_id IN {}", listed(self.backend));
+        read_members(&self.query(&sql, [json(&texts(ids))?]).await?)
+    }
+
+    async fn list(
+        &mut self,
+        client_ids: &[String],
+        page: PageRequest,
+    ) -> Result<Page<ConversationSummary>, StoreError> {
+        let mine = Query::select()
+            .column(member::Column::ConversationId)
+            .from(member::Entity)
+            .and_where(Expr::col(member::Column::ClientId).is_in(client_ids.iter().cloned()))
+            .to_owned();
+        let mut select = Entity::find().filter(Column::Id.in_subquery(mine));
+        newest_first(QueryTrait::query(&mut select), "conversation", "updated_at", page);
+        let rows = select.all(&self.db()).await.map_err(store_error)?;
+        let found = rows.into_iter().map(conversation).collect::<Result<Vec<_>, _>>()?;
+        let page = Page::from_rows(found, page.limit, |c| Cursor { at: c.updated_at, id: c.id.0 });
+        let ids: Vec<ConversationId> = page.items.iter().map(|c| c.id).collect();
+        let mut members: HashMap<ConversationId, Vec<Member>> = HashMap::with_capacity(ids.len());
+        for member in self.members_of_all(&ids).await? {
+            members.entry(member.conversation_id).or_default().push(member);
+        }
+        let mut newest = newest_messages(self, &ids).await?;
+        Ok(page.map(|conversation| ConversationSummary {
+            members: members.remove(&conversation.id).unwrap_or_default(),
+            last_message: newest.remove(&conversation.id),
+            conversation,
+        }))
     }
 
     async fn insert_all(&mut self, conversations: &[Conversation], members: &[Member]) -> Result<(), StoreError> {
@@ -133,70 +191,168 @@ impl ConversationRepository for SeaUnit {
         Ok(())
     }
 
-    async fn append_system(&mut self, messages: &[NewSystemMessage]) -> Result<(), StoreError> {
-        if messages.is_empty() {
-            return Ok(());
-        }
-        let mut next_seqs = reserve_seqs(self, messages).await?;
-        let mut rows = Vec::with_capacity(messages.len());
-        for new in messages {
-            let Some(seq) = next_seqs.get_mut(&new.conversation_id) else { return Err(StoreError::Conflict) };
-            rows.push(message::ActiveModel {
-                id: Set(text(&new.id)),
-                conversation_id: Set(text(&new.conversation_id)),
-                seq: Set(*seq),
-                sender: Set(None),
-                kind: Set("system".to_owned()),
-                content: Set(to_json(&new.notice)),
-                created_at: Set(new.created_at.as_millis()),
-            });
-            *seq += 1;
-        }
-        bulk::insert::<message::Entity>(self, rows, "").await?;
+    async fn add_members(&mut self, members: &[Member]) -> Result<(), StoreError> {
+        let ids: Vec<ConversationId> = members.iter().map(|m| m.conversation_id).collect();
+        let newest = newest_seqs(self, &ids).await?;
+        let join = |member: &Member| {
+            let seq = *newest.get(&text(&member.conversation_id))?;
+            Some(member_row(&Member { read_seq: seq, delivered_seq: seq, ..member.clone() }))
+        };
+        let tail = "ON CONFLICT (conversation_id, client_id) DO NOTHING";
+        bulk::insert::<member::Entity>(self, members.iter().filter_map(join), tail).await?;
         Ok(())
     }
 
-    async fn messages(&mut self, id: ConversationId, after_seq: i64, limit: u32) -> Result<Vec<Message>, StoreError> {
-        let select = message::Entity::find()
-            .filter(message::Column::ConversationId.eq(text(&id)))
-            .filter(message::Column::Seq.gt(after_seq))
-            .order_by_asc(message::Column::Seq)
-            .limit(u64::from(limit));
-        select.all(&self.db()).await.map_err(store_error)?.into_iter().map(message::message).collect()
+    async fn remove_member(&mut self, id: ConversationId, client_id: &str) -> Result<bool, StoreError> {
+        let sql = "DELETE FROM conversation_member WHERE conversation_id = $1 AND client_id = $2";
+        Ok(self.execute(sql, [text(&id).into(), client_id.into()]).await? == 1)
+    }
+
+    async fn mark_read(&mut self, moves: &[ReadMove]) -> Result<Vec<Member>, StoreError> {
+        let moves = within_conversations(self, moves).await?;
+        let count = |rule: &str| {
+            format!(
+                "(SELECT count(*) FROM message s WHERE s.conversation_id = j.conversation_id AND s.seq > j.seq \
+                 AND {rule})"
+            )
+        };
+        let sql = format!(
+            "WITH j AS ({}) UPDATE conversation_member SET read_seq = j.seq, \
+             delivered_seq = CASE WHEN delivered_seq > j.seq THEN delivered_seq ELSE j.seq END, \
+             own_after_read = {}, recalled_after_read = {} FROM j \
+             WHERE conversation_member.conversation_id = j.conversation_id \
+             AND conversation_member.client_id = j.client_id AND read_seq < j.seq RETURNING {MEMBER}",
+            moved(self.backend),
+            count("s.sender = j.client_id"),
+            count("s.recalled_at IS NOT NULL AND (s.sender IS NULL OR s.sender <> j.client_id)")
+        );
+        read_members(&self.query(&sql, [json(&moves)?]).await?)
+    }
+
+    async fn mark_delivered(&mut self, moves: &[ReadMove]) -> Result<(), StoreError> {
+        let moves = within_conversations(self, moves).await?;
+        let sql = format!(
+            "WITH j AS ({}) UPDATE conversation_member SET delivered_seq = j.seq FROM j \
+             WHERE conversation_member.conversation_id = j.conversation_id \
+             AND conversation_member.client_id = j.client_id AND delivered_seq < j.seq",
+            moved(self.backend)
+        );
+        self.execute(&sql, [json(&moves)?]).await?;
+        Ok(())
+    }
+
+    async fn set_review(&mut self, id: ConversationId, client_id: &str, at: Timestamp) -> Result<(), StoreError> {
+        let sql = "UPDATE conversation_member SET review_at = $3 WHERE conversation_id = $1 AND client_id = $2 \
+                   AND review_at IS NOT NULL";
+        self.execute(sql, [text(&id).into(), client_id.into(), at.as_millis().into()]).await?;
+        Ok(())
+    }
+
+    async fn reset_review(&mut self, ids: &[ConversationId]) -> Result<(), StoreError> {
+        lock(self, ids).await?;
+        let sql = format!(
+            "UPDATE conversation_member SET review_at = 0 WHERE conversation_id IN {} AND review_at > 0",
+            listed(self.backend)
+        );
+        self.execute(&sql, [json(&texts(ids))?]).await?;
+        Ok(())
     }
 }
 
-/// Moves `last_seq` of each conversation on by the number of its messages and returns the first
-/// number reserved for each. One statement however many conversations there are.
-async fn reserve_seqs(
-    unit: &SeaUnit,
-    messages: &[NewSystemMessage],
-) -> Result<BTreeMap<ConversationId, i64>, StoreError> {
-    let mut wanted: BTreeMap<ConversationId, (i64, i64)> = BTreeMap::new();
-    for new in messages {
-        let (count, at) = wanted.entry(new.conversation_id).or_insert((0, i64::MIN));
-        *count += 1;
-        *at = (*at).max(new.created_at.as_millis());
+/// The columns of a member, as `RETURNING` takes them: SQLite knows no `table.*` there.
+const MEMBER: &str = "conversation_member.conversation_id, conversation_member.client_id, conversation_member.kind, \
+     conversation_member.joined_at, conversation_member.read_seq, conversation_member.delivered_seq, \
+     conversation_member.own_after_read, conversation_member.recalled_after_read, conversation_member.review_at";
+
+/// The elements of a JSON array of texts, the first parameter, as a subquery.
+fn listed(backend: Backend) -> &'static str {
+    match backend {
+        Backend::Sqlite => "(SELECT value FROM json_each($1))",
+        Backend::Postgres => "(SELECT value FROM jsonb_array_elements_text(CAST($1 AS jsonb)))",
     }
-    let mut values: Vec<Value> = Vec::with_capacity(wanted.len() * 3);
-    for (id, (count, at)) in &wanted {
-        values.extend([text(id).into(), (*count).into(), (*at).into()]);
+}
+
+/// The rows of a JSON array of [`Moved`], the first parameter.
+fn moved(backend: Backend) -> &'static str {
+    match backend {
+        Backend::Sqlite => {
+            "SELECT value ->> '$.conversation_id' AS conversation_id, value ->> '$.client_id' AS client_id, \
+             value ->> '$.seq' AS seq FROM json_each($1)"
+        }
+        Backend::Postgres => {
+            "SELECT * FROM jsonb_to_recordset(CAST($1 AS jsonb)) AS t (conversation_id text, client_id text, seq bigint)"
+        }
     }
-    let tuples = tuples(wanted.len(), 3, 1);
+}
+
+fn texts(ids: &[ConversationId]) -> Vec<String> {
+    ids.iter().map(text).collect()
+}
+
+fn json<T: Serialize + ?Sized>(value: &T) -> Result<Value, StoreError> {
+    serde_json::to_string(value).map(Value::from).map_err(StoreError::backend)
+}
+
+fn read_members(rows: &[QueryResult]) -> Result<Vec<Member>, StoreError> {
+    rows.iter().map(|row| member(member::Model::from_query_result(row, "").map_err(store_error)?)).collect()
+}
+
+/// Locks conversations in the order of their ids, before any of their members.
+async fn lock(unit: &SeaUnit, ids: &[ConversationId]) -> Result<Vec<QueryResult>, StoreError> {
     let sql = format!(
-        "WITH wanted AS (VALUES {tuples}) \
-         UPDATE conversation SET last_seq = last_seq + wanted.column2, last_message_at = wanted.column3, \
-         updated_at = wanted.column3 FROM wanted WHERE conversation.id = wanted.column1 \
-         RETURNING conversation.id AS id, conversation.last_seq AS last_seq"
+        "SELECT id, last_seq FROM conversation WHERE id IN {} ORDER BY id{}",
+        listed(unit.backend),
+        unit.backend.for_update()
     );
-    let rows = unit.query(&sql, values).await?;
-    let mut first_seqs = BTreeMap::new();
-    for row in rows {
+    unit.query(&sql, [json(&texts(ids))?]).await
+}
+
+/// The newest sequence number of each conversation, which is locked until the unit ends.
+async fn newest_seqs(unit: &SeaUnit, ids: &[ConversationId]) -> Result<HashMap<String, i64>, StoreError> {
+    let column = |row: &QueryResult| {
         let id: String = row.try_get("", "id").map_err(store_error)?;
-        let last_seq: i64 = row.try_get("", "last_seq").map_err(store_error)?;
-        let id = parse("conversation.id", &id)?;
-        let count = wanted.get(&id).map_or(0, |(count, _)| *count);
-        first_seqs.insert(id, last_seq - count + 1);
+        Ok((id, row.try_get("", "last_seq").map_err(store_error)?))
+    };
+    lock(unit, ids).await?.iter().map(column).collect()
+}
+
+/// A move of a member within a conversation that exists.
+#[derive(Serialize)]
+struct Moved {
+    conversation_id: String,
+    client_id: String,
+    seq: i64,
+}
+
+/// Locks the conversations, in the order of their ids, and keeps the moves from going beyond their newest messages.
+/// Of several moves of one member the farthest is kept.
+async fn within_conversations(unit: &SeaUnit, moves: &[ReadMove]) -> Result<Vec<Moved>, StoreError> {
+    let ids: Vec<ConversationId> = moves.iter().map(|m| m.conversation_id).collect();
+    let newest = newest_seqs(unit, &ids).await?;
+    let mut farthest: HashMap<(String, &str), i64> = HashMap::with_capacity(moves.len());
+    for step in moves {
+        let id = text(&step.conversation_id);
+        let Some(last_seq) = newest.get(&id) else { continue };
+        let seq = farthest.entry((id, &step.client_id)).or_default();
+        *seq = Ord::max(*seq, Ord::min(step.seq, *last_seq));
     }
-    Ok(first_seqs)
+    let kept = farthest.into_iter().map(|((conversation_id, client_id), seq)| Moved {
+        conversation_id,
+        client_id: client_id.to_owned(),
+        seq,
+    });
+    Ok(kept.collect())
+}
+
+async fn newest_messages(
+    unit: &SeaUnit,
+    ids: &[ConversationId],
+) -> Result<HashMap<ConversationId, Message>, StoreError> {
+    let sql = format!(
+        "SELECT m.* FROM message m JOIN conversation c ON c.id = m.conversation_id AND m.seq = c.last_seq \
+         WHERE c.id IN {}",
+        listed(unit.backend)
+    );
+    let found = message::messages(&unit.query(&sql, [json(&texts(ids))?]).await?)?;
+    Ok(found.into_iter().map(|m| (m.conversation_id, m)).collect())
 }

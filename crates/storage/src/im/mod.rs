@@ -1,4 +1,8 @@
-//! Conversations, members and messages.
+//! Conversations, members, messages, the log and presence.
 
+mod append;
 pub(crate) mod conversation;
-mod message;
+pub(crate) mod log;
+pub(crate) mod message;
+mod presence;
+mod unit;

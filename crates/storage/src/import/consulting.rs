@@ -15,7 +15,7 @@ use sea_orm::Value;
 use super::{MAX_NAMED_PARAMETERS, Taken};
 use crate::backend::store_error;
 use crate::consulting::consultation::{self, IS_OPEN};
-use crate::consulting::probe::pair_values;
+use crate::consulting::probe::{is_of_pair, pair_list};
 use crate::consulting::{event, relation};
 use crate::convert::{parse, text};
 use crate::im::conversation;
@@ -36,12 +36,9 @@ impl ImportConsulting for SeaUnit {
         if pairs.is_empty() {
             return Ok(Vec::new());
         }
-        let (tuples, values) = pair_values(pairs);
-        let sql = format!(
-            "SELECT doctor_id, patient_id, id FROM relation WHERE (doctor_id, patient_id) IN (VALUES {tuples})"
-        );
+        let sql = format!("SELECT doctor_id, patient_id, id FROM relation WHERE {}", is_of_pair(self.backend));
         let mut found = Vec::with_capacity(pairs.len());
-        for row in self.query(&sql, values).await? {
+        for row in self.query(&sql, [pair_list(pairs)]).await? {
             let column = |name: &str| row.try_get::<String>("", name).map_err(store_error);
             let pair = Pair {
                 doctor: parse("relation.doctor_id", &column("doctor_id")?)?,
@@ -58,7 +55,7 @@ impl ImportConsulting for SeaUnit {
         members: &[Member],
     ) -> Result<(), StoreError> {
         let rows = conversations.iter().map(conversation::row).collect();
-        let except = &["kind", "consultation_id", "last_seq"];
+        let except = &["kind", "consultation_id", "last_seq", "last_position"];
         self.put::<conversation::Entity>(rows, Taken::Replace { except }).await?;
         for conversations in conversations.chunks(MAX_NAMED_PARAMETERS) {
             let list = tuples(1, conversations.len(), 3);
@@ -137,13 +134,9 @@ impl ImportConsulting for SeaUnit {
         if pairs.is_empty() {
             return Ok(Vec::new());
         }
-        let (tuples, values) = pair_values(pairs);
-        let lock = self.backend.for_update();
-        let sql = format!(
-            "SELECT id FROM consultation WHERE {IS_OPEN} AND (doctor_id, patient_id) IN (VALUES {tuples}) \
-             ORDER BY id{lock}"
-        );
-        self.query(&sql, values).await?;
+        let (is_of_pair, lock) = (is_of_pair(self.backend), self.backend.for_update());
+        let sql = format!("SELECT id FROM consultation WHERE {IS_OPEN} AND {is_of_pair} ORDER BY id{lock}");
+        self.query(&sql, [pair_list(pairs)]).await?;
         self.find_open(pairs).await
     }
 

@@ -34,13 +34,15 @@ impl MigratorTrait for Migrator {
                 include_str!("schema/consultation.sql"),
                 include_str!("schema/import.sql"),
                 include_str!("schema/wechat.sql"),
+                include_str!("schema/leancloud.sql"),
+                include_str!("schema/sms.sql"),
             ],
         })]
     }
 }
 
-/// A migration written as SQL that both databases read; `{json}` and `{bytes}` stand for the
-/// column types of JSON documents and of bytes.
+/// A migration written as SQL that both databases read; `{json}`, `{bytes}` and `{position}` stand for the column
+/// types of JSON documents, of bytes and of places in the log, `{hot}` marks tables whose rows change all the time.
 struct Schema {
     name: &'static str,
     parts: &'static [&'static str],
@@ -61,7 +63,11 @@ impl MigrationTrait for Schema {
             _ => Backend::Sqlite,
         };
         for part in self.parts {
-            let sql = part.replace("{json}", backend.json_type()).replace("{bytes}", backend.bytes_type());
+            let sql = part
+                .replace("{json}", backend.json_type())
+                .replace("{bytes}", backend.bytes_type())
+                .replace("{position}", backend.position_type())
+                .replace("{hot}", backend.hot_table());
             db.execute_unprepared(&sql).await?;
         }
         Ok(())

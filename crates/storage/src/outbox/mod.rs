@@ -1,4 +1,4 @@
 //! The outbox: written in business units, claimed by workers.
 
 mod queue;
-mod row;
+pub(crate) mod row;

@@ -9,11 +9,12 @@ use domain::page::{Cursor, Page, PageRequest};
 use domain::{StoreError, Timestamp};
 use sea_orm::QueryTrait;
 use sea_orm::entity::prelude::*;
+use serde_json::{Value, json};
 
 use super::row::{Column, Entity, record};
 use crate::backend::store_error;
 use crate::convert::{newest_first, parse, text};
-use crate::store::{SeaStore, SeaUnit};
+use crate::store::SeaStore;
 
 /// Most characters of an error kept with a job.
 const MAX_ERROR_CHARS: usize = 500;
@@ -28,15 +29,16 @@ impl JobQueue for SeaStore {
         lease: Duration,
     ) -> Result<Vec<ClaimedJob>, StoreError> {
         // Look before locking: an idle worker must not keep taking the one writer of SQLite.
-        if self.next_due().await?.is_none_or(|due| due > now) {
+        let look = format!("SELECT 1 AS due FROM job WHERE {} LIMIT 1", is_due(1));
+        if self.reading().query(&look, [now.as_millis().into()]).await?.is_empty() {
             return Ok(Vec::new());
         }
         let unit = self.unit().await?;
         let sql = format!(
             "UPDATE job SET leased_by = $1, leased_until = $2, attempts = attempts + 1 WHERE id IN (\
-             SELECT id FROM job WHERE state = 'queued' AND run_at <= $3 AND (leased_until IS NULL OR leased_until <= $3) \
-             ORDER BY run_at, id LIMIT {limit}{}) \
+             SELECT id FROM job WHERE {} ORDER BY run_at, id LIMIT {limit}{}) \
              RETURNING id, kind, payload, idempotency_key, attempts, run_at",
+            is_due(3),
             self.backend().skip_locked()
         );
         let until = (now + lease).as_millis();
@@ -48,10 +50,21 @@ impl JobQueue for SeaStore {
     }
 
     async fn settle(&self, worker: &str, outcomes: &[(JobId, JobOutcome)], now: Timestamp) -> Result<(), StoreError> {
-        let unit = self.unit().await?;
-        for (id, outcome) in outcomes {
-            settle_one(&unit, worker, *id, outcome, now).await?;
+        if outcomes.is_empty() {
+            return Ok(());
         }
+        let sql = format!(
+            "UPDATE job SET state = outcome.state, run_at = COALESCE(outcome.run_at, job.run_at), \
+             last_error = COALESCE(outcome.error, job.last_error), settled_at = outcome.settled_at, \
+             attempts = job.attempts - outcome.uncounted, leased_by = NULL, leased_until = NULL \
+             FROM (SELECT value ->> 0 AS id, value ->> 1 AS state, CAST(value ->> 2 AS bigint) AS run_at, \
+             value ->> 3 AS error, CAST(value ->> 4 AS bigint) AS settled_at, CAST(value ->> 5 AS integer) AS uncounted \
+             FROM {}) AS outcome WHERE job.id = outcome.id AND job.leased_by = $2 AND job.state = 'queued'",
+            self.backend().each(1)
+        );
+        let rows: Vec<Value> = outcomes.iter().map(|(id, outcome)| settled(*id, outcome, now)).collect();
+        let unit = self.unit().await?;
+        unit.execute(&sql, [Value::from(rows).to_string().into(), worker.into()]).await?;
         unit.finish().await
     }
 
@@ -126,13 +139,13 @@ impl JobQueue for SeaStore {
     }
 }
 
-async fn settle_one(
-    unit: &SeaUnit,
-    worker: &str,
-    id: JobId,
-    outcome: &JobOutcome,
-    now: Timestamp,
-) -> Result<(), StoreError> {
+/// The condition that a job may be claimed at the instant in the given parameter.
+fn is_due(now: usize) -> String {
+    format!("state = 'queued' AND run_at <= ${now} AND (leased_until IS NULL OR leased_until <= ${now})")
+}
+
+/// What an outcome makes of a job: id, state, new due time, error, when it was settled, attempts not to be counted.
+fn settled(id: JobId, outcome: &JobOutcome, now: Timestamp) -> Value {
     let (state, run_at, error, is_attempt) = match outcome {
         JobOutcome::Done => (JobState::Done, None, None, true),
         JobOutcome::Dead { error } => (JobState::Dead, None, Some(error), true),
@@ -141,20 +154,7 @@ async fn settle_one(
     };
     let settled_at = (state != JobState::Queued).then_some(now.as_millis());
     let error = error.map(|e| e.chars().take(MAX_ERROR_CHARS).collect::<String>());
-    let sql = "UPDATE job SET state = $1, run_at = COALESCE($2, run_at), last_error = COALESCE($3, last_error), \
-               settled_at = $4, attempts = attempts - $5, leased_by = NULL, leased_until = NULL \
-               WHERE id = $6 AND leased_by = $7 AND state = 'queued'";
-    let values = [
-        state.as_str().into(),
-        run_at.map(Timestamp::as_millis).into(),
-        error.into(),
-        settled_at.into(),
-        i32::from(!is_attempt).into(),
-        text(&id).into(),
-        worker.into(),
-    ];
-    unit.execute(sql, values).await?;
-    Ok(())
+    json!([text(&id), state.as_str(), run_at.map(Timestamp::as_millis), error, settled_at, i32::from(!is_attempt)])
 }
 
 fn claimed(row: &QueryResult) -> Result<(i64, ClaimedJob), StoreError> {

@@ -36,7 +36,10 @@ pub(crate) enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 
-fn row(job: &NewJob) -> ActiveModel {
+/// What becomes of a job under a key that is taken.
+pub(crate) const UNLESS_KNOWN: &str = "ON CONFLICT (idempotency_key) DO NOTHING";
+
+pub(crate) fn row(job: &NewJob) -> ActiveModel {
     ActiveModel {
         id: Set(text(&job.id)),
         kind: Set(job.kind.to_owned()),
@@ -70,7 +73,7 @@ pub(super) fn record(row: Model) -> Result<JobRecord, StoreError> {
 #[async_trait]
 impl OutboxRepository for SeaUnit {
     async fn append_all(&mut self, jobs: &[NewJob]) -> Result<(), StoreError> {
-        bulk::insert::<Entity>(self, jobs.iter().map(row), "ON CONFLICT (idempotency_key) DO NOTHING").await?;
+        bulk::insert::<Entity>(self, jobs.iter().map(row), UNLESS_KNOWN).await?;
         Ok(())
     }
 }

@@ -160,14 +160,12 @@ impl DoctorRepository for SeaUnit {
     }
 
     async fn find_all(&mut self, ids: &[DoctorId]) -> Result<Vec<Doctor>, StoreError> {
-        let select = Entity::find().filter(Column::Id.is_in(ids.iter().map(text)));
-        select.all(&self.db()).await.map_err(store_error)?.into_iter().map(doctor).collect()
+        self.rows_of::<Entity>(ids, "").await?.into_iter().map(doctor).collect()
     }
 
     async fn find_all_shared(&mut self, ids: &[DoctorId]) -> Result<Vec<Doctor>, StoreError> {
-        let select =
-            Entity::find().filter(Column::Id.is_in(ids.iter().map(text))).order_by_asc(Column::Id).lock_shared();
-        select.all(&self.db()).await.map_err(store_error)?.into_iter().map(doctor).collect()
+        let in_order = format!(" ORDER BY id{}", self.backend.for_share());
+        self.rows_of::<Entity>(ids, &in_order).await?.into_iter().map(doctor).collect()
     }
 
     async fn find_by_user(&mut self, user: UserId) -> Result<Option<Doctor>, StoreError> {

@@ -92,12 +92,19 @@ impl FileRepository for SeaUnit {
     }
 
     async fn find_all(&mut self, ids: &[FileId]) -> Result<Vec<File>, StoreError> {
-        let select = Entity::find().filter(Column::Id.is_in(ids.iter().map(text)));
-        select.all(&self.db()).await.map_err(store_error)?.into_iter().map(file).collect()
+        self.rows_of::<Entity>(ids, "").await?.into_iter().map(file).collect()
     }
 
     async fn insert(&mut self, file: &File) -> Result<(), StoreError> {
         Entity::insert(row(file)).exec_without_returning(&self.db()).await.map_err(store_error)?;
         Ok(())
+    }
+
+    async fn delete(&mut self, id: FileId) -> Result<bool, StoreError> {
+        let sql = "DELETE FROM file WHERE id = $1 \
+             AND NOT EXISTS (SELECT 1 FROM patient p WHERE p.icon = $1) \
+             AND NOT EXISTS (SELECT 1 FROM doctor d WHERE $1 IN \
+             (d.icon, d.certificate1, d.certificate2, d.licence1, d.licence2))";
+        Ok(self.execute(sql, [text(&id).into()]).await? == 1)
     }
 }

@@ -96,8 +96,7 @@ impl PatientRepository for SeaUnit {
     }
 
     async fn find_all(&mut self, ids: &[PatientId]) -> Result<Vec<Patient>, StoreError> {
-        let select = Entity::find().filter(Column::Id.is_in(ids.iter().map(text)));
-        select.all(&self.db()).await.map_err(store_error)?.into_iter().map(patient).collect()
+        self.rows_of::<Entity>(ids, "").await?.into_iter().map(patient).collect()
     }
 
     async fn find_by_user(&mut self, user: UserId) -> Result<Option<Patient>, StoreError> {

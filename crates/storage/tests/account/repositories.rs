@@ -243,6 +243,7 @@ fn challenge(n: u32, is_findable_by_phone: bool) -> Challenge {
         code_hash: "ab".repeat(32),
         user: Some(user(1).id),
         device: Some("device".into()),
+        address: "address".into(),
         is_findable_by_phone,
         tries_left: 2,
         created_at: NOW + Duration::from_millis(n.into()),
@@ -264,6 +265,9 @@ async fn challenges_run_out_of_tries_time_and_use() {
             assert!(challenges.find(hidden.id).await.unwrap() == Some(hidden.clone()));
             assert!(challenges.find_newest(&phone, Purpose::Login).await.unwrap() == Some(newer.clone()));
             assert!(challenges.find_newest(&phone, Purpose::BindPhone).await.unwrap().is_none());
+            let open = challenges.find_open(&phone, Purpose::Login, NOW).await.unwrap();
+            assert!(open == [hidden.clone(), newer.clone(), findable.clone()], "newest first");
+            assert!(challenges.find_open(&phone, Purpose::Login, hidden.expires_at).await.unwrap().is_empty());
             assert!(!challenges.take_try(hidden.id, hidden.expires_at).await.unwrap(), "expired");
             assert!(challenges.take_try(hidden.id, NOW).await.unwrap());
             assert!(challenges.take_try(hidden.id, NOW).await.unwrap());

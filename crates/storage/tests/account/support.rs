@@ -12,7 +12,7 @@ use account::password::{ArgonHasher, PasswordCost};
 use account::{AccountKeys, AccountPorts, AccountSettings, Accounts};
 use async_trait::async_trait;
 use domain::file::MockBlobStore;
-use domain::sms::{SmsGateway, SmsNotSent, SmsRequest};
+use domain::sms::{SmsGateway, SmsNotSent, SmsRequest, SmsResend};
 use domain::{ObjectId, Timestamp};
 use sea_orm::{ConnectionTrait, Database};
 use storage::{DatabaseOptions, SeaStore};
@@ -101,6 +101,7 @@ impl Fixture {
             origin: exempt(),
             captcha: None,
             is_findable_by_phone: false,
+            is_spared_captcha: false,
         }
     }
 }
@@ -133,5 +134,13 @@ impl SmsGateway for RecordingSms {
     async fn send(&self, message: SmsRequest) -> Result<(), SmsNotSent> {
         self.0.lock().unwrap().push(message);
         Ok(())
+    }
+
+    async fn resend(&self, resend: SmsResend) -> Result<bool, SmsNotSent> {
+        let mut sent = self.0.lock().unwrap();
+        let earlier = sent.iter().rev().find(|m| m.thread == resend.thread).cloned();
+        let Some(earlier) = earlier else { return Ok(false) };
+        sent.push(SmsRequest { idempotency_key: resend.idempotency_key, ..earlier });
+        Ok(true)
     }
 }

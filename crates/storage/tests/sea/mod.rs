@@ -1,6 +1,7 @@
 //! The harness of the contract over a real database, and what is asked of migrations.
 
 pub(crate) mod migrations;
+pub(crate) mod rules;
 
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use consultation::ConsultationStore;
 use domain::id::JobId;
 use domain::outbox::{DeadLetterRepository, JobQueue};
 use domain::{StoreError, Timestamp};
+use im::ImStore;
 use storage::{DatabaseOptions, SeaStore};
 use testkit::contract::Harness;
 
@@ -36,6 +38,10 @@ impl<P: Place> SeaHarness<P> {
 #[async_trait]
 impl<P: Place> Harness for SeaHarness<P> {
     fn store(&self) -> Arc<dyn ConsultationStore> {
+        Arc::new(self.store.clone())
+    }
+
+    fn im(&self) -> Arc<dyn ImStore> {
         Arc::new(self.store.clone())
     }
 

@@ -35,6 +35,16 @@ pub async fn a_consultation_keeps_every_field(h: &dyn Harness) {
     assert_eq!(stored(h, 3).await, None);
 }
 
+pub async fn several_consultations_are_found_at_once(h: &dyn Harness) {
+    let all = [open(1, pair(1, 1)), open(2, pair(1, 2)), ended(3, pair(1, 1))];
+    insert(h, &all).await;
+    let ids = [3, 9, 1].map(consultation_id);
+    let mut found = h.store().read().consultations().find_all(&ids).await.unwrap();
+    found.sort_by_key(|c| c.id);
+    assert_eq!(found, [all[0].clone(), all[2].clone()]);
+    assert!(h.store().read().consultations().find_all(&[]).await.unwrap().is_empty());
+}
+
 pub async fn every_end_reason_is_kept(h: &dyn Harness) {
     let all: Vec<_> =
         (1_u32..).zip(EndReason::ALL).map(|(n, r)| consultation(n, pair(1, 1)).ended(r, at(0)).done()).collect();

@@ -1,35 +1,25 @@
-//! Conversations, members and system messages.
+//! Conversations, their members, and the list of them.
 
-use domain::id::{ConversationId, MessageId};
-use im::{Conversation, ConversationKind, Member, MemberKind, Message, NewSystemMessage};
-use serde_json::json;
+use domain::Timestamp;
+use domain::id::ConversationId;
+use domain::page::{Page, PageRequest};
+use im::conversation::ConversationSummary;
+use im::{Conversation, ConversationKind, Member, MemberKind};
 
-use super::samples::{at, conversation, extra, members, message};
-use super::{Harness, assert_conflict, assert_unique, attempt, within};
-use crate::build::{consultation_id, dialog_id, doctor_id};
-use crate::ids::object_id;
-
-async fn given(h: &dyn Harness, conversations: &[Conversation], members: &[Member]) {
-    within(h, async |unit| unit.conversations().insert_all(conversations, members).await.unwrap()).await;
-}
-
-async fn append(h: &dyn Harness, messages: &[NewSystemMessage]) {
-    within(h, async |unit| unit.conversations().append_system(messages).await.unwrap()).await;
-}
+use super::samples::{at, conversation, extra, guest, members, message, text};
+use super::{Harness, append, assert_unique, attempt, given_conversations, member, messaging, sorted};
+use crate::build::{consultation_id, dialog_id, doctor_id, patient_id};
 
 async fn stored(h: &dyn Harness, id: ConversationId) -> Option<Conversation> {
-    h.store().read().conversations().find(id).await.unwrap()
+    h.im().read().conversations().find(id).await.unwrap()
 }
 
-/// Sequence numbers and message ids of a conversation.
-async fn numbered(h: &dyn Harness, id: ConversationId) -> Vec<(i64, MessageId)> {
-    let messages = h.store().read().conversations().messages(id, 0, 1_000).await.unwrap();
-    messages.into_iter().map(|m| (m.seq, m.id)).collect()
+async fn listed(h: &dyn Harness, clients: &[&str], page: PageRequest) -> Page<ConversationSummary> {
+    let clients: Vec<_> = clients.iter().map(|&client| client.to_owned()).collect();
+    h.im().read().conversations().list(&clients, page).await.unwrap()
 }
 
-fn expected<const N: usize>(numbers: [(i64, u32); N]) -> [(i64, MessageId); N] {
-    numbers.map(|(seq, n)| (seq, MessageId(object_id(n))))
-}
+const ALL: PageRequest = PageRequest { limit: 100, after: None };
 
 pub async fn a_conversation_keeps_every_field(h: &dyn Harness) {
     let full = Conversation {
@@ -43,29 +33,41 @@ pub async fn a_conversation_keeps_every_field(h: &dyn Harness) {
         updated_at: at(4),
         ..conversation(1)
     };
-    given(h, &[full.clone(), conversation(2)], &[]).await;
-    assert_eq!(stored(h, dialog_id(1)).await, Some(full));
+    given_conversations(h, &[full.clone(), conversation(2)], &[]).await;
+    assert_eq!(stored(h, dialog_id(1)).await.as_ref(), Some(&full));
     assert_eq!(stored(h, dialog_id(2)).await, Some(conversation(2)));
     assert_eq!(stored(h, dialog_id(3)).await, None);
+    let locked = messaging(h, async |unit| unit.conversations().find_locked(dialog_id(1)).await.unwrap()).await;
+    assert_eq!(locked, Some(full));
 }
 
-pub async fn members_belong_to_their_conversation(h: &dyn Harness) {
+pub async fn members_keep_every_field_and_belong_to_their_conversation(h: &dyn Harness) {
     let other =
-        Member {
-            conversation_id: dialog_id(1), client_id: "客服-1".into(), kind: MemberKind::Other, joined_at: at(2)
-        };
+        Member { kind: MemberKind::Assistant, joined_at: at(2), review_at: Some(at(77)), ..guest(1, "客服-1") };
     let all = [members(1).to_vec(), vec![other], members(2).to_vec()].concat();
-    given(h, &[conversation(1), conversation(2)], &all).await;
-    let mut found = h.store().read().conversations().members(dialog_id(1)).await.unwrap();
+    given_conversations(h, &[conversation(1), conversation(2)], &all).await;
+    let mut found = h.im().read().conversations().members(dialog_id(1)).await.unwrap();
     found.sort_by_key(|m| m.joined_at);
     assert_eq!(found, all[..3]);
-    assert_eq!(h.store().read().conversations().members(dialog_id(2)).await.unwrap().len(), 2);
-    assert!(h.store().read().conversations().members(dialog_id(3)).await.unwrap().is_empty());
+    assert_eq!(h.im().read().conversations().members(dialog_id(2)).await.unwrap().len(), 2);
+    assert!(h.im().read().conversations().members(dialog_id(3)).await.unwrap().is_empty());
+}
+
+pub async fn members_of_several_conversations_are_found_at_once(h: &dyn Harness) {
+    let all = [members(1), members(2), members(3)].concat();
+    given_conversations(h, &[conversation(1), conversation(2), conversation(3)], &all).await;
+    let found = h.im().read().conversations().members_of_all(&[dialog_id(3), dialog_id(1), dialog_id(9)]).await;
+    let found = sorted(found.unwrap().into_iter().map(|m| (m.conversation_id, m.client_id)));
+    let wanted = sorted(
+        all.iter().filter(|m| m.conversation_id != dialog_id(2)).map(|m| (m.conversation_id, m.client_id.clone())),
+    );
+    assert_eq!(found, wanted);
+    assert!(h.im().read().conversations().members_of_all(&[]).await.unwrap().is_empty());
 }
 
 pub async fn conversations_and_memberships_are_unique(h: &dyn Harness) {
-    given(h, &[conversation(1)], &members(1)).await;
-    given(h, &[], &[]).await;
+    given_conversations(h, &[conversation(1)], &members(1)).await;
+    given_conversations(h, &[], &[]).await;
     let again = attempt(h, async |unit| unit.conversations().insert_all(&[conversation(1)], &[]).await).await;
     assert_unique(&again, "conversation");
     let member = Member::doctor(dialog_id(1), doctor_id(1), at(9));
@@ -73,78 +75,101 @@ pub async fn conversations_and_memberships_are_unique(h: &dyn Harness) {
     assert_unique(&again, "conversation_member");
 }
 
-pub async fn a_system_message_is_kept_as_event_and_text(h: &dyn Harness) {
-    given(h, &[conversation(1)], &[]).await;
-    append(h, &[message(1, dialog_id(1))]).await;
-    let expected = Message {
-        id: MessageId(object_id(1)),
-        conversation_id: dialog_id(1),
-        seq: 1,
-        sender: None,
-        kind: "system".into(),
-        content: json!({"event": "consultation.started", "text": "第1条"}),
-        created_at: at(1),
-    };
-    assert_eq!(h.store().read().conversations().messages(dialog_id(1), 0, 9).await.unwrap(), [expected]);
+pub async fn who_joins_late_has_read_what_is_there(h: &dyn Harness) {
+    given_conversations(h, &[conversation(1), conversation(2)], &[guest(1, "a")]).await;
+    append(h, &[text(1, dialog_id(1), "a", "一"), text(2, dialog_id(1), "a", "二")]).await;
+    let late = Member { review_at: Some(at(5)), joined_at: at(5), ..guest(1, "b") };
+    let joined = [late.clone(), guest(2, "b")];
+    messaging(h, async |unit| unit.conversations().add_members(&joined).await.unwrap()).await;
+    assert_eq!(member(h, dialog_id(1), "b").await, Member { read_seq: 2, delivered_seq: 2, ..late });
+    assert_eq!(member(h, dialog_id(2), "b").await, guest(2, "b"));
+    append(h, &[text(3, dialog_id(1), "a", "三")]).await;
+    assert_eq!(member(h, dialog_id(1), "b").await.unread_count(3), 1);
 }
 
-pub async fn sequence_numbers_are_contiguous_from_one(h: &dyn Harness) {
-    given(h, &[conversation(1)], &[]).await;
-    append(h, &[message(3, dialog_id(1))]).await;
-    append(h, &[message(2, dialog_id(1)), message(5, dialog_id(1))]).await;
-    append(h, &[]).await;
-    append(h, &[message(1, dialog_id(1))]).await;
-    assert_eq!(numbered(h, dialog_id(1)).await, expected([(1, 3), (2, 2), (3, 5), (4, 1)]));
-    let after = stored(h, dialog_id(1)).await.unwrap();
-    assert_eq!((after.last_seq, after.last_message_at, after.updated_at), (4, Some(at(1)), at(1)));
+pub async fn adding_a_member_again_changes_nothing(h: &dyn Harness) {
+    given_conversations(h, &[conversation(1)], &[guest(1, "a"), guest(1, "b")]).await;
+    append(h, &[text(1, dialog_id(1), "a", "一")]).await;
+    let again = [Member { joined_at: at(9), ..guest(1, "b") }];
+    messaging(h, async |unit| unit.conversations().add_members(&again).await.unwrap()).await;
+    assert_eq!(member(h, dialog_id(1), "b").await, guest(1, "b"));
 }
 
-pub async fn messages_to_several_new_conversations_are_appended_at_once(h: &dyn Harness) {
-    given(h, &[conversation(1), conversation(2), conversation(3)], &[]).await;
-    let mixed = [
-        message(1, dialog_id(2)),
-        message(2, dialog_id(1)),
-        message(3, dialog_id(2)),
-        message(4, dialog_id(1)),
-        message(5, dialog_id(2)),
-    ];
-    append(h, &mixed).await;
-    assert_eq!(numbered(h, dialog_id(1)).await, expected([(1, 2), (2, 4)]));
-    assert_eq!(numbered(h, dialog_id(2)).await, expected([(1, 1), (2, 3), (3, 5)]));
-    assert!(numbered(h, dialog_id(3)).await.is_empty());
-    assert_eq!(stored(h, dialog_id(1)).await.unwrap().last_message_at, Some(at(4)));
-    assert_eq!(stored(h, dialog_id(2)).await.unwrap().last_seq, 3);
-    assert_eq!(stored(h, dialog_id(3)).await, Some(conversation(3)));
+pub async fn a_removed_member_is_gone(h: &dyn Harness) {
+    given_conversations(h, &[conversation(1), conversation(2)], &[guest(1, "a"), guest(1, "b"), guest(2, "a")]).await;
+    let remove =
+        async || messaging(h, async |unit| unit.conversations().remove_member(dialog_id(1), "a").await.unwrap()).await;
+    assert!(remove().await);
+    assert!(!remove().await, "there is nobody left to remove");
+    let left = h.im().read().conversations().members(dialog_id(1)).await.unwrap();
+    assert_eq!(left, [guest(1, "b")]);
+    assert!(listed(h, &["a"], ALL).await.items.iter().all(|s| s.conversation.id == dialog_id(2)));
 }
 
-pub async fn a_message_to_an_unknown_conversation_is_refused_and_nothing_is_written(h: &dyn Harness) {
-    given(h, &[conversation(1)], &[]).await;
-    let mixed = [message(1, dialog_id(1)), message(2, dialog_id(9))];
-    assert_conflict(&attempt(h, async |unit| unit.conversations().append_system(&mixed).await).await);
-    assert_eq!(stored(h, dialog_id(1)).await, Some(conversation(1)));
-    assert!(numbered(h, dialog_id(1)).await.is_empty());
-    append(h, &[message(3, dialog_id(1))]).await;
-    assert_eq!(numbered(h, dialog_id(1)).await, expected([(1, 3)]));
+pub async fn the_list_shows_own_conversations_with_members_and_the_last_message(h: &dyn Harness) {
+    let all = [members(1), members(2)].concat();
+    given_conversations(h, &[conversation(1), conversation(2), conversation(3)], &all).await;
+    append(h, &[message(1, dialog_id(1)), message(2, dialog_id(1))]).await;
+    let client = patient_id(1).to_string();
+    let page = listed(h, &[&client], ALL).await;
+    assert_eq!(page.next, None);
+    let [summary] = &page.items[..] else { panic!("one conversation was due: {:?}", page.items) };
+    assert_eq!(Some(&summary.conversation), stored(h, dialog_id(1)).await.as_ref());
+    assert_eq!(summary.last_message.as_ref().map(|m| m.seq), Some(2));
+    let mut found = summary.members.clone();
+    found.sort_by_key(|m| m.joined_at);
+    assert_eq!(found, members(1));
+    assert!(listed(h, &["nobody"], ALL).await.items.is_empty());
+    assert!(listed(h, &[], ALL).await.items.is_empty());
 }
 
-pub async fn a_message_id_is_taken_once(h: &dyn Harness) {
-    given(h, &[conversation(1), conversation(2)], &[]).await;
-    append(h, &[message(1, dialog_id(1))]).await;
-    let again = attempt(h, async |unit| unit.conversations().append_system(&[message(1, dialog_id(2))]).await).await;
-    assert_unique(&again, "message");
-    assert_eq!(stored(h, dialog_id(2)).await, Some(conversation(2)));
+pub async fn the_list_begins_with_the_newest_message_and_is_paged(h: &dyn Harness) {
+    let all: Vec<_> = (1..=6).map(|n| Conversation { updated_at: at(i64::from(n)), ..conversation(n) }).collect();
+    // Both clients of one person are in the first: it is listed once.
+    let mut present: Vec<_> = (1..=6).map(|n| guest(n, "a")).collect();
+    present.push(guest(1, "b"));
+    given_conversations(h, &all, &present).await;
+    append(h, &[message(40, dialog_id(2)), message(30, dialog_id(4)), message(30, dialog_id(5))]).await;
+    let order = [2, 5, 4, 6, 3, 1].map(dialog_id);
+    for limit in 1..=7 {
+        let mut paged = Vec::new();
+        let mut after = None;
+        loop {
+            let page = listed(h, &["a", "b"], PageRequest { limit, after }).await;
+            assert!(page.items.len() <= limit as usize);
+            paged.extend(page.items.into_iter().map(|s| s.conversation.id));
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(paged, order, "limit {limit}");
+    }
 }
 
-pub async fn messages_are_read_from_a_number_on_up_to_a_limit(h: &dyn Harness) {
-    given(h, &[conversation(1)], &[]).await;
-    let all: Vec<_> = (1..=5).map(|n| message(n, dialog_id(1))).collect();
-    append(h, &all).await;
-    let read = async |after, limit| {
-        let found = h.store().read().conversations().messages(dialog_id(1), after, limit).await.unwrap();
-        found.into_iter().map(|m| m.seq).collect::<Vec<_>>()
-    };
-    assert_eq!(read(0, 2).await, [1, 2]);
-    assert_eq!(read(2, 2).await, [3, 4]);
-    assert_eq!(read(4, 2).await, [5]);
-    assert!(read(5, 2).await.is_empty());
+pub async fn the_owner_is_asked_when_it_was_said(h: &dyn Harness) {
+    let mut present = members(1).to_vec();
+    present.push(guest(1, "free"));
+    given_conversations(h, &[conversation(1), conversation(2)], &[present, members(2).to_vec()].concat()).await;
+    let [doctor, patient] = [doctor_id(1).to_string(), patient_id(1).to_string()];
+    let review = async |client: &str| member(h, dialog_id(1), client).await.review_at;
+    assert_eq!(review(&doctor).await, Some(Timestamp::from_millis(0)));
+    messaging(h, async |unit| unit.conversations().set_review(dialog_id(1), &doctor, at(50)).await.unwrap()).await;
+    assert_eq!((review(&doctor).await, review(&patient).await), (Some(at(50)), Some(Timestamp::from_millis(0))));
+    let ask = text(1, dialog_id(1), &doctor, "好");
+    let early = im::NewMessage { created_at: at(49), ..ask.clone() };
+    assert!(matches!(append(h, &[early]).await[..], [im::Appended::Stored { seq: 1, .. }]));
+    let due = im::NewMessage { client_message_id: None, created_at: at(50), ..ask.clone() };
+    assert_eq!(append(h, &[due]).await, [im::Appended::AskOwner]);
+    messaging(h, async |unit| unit.conversations().set_review(dialog_id(1), "free", at(9)).await.unwrap()).await;
+    let ids = [dialog_id(1)];
+    messaging(h, async |unit| {
+        unit.conversations().set_review(dialog_id(2), &patient_id(2).to_string(), at(9)).await.unwrap();
+    })
+    .await;
+    messaging(h, async |unit| unit.conversations().reset_review(&ids).await.unwrap()).await;
+    let asked = review(&doctor).await.unwrap();
+    assert!(asked <= at(0), "the next message is asked about, whenever it comes: {asked:?}");
+    assert_eq!(review("free").await, None, "who has no owner is never asked about");
+    assert_eq!(member(h, dialog_id(2), &patient_id(2).to_string()).await.review_at, Some(at(9)));
 }

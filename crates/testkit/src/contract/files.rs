@@ -2,10 +2,11 @@
 
 use domain::file::{File, FileOwner, FilePlace};
 use domain::id::{AgentId, FileId};
+use domain::patient::Patient;
 
 use super::samples::{extra, file};
 use super::{Harness, assert_unique, attempt, sorted, within};
-use crate::build::user_id;
+use crate::build::{patient, user_id};
 use crate::ids::object_id;
 
 async fn given(h: &dyn Harness, files: &[File]) {
@@ -41,6 +42,19 @@ pub async fn several_files_are_found_at_once(h: &dyn Harness) {
     let found = h.store().read().files().find_all(&asked).await.unwrap();
     assert_eq!(sorted(found.iter().map(|f| f.id)), [1, 3].map(|n| FileId(object_id(n))));
     assert!(h.store().read().files().find_all(&[]).await.unwrap().is_empty());
+}
+
+pub async fn a_file_is_deleted_unless_a_profile_shows_it(h: &dyn Harness) {
+    given(h, &[file(1), file(2)]).await;
+    within(h, async |unit| {
+        let patient = Patient { icon: Some(FileId(object_id(2))), ..patient(1).done() };
+        unit.patients().insert(&patient).await.unwrap();
+        assert!(unit.files().delete(FileId(object_id(1))).await.unwrap());
+        assert!(!unit.files().delete(FileId(object_id(1))).await.unwrap());
+        assert!(!unit.files().delete(FileId(object_id(2))).await.unwrap());
+    })
+    .await;
+    assert!(h.store().read().files().find(FileId(object_id(2))).await.unwrap().is_some());
 }
 
 pub async fn a_file_id_is_taken_once(h: &dyn Harness) {

@@ -17,14 +17,21 @@ pub mod doctors;
 pub mod files;
 pub mod invitations;
 pub mod jobs;
+pub mod log;
+pub mod messages;
 pub mod notifications;
 pub mod paging;
 pub mod patients;
+pub mod presence;
 pub mod races;
+pub mod reads;
 pub mod relation_lists;
 pub mod relations;
 mod samples;
+pub mod searches;
+pub mod sending;
 mod suite;
+pub mod traces;
 pub mod units;
 
 use std::panic::{AssertUnwindSafe, resume_unwind};
@@ -33,15 +40,18 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use consultation::{ConsultationStore, ConsultationUnit};
-use domain::id::JobId;
+use domain::id::{ConversationId, JobId};
 use domain::outbox::JobQueue;
 use domain::{StoreError, Timestamp};
 use futures_util::FutureExt;
+use im::{Appended, Conversation, ImStore, ImUnit, Member, NewMessage};
 
 /// A fresh, empty store of one test.
 #[async_trait]
 pub trait Harness: Send + Sync {
     fn store(&self) -> Arc<dyn ConsultationStore>;
+    /// The same rows for the messaging use cases.
+    fn im(&self) -> Arc<dyn ImStore>;
     fn queue(&self) -> Arc<dyn JobQueue>;
     /// `DeadLetterRepository::retry` in a unit of its own, committed.
     async fn retry_dead(&self, id: JobId, now: Timestamp) -> Result<bool, StoreError>;
@@ -71,6 +81,39 @@ async fn within<T>(harness: &dyn Harness, act: impl AsyncFnOnce(&mut dyn Consult
     let done = act(&mut *unit).await;
     unit.commit().await.unwrap();
     done
+}
+
+/// Does something in a unit of the messaging use cases and commits it.
+async fn messaging<T>(harness: &dyn Harness, act: impl AsyncFnOnce(&mut dyn ImUnit) -> T) -> T {
+    let mut unit = harness.im().begin().await.unwrap();
+    let done = act(&mut *unit).await;
+    unit.commit().await.unwrap();
+    done
+}
+
+/// Conversations with their members, committed.
+async fn given_conversations(harness: &dyn Harness, conversations: &[Conversation], members: &[Member]) {
+    messaging(harness, async |unit| unit.conversations().insert_all(conversations, members).await.unwrap()).await;
+}
+
+/// Appends in a unit of its own; answers what became of each message.
+async fn append(harness: &dyn Harness, messages: &[NewMessage]) -> Vec<Appended> {
+    harness.im().append(messages).await.unwrap()
+}
+
+/// The member as it is stored.
+async fn member(harness: &dyn Harness, id: ConversationId, client_id: &str) -> Member {
+    let members = harness.im().read().conversations().members(id).await.unwrap();
+    members.into_iter().find(|m| m.client_id == client_id).unwrap()
+}
+
+/// The sequence numbers that were given.
+fn seqs(appended: &[Appended]) -> Vec<i64> {
+    let seq = |appended: &Appended| match appended {
+        Appended::Stored { seq, .. } => *seq,
+        other => panic!("not stored: {other:?}"),
+    };
+    appended.iter().map(seq).collect()
 }
 
 /// Tries something in a unit that is then dropped, as use cases do after an error.

@@ -2,11 +2,11 @@
 
 use consultation::notification::{Cause, Channel, Notification, NotificationState, Reason, Recipient};
 use domain::Timestamp;
-use domain::id::NotificationId;
+use domain::id::{ConsultationId, NotificationId};
 
 use super::samples::{at, notification};
-use super::{Harness, assert_conflict, assert_unique, attempt, within};
-use crate::build::{consultation_id, doctor_id, patient_id};
+use super::{Harness, assert_unique, attempt, sorted, within};
+use crate::build::{self, consultation_id, doctor_id, patient_id};
 use crate::ids::object_id;
 
 async fn given(h: &dyn Harness, notifications: &[Notification]) {
@@ -14,7 +14,12 @@ async fn given(h: &dyn Harness, notifications: &[Notification]) {
 }
 
 async fn stored(h: &dyn Harness, n: u32) -> Option<Notification> {
-    h.store().read().notifications().find(NotificationId(object_id(n))).await.unwrap()
+    h.store().read().notifications().find_all(&[NotificationId(object_id(n))]).await.unwrap().pop()
+}
+
+fn by_id(mut notifications: Vec<Notification>) -> Vec<Notification> {
+    notifications.sort_by_key(|n| n.id);
+    notifications
 }
 
 /// Notification `n` of consultation 1.
@@ -34,10 +39,12 @@ pub async fn a_notification_keeps_every_field(h: &dyn Harness) {
     given(h, &[to_patient.clone(), bare.clone()]).await;
     given(h, &[]).await;
     assert_eq!(stored(h, 1).await, Some(to_patient.clone()));
-    assert_eq!(stored(h, 2).await, Some(bare));
+    assert_eq!(stored(h, 2).await, Some(bare.clone()));
     assert_eq!(stored(h, 3).await, None);
-    let locked = within(h, async |unit| unit.notifications().find_locked(to_patient.id).await.unwrap()).await;
-    assert_eq!(locked, Some(to_patient));
+    let ids = [bare.id, NotificationId(object_id(3)), to_patient.id];
+    let all = [to_patient, bare];
+    assert_eq!(by_id(h.store().read().notifications().find_all(&ids).await.unwrap()), all);
+    assert!(h.store().read().notifications().find_all(&[]).await.unwrap().is_empty());
 }
 
 pub async fn every_cause_state_and_reason_is_kept(h: &dyn Harness) {
@@ -50,8 +57,12 @@ pub async fn every_cause_state_and_reason_is_kept(h: &dyn Harness) {
     assert_eq!(h.store().read().notifications().list(consultation_id(1)).await.unwrap(), all);
 }
 
-pub async fn an_update_writes_every_field(h: &dyn Harness) {
-    given(h, &[of_one(1), of_one(2)]).await;
+async fn settle(h: &dyn Harness, notifications: &[Notification], from: &[NotificationState]) -> u64 {
+    within(h, async |unit| unit.notifications().settle(notifications, from).await.unwrap()).await
+}
+
+pub async fn settling_writes_all_that_may_change(h: &dyn Harness) {
+    given(h, &[of_one(1), of_one(2), of_one(3)]).await;
     let sent = Notification {
         state: NotificationState::Sent,
         reason: Reason::Always,
@@ -60,10 +71,29 @@ pub async fn an_update_writes_every_field(h: &dyn Harness) {
         updated_at: at(6),
         ..of_one(1)
     };
-    within(h, async |unit| unit.notifications().update(&sent).await.unwrap()).await;
+    let by_sms = Notification { channel: Some(Channel::Sms), updated_at: at(7), ..of_one(3) };
+    let update = [sent.clone(), by_sms.clone(), of_one(9)];
+    assert_eq!(settle(h, &update, &[NotificationState::Queued]).await, 2);
+    assert_eq!(settle(h, &[], &[NotificationState::Queued]).await, 0);
     assert_eq!(stored(h, 1).await, Some(sent));
     assert_eq!(stored(h, 2).await, Some(of_one(2)));
-    assert_conflict(&attempt(h, async |unit| unit.notifications().update(&of_one(3)).await).await);
+    assert_eq!(stored(h, 3).await, Some(by_sms));
+    assert_eq!(stored(h, 9).await, None);
+}
+
+pub async fn only_what_is_in_a_given_state_is_settled(h: &dyn Harness) {
+    let in_state = |n, state| Notification { state, ..of_one(n) };
+    let all: Vec<_> = (1..).zip(NotificationState::ALL).map(|(n, state)| in_state(n, state)).collect();
+    given(h, &all).await;
+    let sent: Vec<_> =
+        all.iter().map(|n| Notification { state: NotificationState::Sent, updated_at: at(9), ..n.clone() }).collect();
+    let from = [NotificationState::Queued, NotificationState::Cancelled];
+    assert_eq!(settle(h, &sent, &from).await, 2);
+    assert_eq!(settle(h, &sent, &from).await, 0);
+    for (before, after) in all.into_iter().zip(sent) {
+        let expected = if from.contains(&before.state) { after } else { before };
+        assert_eq!(h.store().read().notifications().find_all(&[expected.id]).await.unwrap(), [expected]);
+    }
 }
 
 pub async fn a_notification_id_is_taken_once(h: &dyn Harness) {
@@ -96,29 +126,100 @@ pub async fn cancelling_spares_closing_notices_and_what_is_settled(h: &dyn Harne
             updated_at: at(50),
             ..old.clone()
         };
-        assert_eq!(h.store().read().notifications().find(old.id).await.unwrap(), Some(cancelled));
+        assert_eq!(h.store().read().notifications().find_all(&[old.id]).await.unwrap(), [cancelled]);
     }
     for old in spared {
-        assert_eq!(h.store().read().notifications().find(old.id).await.unwrap(), Some(old));
+        assert_eq!(h.store().read().notifications().find_all(&[old.id]).await.unwrap(), [old]);
     }
 }
 
-async fn last(h: &dyn Harness, since: i64, except: Option<u32>) -> Option<Timestamp> {
-    let recipient = Recipient::Doctor(doctor_id(1));
-    let except = except.map(|n| NotificationId(object_id(n)));
+async fn unanswered(h: &dyn Harness, told: (i64, i64)) -> Vec<ConsultationId> {
     let mut read = h.store().read();
-    read.notifications().last_notified(recipient, consultation_id(1), at(since), except).await.unwrap()
+    let found = read.notifications().find_unanswered(None, at(told.0), at(told.1), 10).await.unwrap();
+    for id in &found {
+        let alone = read.notifications().find_unanswered(Some(*id), at(told.0), at(told.1), 10).await.unwrap();
+        assert_eq!(alone, [*id]);
+    }
+    found
+}
+
+pub async fn who_was_told_and_did_not_answer_is_found_until_reminded(h: &dyn Harness) {
+    let sent = |n: u32, of: u32, cause| Notification {
+        state: NotificationState::Sent,
+        cause,
+        ..notification(n, Some(consultation_id(of)))
+    };
+    let to_patient = |n: u32, of: u32| Notification {
+        recipient: Recipient::Patient(patient_id(of)),
+        state: NotificationState::Suppressed,
+        ..sent(n, of, Cause::DoctorMessage)
+    };
+    let open = |n: u32| build::consultation(n, build::pair(1, n)).done();
+    within(h, async |unit| {
+        let all = [open(1), open(2), open(3), open(4)];
+        unit.consultations().insert_open(&all).await.unwrap();
+    })
+    .await;
+    given(
+        h,
+        &[
+            // 1 waits; 2 was answered; 3 was answered before it was told again; 4 was only queued; 9 does not exist.
+            sent(1, 1, Cause::Initiated),
+            sent(2, 2, Cause::PatientMessage),
+            to_patient(3, 2),
+            to_patient(4, 3),
+            sent(5, 3, Cause::PatientMessage),
+            Notification { state: NotificationState::Queued, ..sent(6, 4, Cause::Initiated) },
+            sent(7, 9, Cause::Initiated),
+        ],
+    )
+    .await;
+    let ids = |wanted: &[u32]| -> Vec<ConsultationId> { wanted.iter().map(|n| consultation_id(*n)).collect() };
+    assert_eq!(unanswered(h, (0, 50)).await, ids(&[1, 3]));
+    assert_eq!(unanswered(h, (0, 1)).await, ids(&[1]), "told until then");
+    assert_eq!(unanswered(h, (2, 50)).await, ids(&[3]), "told from then on");
+    let reminder = Notification { cause: Cause::Escalation, ..sent(8, 1, Cause::Escalation) };
+    given(h, &[reminder]).await;
+    assert_eq!(unanswered(h, (0, 50)).await, ids(&[3]), "reminded once");
+    given(h, &[to_patient(9, 1), sent(10, 1, Cause::PatientMessage)]).await;
+    assert_eq!(unanswered(h, (0, 50)).await, ids(&[1, 3]), "and again after an answer");
+}
+
+async fn last(h: &dyn Harness, since: i64) -> Option<Timestamp> {
+    let recipient = Recipient::Doctor(doctor_id(1));
+    h.store().read().notifications().last_notified(recipient, consultation_id(1), at(since)).await.unwrap()
+}
+
+async fn told_otherwise<const N: usize>(h: &dyn Harness, ids: [u32; N], since: i64) -> Vec<NotificationId> {
+    let ids = ids.map(|n| NotificationId(object_id(n)));
+    let told = h.store().read().notifications().told_otherwise(&ids, at(since)).await.unwrap();
+    sorted(told.into_iter().map(|(id, _)| id).collect::<Vec<_>>())
 }
 
 pub async fn the_last_notification_is_found_within_the_cool_down(h: &dyn Harness) {
     let sent = Notification { state: NotificationState::Sent, updated_at: at(20), ..of_one(1) };
     let queued = Notification { updated_at: at(30), ..of_one(2) };
     given(h, &[sent, queued]).await;
-    assert_eq!(last(h, 0, None).await, Some(at(30)));
-    assert_eq!(last(h, 30, None).await, Some(at(30)));
-    assert_eq!(last(h, 31, None).await, None);
-    assert_eq!(last(h, 20, Some(2)).await, Some(at(20)));
-    assert_eq!(last(h, 21, Some(2)).await, None);
+    assert_eq!(last(h, 0).await, Some(at(30)));
+    assert_eq!(last(h, 30).await, Some(at(30)));
+    assert_eq!(last(h, 31).await, None);
+}
+
+pub async fn another_notification_of_the_same_run_is_known_within_the_cool_down(h: &dyn Harness) {
+    let sent = Notification { state: NotificationState::Sent, updated_at: at(20), ..of_one(1) };
+    let queued = Notification { updated_at: at(30), ..of_one(2) };
+    let of_another = notification(3, Some(consultation_id(2)));
+    let to_another = Notification { recipient: Recipient::Patient(patient_id(1)), ..of_one(4) };
+    let of_none = [notification(5, None), notification(6, None)];
+    given(h, &[&[sent, queued, of_another, to_another][..], &of_none].concat()).await;
+    let [first, second] = [1, 2].map(|n| NotificationId(object_id(n)));
+    assert_eq!(told_otherwise(h, [1, 2, 3, 4, 5, 6, 9], 0).await, [first, second]);
+    assert_eq!(told_otherwise(h, [1, 2], 20).await, [first, second]);
+    assert_eq!(told_otherwise(h, [1, 2], 21).await, [first]);
+    let told_at = h.store().read().notifications().told_otherwise(&[first], at(0)).await.unwrap();
+    assert_eq!(told_at, [(first, at(30))]);
+    assert!(told_otherwise(h, [1, 2], 31).await.is_empty());
+    assert!(told_otherwise(h, [], 0).await.is_empty());
 }
 
 pub async fn only_what_reached_this_recipient_counts_as_notified(h: &dyn Harness) {
@@ -137,7 +238,8 @@ pub async fn only_what_reached_this_recipient_counts_as_notified(h: &dyn Harness
         ],
     )
     .await;
-    assert_eq!(last(h, 0, None).await, None);
+    assert_eq!(last(h, 0).await, None);
+    assert!(told_otherwise(h, [4, 5], 0).await.is_empty());
 }
 
 pub async fn notifications_of_a_consultation_come_oldest_first(h: &dyn Harness) {

@@ -5,16 +5,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use consultation::notification::NotificationState;
+use consultation::notification::{Notification, NotificationState};
 use consultation::{ConsultationStore, ConsultationUnit, Relation};
 use domain::StoreError;
 use domain::doctor::Doctor;
 use domain::id::JobId;
+use im::conversation::ReadMove;
+use im::log::{EventKind, LogEntry, NewEvent};
+use im::message::HistoryPage;
+use im::{Appended, NewMessage};
 use tokio::sync::{Barrier, oneshot};
 use tokio::task::JoinSet;
 
-use super::samples::{at, conversation, invitation, job, message, notification};
-use super::{Harness, sorted, within};
+use super::samples::{at, conversation, guest, invitation, job, notification, text};
+use super::{Harness, append, given_conversations, member, seqs, sorted, within};
 use crate::build::{consultation, consultation_id, dialog_id, doctor, doctor_id, pair, patient_id, relation};
 
 const LEASE: Duration = Duration::from_mins(1);
@@ -231,16 +235,15 @@ pub async fn two_workers_cannot_settle_one_notification(h: &dyn Harness) {
     within(h, async |unit| unit.notifications().insert_all(std::slice::from_ref(&queued)).await.unwrap()).await;
     let store = h.store();
     let settled = all_at_once(8, |_| {
-        let (store, id) = (store.clone(), queued.id);
+        let (store, queued) = (store.clone(), queued.clone());
         async move {
             let mut unit = store.begin().await.unwrap();
-            let mut current = unit.notifications().find_locked(id).await.unwrap().unwrap();
-            let is_mine = current.state == NotificationState::Queued;
             linger(&mut *unit).await;
-            current.state = NotificationState::Sent;
-            unit.notifications().update(&current).await.unwrap();
+            let sent = Notification { state: NotificationState::Sent, ..queued };
+            let settled = unit.notifications().settle(&[sent], &[NotificationState::Queued]).await.unwrap();
+            linger(&mut *unit).await;
             unit.commit().await.unwrap();
-            is_mine
+            settled == 1
         }
     })
     .await;
@@ -248,14 +251,14 @@ pub async fn two_workers_cannot_settle_one_notification(h: &dyn Harness) {
 }
 
 pub async fn messages_appended_at_once_are_numbered_without_gaps(h: &dyn Harness) {
-    within(h, async |unit| unit.conversations().insert_all(&[conversation(1)], &[]).await.unwrap()).await;
-    let store = h.store();
+    given_conversations(h, &[conversation(1)], &[guest(1, "a")]).await;
+    let store = h.im();
     all_at_once(12, |n| {
         let store = store.clone();
         async move {
-            let new = [1, 2, 3].map(|m| message(n * 10 + m, dialog_id(1)));
+            let new = [1, 2, 3].map(|m| text(n * 10 + m, dialog_id(1), "a", "x"));
             let mut unit = store.begin().await.unwrap();
-            unit.conversations().append_system(&new).await.unwrap();
+            unit.messages().append(&new).await.unwrap();
             // Every third unit is given up: its numbers are given again.
             if n % 3 != 0 {
                 unit.commit().await.unwrap();
@@ -263,10 +266,156 @@ pub async fn messages_appended_at_once_are_numbered_without_gaps(h: &dyn Harness
         }
     })
     .await;
-    let mut read = h.store().read();
-    let messages = read.conversations().messages(dialog_id(1), 0, 100).await.unwrap();
+    let mut read = h.im().read();
+    let messages = read.messages().history(dialog_id(1), HistoryPage::After(0), 100).await.unwrap();
     assert_eq!(messages.iter().map(|m| m.seq).collect::<Vec<_>>(), (1..=24).collect::<Vec<_>>());
     assert_eq!(read.conversations().find(dialog_id(1)).await.unwrap().unwrap().last_seq, 24);
+    assert_eq!(member(h, dialog_id(1), "a").await.own_after_read, 24);
+}
+
+pub async fn a_message_sent_at_once_many_times_is_stored_once(h: &dyn Harness) {
+    given_conversations(h, &[conversation(1)], &[guest(1, "a")]).await;
+    let store = h.im();
+    let outcomes = all_at_once(12, |n| {
+        let store = store.clone();
+        async move {
+            let named = NewMessage { client_message_id: Some("same".into()), ..text(n, dialog_id(1), "a", "x") };
+            loop {
+                // Who lost the race by its unique name tries again, as senders do.
+                match store.append(std::slice::from_ref(&named)).await {
+                    Ok(mut one) => return one.pop().unwrap(),
+                    Err(StoreError::Unique(_) | StoreError::Conflict) => {}
+                    Err(other) => panic!("{other:?}"),
+                }
+            }
+        }
+    })
+    .await;
+    assert_eq!(outcomes.iter().filter(|o| matches!(o, Appended::Stored { seq: 1, .. })).count(), 1, "{outcomes:?}");
+    assert_eq!(outcomes.iter().filter(|o| matches!(o, Appended::Known(known) if known.seq == 1)).count(), 11);
+    assert_eq!(seqs(&append(h, &[text(99, dialog_id(1), "a", "y")]).await), [2], "a retry takes no number");
+}
+
+pub async fn conversations_appended_to_in_opposite_orders_do_not_lock_each_other_out(h: &dyn Harness) {
+    let all: Vec<_> = (1..=40).map(conversation).collect();
+    let present: Vec<_> = (1..=40).map(|n| guest(n, "a")).collect();
+    given_conversations(h, &all, &present).await;
+    let store = h.im();
+    all_at_once(8, |n| {
+        let store = store.clone();
+        async move {
+            for round in 0..5 {
+                let mut new: Vec<_> =
+                    (1..=40).map(|c| text(n * 1_000 + round * 100 + c, dialog_id(c), "a", "x")).collect();
+                if n % 2 == 0 {
+                    new.reverse();
+                }
+                store.append(&new).await.unwrap();
+            }
+        }
+    })
+    .await;
+    let found = h.im().read().conversations().find(dialog_id(40)).await.unwrap().unwrap();
+    assert_eq!(found.last_seq, 40);
+}
+
+/// Whoever has read the log up to its head never finds anything below it later.
+pub async fn positions_grow_in_the_order_of_commits(h: &dyn Harness) {
+    let present: Vec<_> = (1..=6).map(|n| guest(n, "a")).collect();
+    given_conversations(h, &(1..=6).map(conversation).collect::<Vec<_>>(), &present).await;
+    let is_over = Arc::new(AtomicBool::new(false));
+    let (store, over) = (h.im(), is_over.clone());
+    let mut tail = JoinSet::new();
+    tail.spawn(async move {
+        let mut seen: Vec<i64> = Vec::new();
+        loop {
+            let is_last_look = over.load(Ordering::Acquire);
+            let mut read = store.read();
+            let until = read.log().head().await.unwrap().position;
+            let after = seen.last().copied().unwrap_or(0);
+            seen.extend(read.log().entries(after, until, 1_000).await.unwrap().iter().map(LogEntry::position));
+            if is_last_look {
+                return seen;
+            }
+            tokio::task::yield_now().await;
+        }
+    });
+    let store = h.im();
+    all_at_once(6, |n| {
+        let store = store.clone();
+        async move {
+            for round in 0..15 {
+                let id = dialog_id(n);
+                let mut unit = store.begin().await.unwrap();
+                let new = [text(n * 1_000 + round * 10, id, "a", "x"), text(n * 1_000 + round * 10 + 1, id, "a", "y")];
+                unit.messages().append(&new[..=(round as usize + n as usize) % 2]).await.unwrap();
+                tokio::task::yield_now().await;
+                if round % 4 == 3 {
+                    continue;
+                }
+                let kind = EventKind::Read;
+                let (conversation_id, payload) = (Some(id), serde_json::json!({}));
+                let event = NewEvent { conversation_id, client_id: None, kind, payload, at: at(0) };
+                unit.log().append_events(&[event]).await.unwrap();
+                unit.commit().await.unwrap();
+            }
+        }
+    })
+    .await;
+    is_over.store(true, Ordering::Release);
+    let seen = tail.join_all().await.remove(0);
+    let all = h.im().read().log().entries(0, i64::MAX, 1_000).await.unwrap();
+    assert!(all.len() > 6 * 22, "{}", all.len());
+    assert_eq!(seen, all.iter().map(LogEntry::position).collect::<Vec<_>>());
+}
+
+/// Numbers stay exact when reads, recalls and sends of one conversation meet.
+pub async fn reads_recalls_and_sends_at_once_keep_the_unread_exact(h: &dyn Harness) {
+    given_conversations(h, &[conversation(1)], &[guest(1, "a"), guest(1, "b"), guest(1, "c")]).await;
+    append(h, &(1..=10).map(|n| text(n, dialog_id(1), "a", "x")).collect::<Vec<_>>()).await;
+    let store = h.im();
+    all_at_once(9, |n| {
+        let store = store.clone();
+        async move {
+            let writer = ["a", "b", "c"][n as usize % 3];
+            for round in 0..6 {
+                let mut unit = store.begin().await.unwrap();
+                let found = unit.conversations().find_locked(dialog_id(1)).await.unwrap().unwrap();
+                match n {
+                    1..=3 => {
+                        let new = text(n * 1_000 + round, dialog_id(1), writer, "x");
+                        unit.messages().append(&[new]).await.unwrap();
+                    }
+                    4..=6 => {
+                        let seq = (i64::from(round) * 3 + i64::from(n)).min(found.last_seq);
+                        let to = ReadMove { conversation_id: dialog_id(1), client_id: writer.to_owned(), seq };
+                        unit.conversations().mark_read(&[to]).await.unwrap();
+                    }
+                    _ => {
+                        let seq = i64::from(round * 3 + n - 6);
+                        let message = unit.messages().find_seq(dialog_id(1), seq).await.unwrap();
+                        if let Some(message) = message.filter(|m| !m.is_recalled()) {
+                            unit.messages().recall(&message, at(9)).await.unwrap();
+                        }
+                    }
+                }
+                unit.commit().await.unwrap();
+            }
+        }
+    })
+    .await;
+    let mut read = h.im().read();
+    let messages = read.messages().history(dialog_id(1), HistoryPage::After(0), 100).await.unwrap();
+    assert_eq!(messages.len(), 28);
+    for client in ["a", "b", "c"] {
+        let member = member(h, dialog_id(1), client).await;
+        let later = messages.iter().filter(|m| m.seq > member.read_seq);
+        let (own, others): (Vec<_>, Vec<_>) = later.partition(|m| m.sender.as_deref() == Some(client));
+        let others = others.iter().filter(|m| m.is_recalled());
+        let counted = (member.own_after_read, member.recalled_after_read);
+        let count = |n: usize| i64::try_from(n).unwrap();
+        assert_eq!(counted, (count(own.len()), count(others.count())), "{member:?}");
+    }
 }
 
 pub async fn cards_asked_for_at_once_are_shown_once(h: &dyn Harness) {

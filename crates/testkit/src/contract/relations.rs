@@ -36,6 +36,16 @@ pub async fn an_unknown_relation_is_nothing(h: &dyn Harness) {
     }
 }
 
+pub async fn blocked_relations_are_found_at_once(h: &dyn Harness) {
+    let blocked = |n| relation(n, pair(1, n)).blocked().done();
+    ensure(h, &[blocked(1), relation(2, pair(1, 2)).done(), blocked(3), blocked(4)]).await;
+    let ids = [3, 9, 2, 1].map(relation_id);
+    let mut found = h.store().read().relations().find_blocked(&ids).await.unwrap();
+    found.sort_unstable();
+    assert_eq!(found, [relation_id(1), relation_id(3)]);
+    assert!(h.store().read().relations().find_blocked(&[]).await.unwrap().is_empty());
+}
+
 pub async fn ensuring_answers_in_the_order_of_the_candidates(h: &dyn Harness) {
     let candidates: Vec<_> =
         [(1, 3, 1), (2, 1, 2), (3, 2, 1), (4, 1, 1)].map(|(n, d, p)| relation(n, pair(d, p)).done()).into();

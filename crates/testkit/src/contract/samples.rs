@@ -19,7 +19,8 @@ use domain::money::Fen;
 use domain::outbox::NewJob;
 use domain::patient::Patient;
 use domain::{Phone, Timestamp};
-use im::{Conversation, ConversationKind, Member, NewSystemMessage, SystemNotice};
+use im::log::{EventKind, NewEvent};
+use im::{Content, Conversation, ConversationKind, Member, MemberKind, MessageKind, NewMessage, SystemNotice};
 use serde_json::{Map, Value, json};
 
 use crate::build;
@@ -226,6 +227,7 @@ pub(super) fn conversation(n: u32) -> Conversation {
         name: None,
         creator: None,
         last_seq: 0,
+        last_position: 0,
         last_message_at: None,
         attributes: Map::new(),
         extra: Map::new(),
@@ -241,13 +243,32 @@ pub(super) fn members(n: u32) -> [Member; 2] {
 }
 
 /// System message `n` to a conversation, saying "第n条".
-pub(super) fn message(n: u32, conversation_id: ConversationId) -> NewSystemMessage {
-    NewSystemMessage {
-        id: MessageId(object_id(n)),
-        conversation_id,
-        notice: SystemNotice::new("consultation.started", format!("第{n}条")),
-        created_at: at(i64::from(n)),
+pub(super) fn message(n: u32, conversation_id: ConversationId) -> NewMessage {
+    let notice = SystemNotice::new("consultation.started", format!("第{n}条"));
+    NewMessage::system(MessageId(object_id(n)), conversation_id, &notice, at(i64::from(n)))
+}
+
+/// Text message `n` of a sender, named `c<n>`, about which an owner is asked if there is one.
+pub(super) fn text(n: u32, conversation_id: ConversationId, sender: &str, text: &str) -> NewMessage {
+    NewMessage {
+        sender: Some(sender.to_owned()),
+        client_message_id: Some(format!("c{n}")),
+        kind: MessageKind::Text,
+        content: Content::of(&json!({ "text": text })),
+        is_agreed: false,
+        ..message(n, conversation_id)
     }
+}
+
+/// An event for everybody in a conversation.
+pub(super) fn log_event(conversation_id: ConversationId) -> NewEvent {
+    let (conversation_id, kind) = (Some(conversation_id), EventKind::Read);
+    NewEvent { conversation_id, client_id: None, kind, payload: json!({}), at: at(0) }
+}
+
+/// A member of conversation `n` without an owner.
+pub(super) fn guest(n: u32, client_id: &str) -> Member {
+    Member::free(build::dialog_id(n), client_id.to_owned(), MemberKind::Other, at(0))
 }
 
 pub(super) fn notification(n: u32, consultation: Option<ConsultationId>) -> Notification {

@@ -3,8 +3,11 @@
 use consultation::ConsultationUnit;
 use domain::audit::AuditFilter;
 use domain::page::PageRequest;
+use im::log::LogEntry;
 
-use super::samples::{at, audit_event, conversation, event, file, invitation, job, members, message, notification};
+use super::samples::{
+    at, audit_event, conversation, event, file, invitation, job, log_event, members, message, notification,
+};
 use super::{Harness, assert_unique, attempt, within};
 use crate::build::{consultation, consultation_id, dialog_id, doctor, doctor_id, pair, patient, patient_id, relation};
 
@@ -18,7 +21,8 @@ async fn write_everything(unit: &mut dyn ConsultationUnit) {
     unit.consultations().insert_open(&[consultation(1, pair(1, 1)).done()]).await.unwrap();
     unit.consultations().append_events(&[event(1, consultation_id(1), at(0))]).await.unwrap();
     unit.conversations().insert_all(&[conversation(1)], &members(1)).await.unwrap();
-    unit.conversations().append_system(&[message(1, dialog_id(1))]).await.unwrap();
+    unit.messages().append(&[message(1, dialog_id(1))]).await.unwrap();
+    unit.log().append_events(&[log_event(dialog_id(1))]).await.unwrap();
     unit.notifications().insert_all(&[notification(1, Some(consultation_id(1)))]).await.unwrap();
     unit.audit().append_all(&[audit_event(1, at(0))]).await.unwrap();
     unit.outbox().append_all(&[job(1, 0)]).await.unwrap();
@@ -37,7 +41,8 @@ async fn count(unit: &mut dyn ConsultationUnit) -> usize {
         !unit.consultations().events(consultation_id(1)).await.unwrap().is_empty(),
         unit.conversations().find(dialog_id(1)).await.unwrap().is_some(),
         !unit.conversations().members(dialog_id(1)).await.unwrap().is_empty(),
-        !unit.conversations().messages(dialog_id(1), 0, 9).await.unwrap().is_empty(),
+        unit.messages().find_seq(dialog_id(1), 1).await.unwrap().is_some(),
+        unit.log().entries(0, i64::MAX, 9).await.unwrap().iter().any(|e| matches!(e, LogEntry::Event(_))),
         !unit.notifications().list(consultation_id(1)).await.unwrap().is_empty(),
         !unit.audit().list(&everything, PageRequest::first()).await.unwrap().items.is_empty(),
     ];
@@ -47,12 +52,12 @@ async fn count(unit: &mut dyn ConsultationUnit) -> usize {
 pub async fn a_dropped_unit_leaves_nothing(h: &dyn Harness) {
     let mut unit = h.store().begin().await.unwrap();
     write_everything(&mut *unit).await;
-    assert_eq!(count(&mut *unit).await, 12);
+    assert_eq!(count(&mut *unit).await, 13);
     drop(unit);
     assert_eq!(count(&mut *h.store().read()).await, 0);
     assert_eq!(h.queue().find(job(1, 0).id).await.unwrap(), None);
     within(h, async |unit| write_everything(unit).await).await;
-    assert_eq!(count(&mut *h.store().read()).await, 12);
+    assert_eq!(count(&mut *h.store().read()).await, 13);
 }
 
 pub async fn what_a_unit_wrote_is_seen_by_itself_and_by_others_after_the_commit(h: &dyn Harness) {
@@ -60,11 +65,11 @@ pub async fn what_a_unit_wrote_is_seen_by_itself_and_by_others_after_the_commit(
     let mut reading = store.read();
     let mut unit = store.begin().await.unwrap();
     write_everything(&mut *unit).await;
-    assert_eq!(count(&mut *unit).await, 12);
+    assert_eq!(count(&mut *unit).await, 13);
     assert_eq!(count(&mut *reading).await, 0);
     assert_eq!(h.queue().next_due().await.unwrap(), None);
     unit.commit().await.unwrap();
-    assert_eq!(count(&mut *reading).await, 12);
+    assert_eq!(count(&mut *reading).await, 13);
     assert_eq!(h.queue().next_due().await.unwrap(), Some(at(0)));
 }
 

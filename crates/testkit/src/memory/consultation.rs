@@ -10,7 +10,7 @@ use domain::page::{Cursor, Page, PageRequest};
 use domain::{StoreError, Timestamp};
 
 use super::MemoryUnit;
-use super::tables::{Tables, insert_new, newest_first, unique};
+use super::tables::{Tables, all_of, insert_new, newest_first, unique};
 
 fn open_of(tables: &Tables, pair: Pair) -> Option<&Consultation> {
     tables.consultations.values().find(|c| c.pair == pair && c.is_open())
@@ -52,6 +52,10 @@ impl ConsultationRepository for MemoryUnit {
 
     async fn find(&mut self, id: ConsultationId) -> Result<Option<Consultation>, StoreError> {
         Ok(self.tables()?.consultations.get(&id).cloned())
+    }
+
+    async fn find_all(&mut self, ids: &[ConsultationId]) -> Result<Vec<Consultation>, StoreError> {
+        Ok(all_of(&self.tables()?.consultations, ids))
     }
 
     async fn find_open(&mut self, pairs: &[Pair]) -> Result<Vec<Consultation>, StoreError> {

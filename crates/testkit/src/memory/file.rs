@@ -21,4 +21,15 @@ impl FileRepository for MemoryUnit {
     async fn insert(&mut self, file: &File) -> Result<(), StoreError> {
         self.write(|tables| insert_new(&mut tables.files, file.id, file.clone(), "file_pkey"))
     }
+
+    async fn delete(&mut self, id: FileId) -> Result<bool, StoreError> {
+        self.write(|tables| {
+            let is_shown = tables.patients.values().any(|patient| patient.icon == Some(id))
+                || tables
+                    .doctors
+                    .values()
+                    .any(|d| [d.icon, d.certificate1, d.certificate2, d.licence1, d.licence2].contains(&Some(id)));
+            Ok(!is_shown && tables.files.remove(&id).is_some())
+        })
+    }
 }

@@ -11,18 +11,23 @@ mod conversation;
 mod doctor;
 mod file;
 mod invitation;
+mod log;
+mod message;
 mod notification;
 mod outbox;
 mod patient;
+mod presence;
 mod queue;
 mod relation;
 mod tables;
+mod trace;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ::consultation::consultation::ConsultationRepository;
 use ::consultation::notification::NotificationRepository;
 use ::consultation::relation::{InvitationRepository, RelationRepository};
+use ::consultation::trace::TraceRepository;
 use ::consultation::{ConsultationStore, ConsultationUnit};
 use async_trait::async_trait;
 use domain::StoreError;
@@ -31,7 +36,9 @@ use domain::doctor::DoctorRepository;
 use domain::file::FileRepository;
 use domain::outbox::OutboxRepository;
 use domain::patient::PatientRepository;
-use im::ConversationRepository;
+use im::log::LogRepository;
+use im::presence::PresenceRepository;
+use im::{Appended, ConversationRepository, ImStore, ImUnit, MessageRepository, NewMessage};
 use tokio::sync::OwnedMutexGuard;
 
 pub use tables::{JobRow, ScheduleRow, Tables};
@@ -160,6 +167,15 @@ impl ConsultationUnit for MemoryUnit {
     fn conversations(&mut self) -> &mut dyn ConversationRepository {
         self
     }
+    fn messages(&mut self) -> &mut dyn MessageRepository {
+        self
+    }
+    fn log(&mut self) -> &mut dyn LogRepository {
+        self
+    }
+    fn presence(&mut self) -> &mut dyn PresenceRepository {
+        self
+    }
     fn notifications(&mut self) -> &mut dyn NotificationRepository {
         self
     }
@@ -167,6 +183,9 @@ impl ConsultationUnit for MemoryUnit {
         self
     }
     fn outbox(&mut self) -> &mut dyn OutboxRepository {
+        self
+    }
+    fn traces(&mut self) -> &mut dyn TraceRepository {
         self
     }
     async fn commit(self: Box<Self>) -> Result<(), StoreError> {
@@ -182,5 +201,48 @@ impl ConsultationStore for MemoryStore {
 
     fn read(&self) -> Box<dyn ConsultationUnit> {
         Box::new(self.reading())
+    }
+}
+
+#[async_trait]
+impl ImUnit for MemoryUnit {
+    fn conversations(&mut self) -> &mut dyn ConversationRepository {
+        self
+    }
+    fn messages(&mut self) -> &mut dyn MessageRepository {
+        self
+    }
+    fn log(&mut self) -> &mut dyn LogRepository {
+        self
+    }
+    fn presence(&mut self) -> &mut dyn PresenceRepository {
+        self
+    }
+    fn files(&mut self) -> &mut dyn FileRepository {
+        self
+    }
+    fn audit(&mut self) -> &mut dyn AuditRepository {
+        self
+    }
+    async fn commit(self: Box<Self>) -> Result<(), StoreError> {
+        self.finish()
+    }
+}
+
+#[async_trait]
+impl ImStore for MemoryStore {
+    async fn begin(&self) -> Result<Box<dyn ImUnit>, StoreError> {
+        Ok(Box::new(self.unit().await))
+    }
+
+    fn read(&self) -> Box<dyn ImUnit> {
+        Box::new(self.reading())
+    }
+
+    async fn append(&self, messages: &[NewMessage]) -> Result<Vec<Appended>, StoreError> {
+        let mut unit = self.unit().await;
+        let appended = MessageRepository::append(&mut unit, messages).await?;
+        unit.finish()?;
+        Ok(appended)
     }
 }

@@ -3,12 +3,18 @@
 use std::collections::HashSet;
 
 use async_trait::async_trait;
+use consultation::consultation::Consultation;
 use consultation::notification::{Cause, Notification, NotificationRepository, NotificationState, Reason, Recipient};
 use domain::id::{ConsultationId, NotificationId};
 use domain::{StoreError, Timestamp};
 
 use super::MemoryUnit;
-use super::tables::insert_new;
+use super::tables::{all_of, insert_new};
+
+/// Its recipient was told by it, or is queued to be told, since then.
+fn tells(n: &Notification, since: Timestamp) -> bool {
+    matches!(n.state, NotificationState::Queued | NotificationState::Sent) && n.updated_at >= since
+}
 
 #[async_trait]
 impl NotificationRepository for MemoryUnit {
@@ -33,19 +39,21 @@ impl NotificationRepository for MemoryUnit {
         Ok(recipients.iter().filter(has_openid).copied().collect())
     }
 
-    async fn find(&mut self, id: NotificationId) -> Result<Option<Notification>, StoreError> {
-        Ok(self.tables()?.notifications.get(&id).cloned())
+    async fn find_all(&mut self, ids: &[NotificationId]) -> Result<Vec<Notification>, StoreError> {
+        Ok(all_of(&self.tables()?.notifications, ids))
     }
 
-    async fn find_locked(&mut self, id: NotificationId) -> Result<Option<Notification>, StoreError> {
-        Ok(self.tables()?.notifications.get(&id).cloned())
-    }
-
-    async fn update(&mut self, notification: &Notification) -> Result<(), StoreError> {
+    async fn settle(&mut self, notifications: &[Notification], from: &[NotificationState]) -> Result<u64, StoreError> {
         self.write(|tables| {
-            let row = tables.notifications.get_mut(&notification.id).ok_or(StoreError::Conflict)?;
-            row.clone_from(notification);
-            Ok(())
+            let mut settled = 0;
+            for n in notifications {
+                if let Some(row) = tables.notifications.get_mut(&n.id).filter(|row| from.contains(&row.state)) {
+                    (row.state, row.reason, row.channel) = (n.state, n.reason, n.channel);
+                    (row.due_at, row.updated_at) = (n.due_at, n.updated_at);
+                    settled += 1;
+                }
+            }
+            Ok(settled)
         })
     }
 
@@ -72,17 +80,62 @@ impl NotificationRepository for MemoryUnit {
         recipient: Recipient,
         consultation: ConsultationId,
         since: Timestamp,
-        except: Option<NotificationId>,
     ) -> Result<Option<Timestamp>, StoreError> {
         let tables = self.tables()?;
-        let counts = |n: &&Notification| {
-            n.consultation_id == Some(consultation)
-                && n.recipient == recipient
-                && matches!(n.state, NotificationState::Queued | NotificationState::Sent)
-                && n.updated_at >= since
-                && Some(n.id) != except
-        };
+        let counts =
+            |n: &&Notification| n.consultation_id == Some(consultation) && n.recipient == recipient && tells(n, since);
         Ok(tables.notifications.values().filter(counts).map(|n| n.updated_at).max())
+    }
+
+    async fn find_unanswered(
+        &mut self,
+        only: Option<ConsultationId>,
+        told_after: Timestamp,
+        told_before: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<ConsultationId>, StoreError> {
+        let tables = self.tables()?;
+        let of = |id: ConsultationId| tables.notifications.values().filter(move |n| n.consultation_id == Some(id));
+        let is_answered =
+            |id, since| of(id).any(|r: &Notification| r.cause == Cause::DoctorMessage && r.created_at >= since);
+        let is_reminded =
+            |id| of(id).any(|e: &Notification| e.cause == Cause::Escalation && !is_answered(id, e.created_at));
+        let is_told = |n: &&Notification| {
+            n.state == NotificationState::Sent
+                && matches!(n.recipient, Recipient::Doctor(_))
+                && matches!(n.cause, Cause::Initiated | Cause::PatientMessage)
+                && (told_after..=told_before).contains(&n.updated_at)
+        };
+        let told = tables.notifications.values().filter(is_told);
+        let waiting = told.filter_map(|n| Some((n.consultation_id?, n.created_at)));
+        let due = waiting.filter(|(id, since)| {
+            let is_open = tables.consultations.get(id).is_some_and(Consultation::is_open);
+            is_open && only.is_none_or(|only| only == *id) && !is_answered(*id, *since) && !is_reminded(*id)
+        });
+        let mut ids: Vec<_> = due.map(|(id, _)| id).collect();
+        ids.sort();
+        ids.dedup();
+        ids.truncate(limit as usize);
+        Ok(ids)
+    }
+
+    async fn told_otherwise(
+        &mut self,
+        ids: &[NotificationId],
+        since: Timestamp,
+    ) -> Result<Vec<(NotificationId, Timestamp)>, StoreError> {
+        let tables = self.tables()?;
+        let tells_the_same = |of: &Notification, n: &Notification| {
+            n.id != of.id
+                && n.consultation_id.is_some()
+                && (n.consultation_id, n.recipient) == (of.consultation_id, of.recipient)
+                && tells(n, since)
+        };
+        let told_at = |of: &Notification| {
+            let others = tables.notifications.values().filter(|n| tells_the_same(of, n));
+            others.map(|n| n.updated_at).max().map(|at| (of.id, at))
+        };
+        Ok(all_of(&tables.notifications, ids).iter().filter_map(told_at).collect())
     }
 
     async fn list(&mut self, consultation: ConsultationId) -> Result<Vec<Notification>, StoreError> {

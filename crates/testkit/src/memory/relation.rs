@@ -9,7 +9,7 @@ use domain::page::{Cursor, Page, PageRequest};
 use domain::{StoreError, Timestamp};
 
 use super::MemoryUnit;
-use super::tables::{Tables, holds, insert_new, newest_first, unique};
+use super::tables::{Tables, all_of, holds, insert_new, newest_first, unique};
 
 fn of_pair(tables: &Tables, pair: Pair) -> Option<&Relation> {
     tables.relations.values().find(|r| r.pair == pair)
@@ -42,6 +42,11 @@ fn touch(relation: &mut Relation, now: Timestamp, change: impl FnOnce(&mut Relat
 impl RelationRepository for MemoryUnit {
     async fn find(&mut self, id: RelationId) -> Result<Option<Relation>, StoreError> {
         Ok(self.tables()?.relations.get(&id).cloned())
+    }
+
+    async fn find_blocked(&mut self, ids: &[RelationId]) -> Result<Vec<RelationId>, StoreError> {
+        let found = all_of(&self.tables()?.relations, ids);
+        Ok(found.into_iter().filter(|r| r.is_blocked).map(|r| r.id).collect())
     }
 
     async fn find_by_pair(&mut self, pair: Pair) -> Result<Option<Relation>, StoreError> {

@@ -10,13 +10,15 @@ use domain::audit::AuditRecord;
 use domain::doctor::Doctor;
 use domain::file::File;
 use domain::id::{
-    AuditId, ConsultationEventId, ConsultationId, ConversationId, DoctorId, FileId, InvitationId, JobId, MessageId,
+    AuditId, ConsultationEventId, ConsultationId, ConversationId, DoctorId, FileId, InvitationId, JobId,
     NotificationId, PatientId, RelationId,
 };
 use domain::outbox::JobRecord;
 use domain::page::{Cursor, Page, PageRequest};
 use domain::patient::Patient;
 use domain::{StoreError, Timestamp};
+use im::log::LogEvent;
+use im::presence::Presence;
 use im::{Conversation, Member, Message};
 
 /// All rows.
@@ -31,7 +33,16 @@ pub struct Tables {
     pub events: BTreeMap<ConsultationEventId, ConsultationEvent>,
     pub conversations: BTreeMap<ConversationId, Conversation>,
     pub members: BTreeMap<(ConversationId, String), Member>,
-    pub messages: BTreeMap<MessageId, Message>,
+    /// By position.
+    pub messages: BTreeMap<i64, Message>,
+    /// By position.
+    pub log_events: BTreeMap<i64, LogEvent>,
+    /// The last position given.
+    pub head: i64,
+    pub epoch: String,
+    /// Until when each node's lease runs.
+    pub nodes: BTreeMap<String, Timestamp>,
+    pub presence: BTreeMap<(String, u64, String), Presence>,
     pub notifications: BTreeMap<NotificationId, Notification>,
     pub audit: BTreeMap<AuditId, AuditRecord>,
     pub jobs: BTreeMap<JobId, JobRow>,

@@ -5,3 +5,4 @@ pub mod certifications;
 pub mod consultations;
 pub mod dto;
 pub mod oversight;
+pub mod sms;

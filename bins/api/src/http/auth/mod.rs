@@ -49,6 +49,7 @@ impl AuthApi {
             origin: caller.origin(),
             captcha: sent.captcha,
             is_findable_by_phone: false,
+            is_spared_captcha: false,
         };
         Ok(Created(app.accounts.request_code(&caller.actor, code).await?.into()))
     }

@@ -5,10 +5,8 @@ use consultation::consultation::ConsultationEvent;
 use consultation::notification::{Notification, Recipient};
 use consultation::service::Initiated;
 use domain::money::Fen;
-use im::Message;
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Enum, Object};
-use serde_json::Value;
 
 use crate::http::values::{Id, Instant};
 use crate::http::words::{
@@ -162,24 +160,6 @@ pub struct NotificationView {
     pub updated_at: Instant,
 }
 
-/// One message of a dialog.
-#[derive(Debug, Clone, PartialEq, Object)]
-#[oai(rename_all = "camelCase", skip_serializing_if_is_none)]
-pub struct MessageView {
-    /// Id of the message.
-    pub object_id: Id,
-    /// Place in the dialog, from 1 without gaps.
-    pub seq: i64,
-    /// Client id of the sender; absent for the system.
-    pub sender: Option<String>,
-    /// Kind of message, e.g. `system`.
-    pub kind: String,
-    /// What it says; of a system message `event` and `text`.
-    pub content: Value,
-    /// When it was written.
-    pub created_at: Instant,
-}
-
 impl From<Initiated> for InitiatedAnswer {
     fn from(initiated: Initiated) -> Self {
         let view = InitiatedView {
@@ -249,19 +229,6 @@ impl From<Notification> for NotificationView {
             due_at: Instant(notification.due_at),
             created_at: Instant(notification.created_at),
             updated_at: Instant(notification.updated_at),
-        }
-    }
-}
-
-impl From<Message> for MessageView {
-    fn from(message: Message) -> Self {
-        Self {
-            object_id: message.id.into(),
-            seq: message.seq,
-            sender: message.sender,
-            kind: message.kind,
-            content: message.content,
-            created_at: Instant(message.created_at),
         }
     }
 }

@@ -11,7 +11,7 @@ use poem_openapi::payload::Json;
 
 use self::dto::{
     ConsultationEventView, ConsultationView, EndConsultationRequest, InitiateConsultationRequest, InitiatedAnswer,
-    MessageView, NotificationView,
+    NotificationView,
 };
 use crate::http::Area;
 use crate::http::body::Body;
@@ -153,24 +153,5 @@ impl ConsultationsApi {
     ) -> Result<Json<PageOf<NotificationView>>, ApiError> {
         let trail = app.consultations.trail(&caller.actor, ConsultationId(id.0.0)).await?;
         Ok(Json(PageOf::whole(trail.notifications, NotificationView::from)))
-    }
-
-    /// List the messages of a consultation's dialog
-    ///
-    /// At most 200, oldest first; ask again with the last `seq` for those after it.
-    #[oai(path = "/consultations/:id/messages", method = "get", operation_id = "list_dialog_messages")]
-    async fn list_dialog_messages(
-        &self,
-        app: App,
-        caller: By<SignedIn>,
-        /// Id of the consultation.
-        id: Path<Id>,
-        /// Only messages after this one.
-        #[oai(name = "afterSeq", validator(minimum(value = "0")))]
-        after_seq: Query<Option<i64>>,
-    ) -> Result<Json<PageOf<MessageView>>, ApiError> {
-        let after_seq = after_seq.0.unwrap_or(0);
-        let messages = app.consultations.messages(&caller.actor, ConsultationId(id.0.0), after_seq).await?;
-        Ok(Json(PageOf::whole(messages, MessageView::from)))
     }
 }

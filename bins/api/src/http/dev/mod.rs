@@ -36,7 +36,7 @@ impl From<LoggedSms> for DevSmsView {
         Self {
             phone: message.phone.as_e164().to_owned(),
             code: message.code,
-            template: message.template.to_owned(),
+            template: message.template,
             text: message.text,
             sent_at: Instant(message.sent_at),
         }

@@ -253,6 +253,7 @@ impl From<DoctorProfilePatch> for DoctorPatch {
             phone_price_fen: patch(sent.phone_consulting_price, |v| v),
             is_normal_open: patch(sent.is_normal_consulting_open, |v| v),
             is_phone_open: patch(sent.is_phone_consulting_open, |v| v),
+            ..Self::default()
         }
     }
 }

@@ -146,6 +146,7 @@ impl From<PatientProfilePatch> for PatientPatch {
             weight_kg: patch(sent.weight, |v| v),
             icon: patch(sent.icon, |v| FileId(v.0)),
             location: patch(sent.location, |v| v),
+            ..Self::default()
         }
     }
 }

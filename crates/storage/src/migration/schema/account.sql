@@ -63,6 +63,7 @@ CREATE TABLE sms_challenge (
     code_hash text NOT NULL,
     user_id text,
     device text,
+    address text NOT NULL,
     is_findable_by_phone boolean NOT NULL,
     tries_left integer NOT NULL,
     created_at bigint NOT NULL,
@@ -70,6 +71,7 @@ CREATE TABLE sms_challenge (
     consumed_at bigint
 );
 CREATE INDEX sms_challenge_phone ON sms_challenge (phone, purpose, created_at, id);
+CREATE INDEX sms_challenge_device ON sms_challenge (device, purpose, created_at) WHERE device IS NOT NULL;
 CREATE INDEX sms_challenge_expiry ON sms_challenge (expires_at);
 
 -- When things happened that are limited per stretch of time; subjects are keyed hashes.

@@ -96,6 +96,7 @@ CREATE TABLE notification (
     updated_at bigint NOT NULL
 );
 CREATE INDEX notification_consultation ON notification (consultation_id, created_at);
+CREATE INDEX notification_told ON notification (updated_at) WHERE state = 'sent' AND recipient_kind = 'doctor';
 
 -- What the recording notifier delivered: one row per notification, whatever happens.
 CREATE TABLE delivery (

@@ -1,0 +1,20 @@
+//! The settings of instant messaging.
+
+use std::time::Duration;
+
+use domain::time::span;
+
+/// Settings; [`ImPolicy::default`] is the documented default.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImPolicy {
+    /// A sender may recall a message for this long.
+    pub recall_within: Duration,
+    /// How long a node's presence counts after its last sign of life.
+    pub presence_lease: Duration,
+}
+
+impl Default for ImPolicy {
+    fn default() -> Self {
+        Self { recall_within: span::minutes(2), presence_lease: Duration::from_secs(45) }
+    }
+}

@@ -1,0 +1,20 @@
+//! The use cases of instant messaging.
+
+mod access;
+mod context;
+mod conversations;
+mod history;
+mod messages;
+mod reads;
+mod recalls;
+mod search;
+mod sync;
+
+pub use context::{ImContext, client_ids};
+pub use conversations::{ConversationEntry, Conversations};
+pub use history::{History, MAX_PAGE, MessagePage};
+pub use messages::{Ack, MAX_CLIENT_MESSAGE_ID_BYTES, MessageQueue, Messages, SendRequest, lane_of};
+pub use reads::{ReadState, Reads};
+pub use recalls::Recalls;
+pub use search::{Found, MAX_QUERY_CHARS, Search, SearchRequest};
+pub use sync::{LogSync, SyncRequest, Synced};
