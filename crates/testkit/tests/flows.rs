@@ -258,7 +258,7 @@ async fn a_doctor_who_does_not_answer_is_reminded_by_text_message_once() {
     let escalations = Escalations::new(stage.context());
     initiate(&stage, the_patient()).await.unwrap();
     deliver_all(&stage, &notifier).await;
-    stage.clock.advance(span::minutes(30) - Duration::from_millis(1));
+    stage.clock.advance(span::minutes(30).saturating_sub(Duration::from_millis(1)));
     assert_eq!(escalations.run().await.unwrap(), 0, "not yet");
     stage.clock.advance(Duration::from_millis(1));
     assert_eq!(escalations.run().await.unwrap(), 1);
