@@ -32,7 +32,11 @@ pub(super) struct Identity {
 impl Socket {
     /// Takes `hello`: finds out who it is, sends what was missed, and goes live.
     pub(super) async fn greet(&mut self, hello: HelloFrame<'_>) -> Result<(), End> {
-        let found = self.gateway.gatekeeper.find_session(&hello.token).await;
+        let token: Box<str> = match self.console_token.take() {
+            Some(token) if hello.token.is_empty() => token,
+            _ => hello.token.as_ref().into(),
+        };
+        let found = self.gateway.gatekeeper.find_session(&token).await;
         let known = found.map_err(|_logged| unavailable())?.ok_or_else(|| bye(ByeReason::Unauthenticated))?;
         let client_ids: Arc<[String]> = match client_ids(&known.actor) {
             Ok(ids) => ids.into(),
@@ -50,7 +54,7 @@ impl Socket {
             client_ids: client_ids.clone(),
             subscriber: subscriber.clone(),
             session: known.id,
-            token: hello.token.as_ref().into(),
+            token,
         };
         self.identity = Some(Box::new(identity));
         self.gateway.live.feed().join(&subscriber, self.gateway.settings.max_sockets_per_user);
