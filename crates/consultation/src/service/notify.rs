@@ -13,7 +13,7 @@ use crate::consultation::Consultation;
 use crate::decision::{self, Case, Decision, RecipientState};
 use crate::error::ConsultationError;
 use crate::notification::{Cause, Channel, Notification, NotificationState, Recipient};
-use crate::office_hours::Schedule;
+use domain::office_hours::Schedule;
 use crate::unit::ConsultationUnit;
 
 /// The ways a doctor can be reached, best first.
