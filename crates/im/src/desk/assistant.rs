@@ -21,7 +21,7 @@ pub const MAX_CAPACITY: u32 = 100;
 pub const NEXT_OPEN: &str = "{{nextOpen}}";
 
 /// The one assistant of the product.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Assistant {
     pub id: AssistantId,
     pub name: String,
