@@ -53,6 +53,15 @@ pub enum Turn {
     WaitingAgent,
 }
 
+impl Turn {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::WaitingUser => "waiting_user",
+            Self::WaitingAgent => "waiting_agent",
+        }
+    }
+}
+
 /// Why this agent has the chat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AssignReason {
@@ -209,6 +218,16 @@ pub enum Overdue {
     Close,
     /// Nobody accepted the offer.
     OfferEnded,
+}
+
+impl SlaKind {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::FirstReply => "first_reply",
+            Self::NextReply => "next_reply",
+            Self::Resolve => "resolve",
+        }
+    }
 }
 
 impl Chat {

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use domain::doctor::Doctor;
-use domain::id::{AgentId, ConversationId, FileId};
+use domain::id::{AgentId, ConversationId, DoctorId, FileId, PatientId};
 use domain::page::{Page, PageRequest};
 use domain::patient::Patient;
-use domain::Actor;
+use domain::{Actor, ObjectId};
 
 use super::Desk;
 use super::accept::require_staff;
@@ -89,6 +89,22 @@ pub struct Profile {
     pub customer: Customer,
     /// Newest first.
     pub episodes: Vec<Episode>,
+}
+
+impl Profile {
+    /// The customer's id, if they are a patient.
+    pub fn patient(&self) -> Option<PatientId> {
+        self.id_of(MemberKind::Patient).map(PatientId)
+    }
+
+    /// The customer's id, if they are a doctor.
+    pub fn doctor(&self) -> Option<DoctorId> {
+        self.id_of(MemberKind::Doctor).map(DoctorId)
+    }
+
+    fn id_of(&self, kind: MemberKind) -> Option<ObjectId> {
+        if self.chat.customer_kind == kind { self.chat.customer_id.parse().ok() } else { None }
+    }
 }
 
 impl Desk {

@@ -184,10 +184,7 @@ impl Work {
 
     /// Tells everybody at the desk where a chat stands.
     fn tell_chat(&mut self, chat: &Chat) {
-        let turn = chat.turn().map(|turn| match turn {
-            Turn::WaitingUser => "waiting_user",
-            Turn::WaitingAgent => "waiting_agent",
-        });
+        let turn = chat.turn().map(Turn::as_str);
         let payload = json!({
             "what": "chat",
             "status": chat.status.as_str(),
