@@ -19,8 +19,8 @@ use wechat::{Client, Sealer, Tokens};
 
 use crate::channels::Channels;
 use crate::jobs::{
-    ApplySmsReceipts, AssignChats, DeliverNotification, EscalateUnanswered, PollSms, PurgeAccounts, PurgeJobs, PurgeSms,
-    ReconcileSms, SweepConsultations, SweepDesk, wechat_jobs, wechat_schedules,
+    ApplySmsReceipts, AssignChats, DeliverNotification, EscalateUnanswered, PollSms, PurgeAccounts, PurgeJobs,
+    PurgeSms, ReconcileSms, SweepConsultations, SweepDesk, wechat_jobs, wechat_schedules,
 };
 use crate::notices::SmsNotifier;
 use crate::wechat_notifier::WechatNotifier;

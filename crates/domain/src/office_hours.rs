@@ -23,11 +23,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use chrono::{Datelike, LocalResult, NaiveDate, NaiveTime, TimeDelta, TimeZone, Weekday};
-use chrono_tz::{GapInfo, Tz};
 use crate::Timestamp;
 use crate::doctor::Doctor;
 use crate::hours::{DatedHours, DayWindow, LocalTime, WeeklyWindow};
+use chrono::{Datelike, LocalResult, NaiveDate, NaiveTime, TimeDelta, TimeZone, Weekday};
+use chrono_tz::{GapInfo, Tz};
 
 /// How many local dates ahead the next opening is looked for.
 pub const SEARCH_DAYS: usize = 370;

@@ -18,7 +18,8 @@ pub struct ImPolicy {
 }
 
 /// The assistant's id unless another is configured.
-pub const DEFAULT_ASSISTANT: AssistantId = AssistantId(ObjectId::from_bytes([0, 0, 0, 0, 0, 0, 0, 0, 0, 0x0a, 0x55, 0x15]));
+pub const DEFAULT_ASSISTANT: AssistantId =
+    AssistantId(ObjectId::from_bytes([0, 0, 0, 0, 0, 0, 0, 0, 0, 0x0a, 0x55, 0x15]));
 
 impl Default for ImPolicy {
     fn default() -> Self {

@@ -71,7 +71,13 @@ pub(super) fn cases(s: &Stage) -> Vec<Case> {
         staff("get_desk_report", M::GET, format!("/desk/reports?{PERIOD}"), none()),
         staff("export_desk_report", M::GET, format!("/desk/reports/csv?{PERIOD}"), none()),
         staff("get_assistant_settings", M::GET, "/admin/assistant", none()),
-        case("update_assistant_settings", M::PATCH, "/admin/assistant", Body::Json(json!({ "name": "助手" })), Right::Admin),
+        case(
+            "update_assistant_settings",
+            M::PATCH,
+            "/admin/assistant",
+            Body::Json(json!({ "name": "助手" })),
+            Right::Admin,
+        ),
         case("update_desk_agent", M::PATCH, agent, Body::Json(json!({ "capacity": 3 })), Right::Admin),
     ]
 }

@@ -2,13 +2,13 @@
 
 use std::process::Command;
 
+use crate::hours::{DatedHours, DayWindow};
+use crate::id::DoctorId;
+use crate::time::span;
 use chrono_tz::America::{Havana, New_York, St_Johns};
 use chrono_tz::Asia::Shanghai;
 use chrono_tz::Europe::Berlin;
 use chrono_tz::Pacific::Apia;
-use crate::hours::{DatedHours, DayWindow};
-use crate::id::DoctorId;
-use crate::time::span;
 use proptest::prelude::*;
 use rstest::rstest;
 

@@ -60,9 +60,7 @@ pub fn place(
 /// The queue in the order it is served in: priority with what waiting adds to it, then the time of queueing.
 pub fn in_order<'a>(queue: &'a [Chat], settings: &DeskSettings, now: Timestamp) -> Vec<&'a Chat> {
     let mut ordered: Vec<&Chat> = queue.iter().collect();
-    ordered.sort_by_key(|chat| {
-        (Reverse(rank(chat, settings, now)), chat.queued_at, chat.conversation_id)
-    });
+    ordered.sort_by_key(|chat| (Reverse(rank(chat, settings, now)), chat.queued_at, chat.conversation_id));
     ordered
 }
 
@@ -81,12 +79,18 @@ pub fn serves(agent: &DeskAgent, chat: &Chat, now: Timestamp) -> bool {
     is_in_group && chat.detail.skills.iter().all(|skill| agent.skills.contains(skill))
 }
 
-/// The next opening of an agent who is there and has room, but not in their hours.
-pub fn next_opening(agents: &[DeskAgent], now: Timestamp, home: Tz) -> Option<Timestamp> {
+/// When waiting chats should be looked at again though nothing happens: an agent who is there and has room comes into
+/// their hours, or may have a chat back that they gave away.
+pub fn next_chance(queue: &[Chat], agents: &[DeskAgent], now: Timestamp, home: Tz) -> Option<Timestamp> {
     let closed = agents.iter().filter(|agent| agent.is_there(now) && agent.has_room());
-    closed.filter_map(|agent| agent.hours(now, home).next_open()).min()
+    let openings = closed.filter_map(|agent| agent.hours(now, home).next_open());
+    let returns =
+        queue.iter().filter_map(|chat| chat.detail.avoid).map(|(_, until)| until).filter(|until| *until > now);
+    openings.chain(returns).min()
 }
 
+#[cfg(test)]
+mod schedules;
 #[cfg(test)]
 mod tests {
     use domain::ObjectId;
@@ -181,11 +185,14 @@ mod tests {
     }
 
     #[test]
-    fn the_next_opening_of_who_is_there_is_known() {
+    fn the_next_chance_is_known() {
         let noon = domain::hours::WeeklyWindow { weekday: 1, start: "12:00".into(), end: "18:00".into() };
         let early = DeskAgent { weekly_hours: vec![noon], ..agent(11, 0) };
         let opens = Timestamp::parse_rfc3339("2026-11-23T12:00:00+08:00").unwrap();
-        assert_eq!(next_opening(&[early, agent(12, 0)], now(), HOME), Some(opens));
-        assert_eq!(next_opening(&[agent(12, 0)], now(), HOME), None);
+        assert_eq!(next_chance(&[], &[early.clone(), agent(12, 0)], now(), HOME), Some(opens));
+        assert_eq!(next_chance(&[chat(1, 1)], &[agent(12, 0)], now(), HOME), None);
+        let mut given_away = chat(1, 1);
+        given_away.detail.avoid = Some((id(12).into(), now() + span::minutes(1)));
+        assert_eq!(next_chance(&[given_away], &[early], now(), HOME), Some(now() + span::minutes(1)));
     }
 }

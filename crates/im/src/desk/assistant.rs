@@ -257,7 +257,12 @@ mod tests {
     fn the_off_hours_text_names_the_next_opening() {
         let mut assistant = Assistant::new(DEFAULT_ASSISTANT, Timestamp::EPOCH);
         let window = WeeklyWindow { weekday: 1, start: "09:00".into(), end: "18:00".into() };
-        assistant.apply(AssistantPatch { weekly_hours: Some(vec![window]), ..AssistantPatch::default() }, at("2026-11-22T00:00:00Z")).unwrap();
+        assistant
+            .apply(
+                AssistantPatch { weekly_hours: Some(vec![window]), ..AssistantPatch::default() },
+                at("2026-11-22T00:00:00Z"),
+            )
+            .unwrap();
         let home = chrono_tz::Asia::Shanghai;
         let Hours::Closed { next_open } = assistant.hours(at("2026-11-22T10:00:00+08:00"), home) else {
             panic!("closed on a Sunday")

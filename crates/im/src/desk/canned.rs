@@ -222,7 +222,8 @@ mod tests {
     fn reply(title: &str, said: &str) -> CannedReply {
         let id = ObjectId::from_parts(1, [0; 5], 1);
         let mut reply = CannedReply::new(id.into(), CannedScope::Personal, id.into(), None, Timestamp::EPOCH);
-        let patch = CannedReplyPatch { title: Some(title.into()), text: Some(said.into()), ..CannedReplyPatch::default() };
+        let patch =
+            CannedReplyPatch { title: Some(title.into()), text: Some(said.into()), ..CannedReplyPatch::default() };
         reply.apply(patch, Timestamp::EPOCH).unwrap();
         reply
     }
@@ -246,11 +247,8 @@ mod tests {
 
     #[test]
     fn variables_are_filled_once() {
-        let variables = Variables {
-            customer_name: "{{agent.name}}".into(),
-            agent_name: "小王".into(),
-            ..Variables::default()
-        };
+        let variables =
+            Variables { customer_name: "{{agent.name}}".into(), agent_name: "小王".into(), ..Variables::default() };
         let text = "{{ customer.name }}您好，我是{{agent.name}}。{{unknown}} {{";
         assert_eq!(variables.fill(text), "{{agent.name}}您好，我是小王。{{unknown}} {{");
     }

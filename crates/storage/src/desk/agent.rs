@@ -39,9 +39,8 @@ fn agent(row: &QueryResult) -> Result<DeskAgent, StoreError> {
 #[async_trait]
 impl DeskAgentRepository for SeaUnit {
     async fn find(&mut self, id: AgentId) -> Result<Option<DeskAgent>, StoreError> {
-        let sql = format!(
-            "SELECT {COLUMNS} FROM desk_agent d LEFT JOIN agent a ON a.id = d.agent_id WHERE d.agent_id = $1"
-        );
+        let sql =
+            format!("SELECT {COLUMNS} FROM desk_agent d LEFT JOIN agent a ON a.id = d.agent_id WHERE d.agent_id = $1");
         self.query(&sql, [text(&id).into()]).await?.first().map(agent).transpose()
     }
 

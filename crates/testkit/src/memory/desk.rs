@@ -178,9 +178,8 @@ impl ChatRepository for MemoryUnit {
 
     async fn counts(&mut self, agent: AgentId, assistant: &str) -> Result<ChatCounts, StoreError> {
         let tables = self.tables()?;
-        let count = |rule: &dyn Fn(&Chat) -> bool| {
-            tables.desk.chats.values().filter(|row| rule(&row.chat)).count() as u64
-        };
+        let count =
+            |rule: &dyn Fn(&Chat) -> bool| tables.desk.chats.values().filter(|row| rule(&row.chat)).count() as u64;
         let mine = tables.desk.chats.values().filter(|row| row.chat.agent == Some(agent));
         let unread = mine.map(|row| {
             let id = row.chat.conversation_id;
@@ -279,9 +278,8 @@ impl EpisodeRepository for MemoryUnit {
 
     async fn insert(&mut self, episode: &Episode) -> Result<(), StoreError> {
         self.write(|tables| {
-            let is_same = |other: &Episode| {
-                other.conversation_id == episode.conversation_id && other.number == episode.number
-            };
+            let is_same =
+                |other: &Episode| other.conversation_id == episode.conversation_id && other.number == episode.number;
             if tables.desk.episodes.values().any(is_same) {
                 return Err(unique("desk_episode_number"));
             }
@@ -358,9 +356,7 @@ impl CannedReplyRepository for MemoryUnit {
     }
 
     async fn insert(&mut self, reply: &CannedReply) -> Result<(), StoreError> {
-        self.write(|tables| {
-            insert_new(&mut tables.desk.canned_replies, reply.id, reply.clone(), "canned_reply_pkey")
-        })
+        self.write(|tables| insert_new(&mut tables.desk.canned_replies, reply.id, reply.clone(), "canned_reply_pkey"))
     }
 
     async fn update(&mut self, reply: &CannedReply) -> Result<(), StoreError> {

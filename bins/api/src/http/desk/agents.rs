@@ -5,7 +5,9 @@ use poem_openapi::OpenApi;
 use poem_openapi::param::Path;
 use poem_openapi::payload::Json;
 
-use super::dto::agents::{AssistantSettingsPatch, AssistantSettingsView, DeskAgentChangePatch, DeskAgentView, SetDeskStatusRequest};
+use super::dto::agents::{
+    AssistantSettingsPatch, AssistantSettingsView, DeskAgentChangePatch, DeskAgentView, SetDeskStatusRequest,
+};
 use crate::http::Area;
 use crate::http::body::Body;
 use crate::http::caller::{By, Staff};

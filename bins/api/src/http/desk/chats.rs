@@ -9,8 +9,8 @@ use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 
 use super::dto::chats::{
-    ChatChangePatch, ChatViewName, DeskChatView, DeskCountsView, DeskEntryView, DeskProfileView, DraftRequest, DraftView,
-    NoteRequest,
+    ChatChangePatch, ChatViewName, DeskChatView, DeskCountsView, DeskEntryView, DeskProfileView, DraftRequest,
+    DraftView, NoteRequest,
 };
 use crate::http::Area;
 use crate::http::assistant::dto::CustomerRole;

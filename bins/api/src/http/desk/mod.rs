@@ -8,14 +8,9 @@ pub mod dto;
 pub mod reports;
 
 /// All operations of the desk.
-pub type DeskApis = (agents::DeskAgentsApi, chats::DeskChatsApi, acts::DeskActsApi, canned::CannedRepliesApi, reports::DeskReportsApi);
+pub type DeskApis =
+    (agents::DeskAgentsApi, chats::DeskChatsApi, acts::DeskActsApi, canned::CannedRepliesApi, reports::DeskReportsApi);
 
 pub const fn apis() -> DeskApis {
-    (
-        agents::DeskAgentsApi,
-        chats::DeskChatsApi,
-        acts::DeskActsApi,
-        canned::CannedRepliesApi,
-        reports::DeskReportsApi,
-    )
+    (agents::DeskAgentsApi, chats::DeskChatsApi, acts::DeskActsApi, canned::CannedRepliesApi, reports::DeskReportsApi)
 }

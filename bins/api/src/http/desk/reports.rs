@@ -1,10 +1,10 @@
 //! Figures of the desk.
 
 use domain::id::AgentId;
+use poem_openapi::ApiResponse;
 use poem_openapi::OpenApi;
 use poem_openapi::param::Query;
 use poem_openapi::payload::{Json, PlainText};
-use poem_openapi::ApiResponse;
 
 use super::dto::reports::{DeskReportView, csv};
 use crate::http::Area;

@@ -93,7 +93,11 @@ fn a_closed_chat_is_taken_up_again_or_begins_anew() {
     let mut rated = chat;
     rated.detail.is_rated = true;
     assert!(!rated.can_rate());
-    assert_eq!(rated.customer_wrote(&settings(), &always(), at(10)), CustomerWrote::Begins, "a rating ends the episode");
+    assert_eq!(
+        rated.customer_wrote(&settings(), &always(), at(10)),
+        CustomerWrote::Begins,
+        "a rating ends the episode"
+    );
     assert!(!rated.can_rate(), "not before the next close");
 }
 

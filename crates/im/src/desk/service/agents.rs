@@ -114,7 +114,8 @@ impl Desk {
     /// # Errors
     /// [`DeskError::Access`] for anybody but staff.
     pub async fn groups(&self, actor: &Actor) -> Result<Vec<String>, DeskError> {
-        let mut groups: Vec<String> = self.list_agents(actor).await?.into_iter().flat_map(|agent| agent.groups).collect();
+        let mut groups: Vec<String> =
+            self.list_agents(actor).await?.into_iter().flat_map(|agent| agent.groups).collect();
         groups.sort_unstable();
         groups.dedup();
         Ok(groups)

@@ -83,17 +83,18 @@ impl Desk {
         Ok(round)
     }
 
-    /// Leaves a job for the next time an agent who is there comes into their hours, if somebody waits.
-    pub(super) async fn plan_next_opening(&self) -> Result<(), DeskError> {
+    /// Leaves a job for the next time at which somebody who waits may be served though nothing happens.
+    pub(super) async fn plan_next_chance(&self) -> Result<(), DeskError> {
         let now = self.clock.now();
         let mut unit = self.store.read();
-        if unit.chats().queue(1).await?.is_empty() {
+        let queue = unit.chats().queue(MAX_QUEUE).await?;
+        if queue.is_empty() {
             return Ok(());
         }
         let agents = unit.agents().list_there(now).await?;
-        let Some(opens) = assign::next_opening(&agents, now, self.home) else { return Ok(()) };
+        let Some(at) = assign::next_chance(&queue, &agents, now, self.home) else { return Ok(()) };
         let mut work = self.work().await?;
-        work.job(ASSIGN_JOB, json!({}), opens, format!("{ASSIGN_JOB}:{}", opens.as_millis()));
+        work.job(ASSIGN_JOB, json!({}), at, format!("{ASSIGN_JOB}:{}", at.as_millis()));
         self.finish(work).await?;
         Ok(())
     }

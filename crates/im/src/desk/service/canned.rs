@@ -7,9 +7,7 @@ use serde_json::json;
 
 use super::Desk;
 use super::accept::require_staff;
-use crate::desk::canned::{
-    CannedReply, CannedReplyPatch, CannedScope, MAX_GROUP_CHARS, MAX_REPLIES, Variables,
-};
+use crate::desk::canned::{CannedReply, CannedReplyPatch, CannedScope, MAX_GROUP_CHARS, MAX_REPLIES, Variables};
 use crate::desk::error::DeskError;
 
 /// An answer to be kept ready.

@@ -121,7 +121,12 @@ impl Desk {
     ///
     /// # Errors
     /// [`DeskError::Access`] for anybody but staff.
-    pub async fn list(&self, actor: &Actor, filter: &ChatFilter, page: PageRequest) -> Result<Page<ChatRow>, DeskError> {
+    pub async fn list(
+        &self,
+        actor: &Actor,
+        filter: &ChatFilter,
+        page: PageRequest,
+    ) -> Result<Page<ChatRow>, DeskError> {
         let agent = require_staff(actor)?;
         let mut unit = self.store.read();
         let found = match filter.view {

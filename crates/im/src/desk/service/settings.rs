@@ -64,7 +64,12 @@ impl Desk {
         work.unit.assistants().update(&assistant).await?;
         assistant.version += 1;
         let version = assistant.version;
-        work.audit_subject(actor, "assistant.update", format!("assistant:{}", self.assistant), json!({ "version": version }));
+        work.audit_subject(
+            actor,
+            "assistant.update",
+            format!("assistant:{}", self.assistant),
+            json!({ "version": version }),
+        );
         self.finish(work).await?;
         self.assign_after().await;
         Ok(assistant)

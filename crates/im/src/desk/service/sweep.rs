@@ -33,7 +33,7 @@ impl Desk {
         }
         swept.requeued = self.requeue_orphaned().await?;
         swept.given = self.assign().await?;
-        self.plan_next_opening().await?;
+        self.plan_next_chance().await?;
         Ok(swept)
     }
 

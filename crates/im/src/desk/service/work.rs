@@ -153,7 +153,14 @@ impl Work {
     }
 
     /// A line between the messages that only agents see.
-    pub(super) fn entry(&mut self, id: ConversationId, kind: EntryKind, agent: Option<AgentId>, text: Option<&str>, data: Value) -> DeskEntry {
+    pub(super) fn entry(
+        &mut self,
+        id: ConversationId,
+        kind: EntryKind,
+        agent: Option<AgentId>,
+        text: Option<&str>,
+        data: Value,
+    ) -> DeskEntry {
         let entry = DeskEntry {
             id: DeskEntryId(self.ids.next()),
             conversation_id: id,

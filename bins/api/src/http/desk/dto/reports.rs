@@ -153,7 +153,9 @@ impl DeskReportView {
             from: Instant(report.from),
             to: Instant(report.to),
             figures: report.all.into(),
-            by_hour: hours.map(|(load, hour)| HourLoadView { hour, opened: load.opened, closed: load.closed }).collect(),
+            by_hour: hours
+                .map(|(load, hour)| HourLoadView { hour, opened: load.opened, closed: load.closed })
+                .collect(),
             by_day: days
                 .map(|(date, load)| DayLoadView { date: Date(date), opened: load.opened, closed: load.closed })
                 .collect(),
@@ -171,7 +173,8 @@ pub fn csv(episodes: &[Episode], names: &HashMap<AgentId, String>, zone: Tz) -> 
     let time = |at: Option<Timestamp>| {
         at.map(|at| at.to_datetime().with_timezone(&zone).format("%Y-%m-%d %H:%M:%S").to_string()).unwrap_or_default()
     };
-    let millis = |duration: Option<std::time::Duration>| duration.map(|d| d.as_millis().to_string()).unwrap_or_default();
+    let millis =
+        |duration: Option<std::time::Duration>| duration.map(|d| d.as_millis().to_string()).unwrap_or_default();
     for episode in episodes {
         let agent = episode.agent.and_then(|agent| names.get(&agent).cloned()).unwrap_or_default();
         let fields = [
