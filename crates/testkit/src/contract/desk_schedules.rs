@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::Actor;
 use domain::actor::UserActor;
 use domain::id::{AgentId, ConversationId, SessionId, UserId};
-use domain::{Actor, Clock};
 use im::desk::agent::LEASE;
 use im::desk::assign::serves;
 use im::desk::service::{CustomerRole, InboundMessage};

@@ -9,7 +9,7 @@ use crate::desk::error::DeskError;
 use crate::desk::ports::Draft;
 
 /// Most characters of a draft.
-pub const MAX_DRAFT_CHARS: usize = 10_000;
+const MAX_DRAFT_CHARS: usize = 10_000;
 
 impl Desk {
     /// The caller's drafts, newest first.
