@@ -343,7 +343,7 @@ proptest! {
         if let Some(next) = hours_at(now, &schedule).next_open() {
             prop_assert!(next > now);
             prop_assert!(hours_at(next, &schedule).is_open());
-            let just_before = next - std::time::Duration::from_millis(1);
+            let just_before = next - Duration::from_millis(1);
             let between = samples.iter().map(|share| now + next.since(now).mul_f64(*share));
             for t in between.chain([now, just_before]).filter(|t| *t < next) {
                 prop_assert_eq!(hours_at(t, &schedule), Hours::Closed { next_open: next }, "at {}", t);

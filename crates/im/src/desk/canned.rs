@@ -185,16 +185,9 @@ impl Variables {
         while let Some((before, after)) = rest.split_once("{{") {
             filled.push_str(before);
             let found = after.split_once("}}").and_then(|(name, tail)| Some((self.value(name.trim())?, tail)));
-            match found {
-                Some((value, tail)) => {
-                    filled.push_str(value);
-                    rest = tail;
-                }
-                None => {
-                    filled.push_str("{{");
-                    rest = after;
-                }
-            }
+            let (value, tail) = found.unwrap_or(("{{", after));
+            filled.push_str(value);
+            rest = tail;
         }
         filled.push_str(rest);
         filled

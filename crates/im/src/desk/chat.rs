@@ -393,13 +393,11 @@ impl Chat {
         if self.turn() != Some(Turn::WaitingUser) {
             return None;
         }
-        match self.detail.warned_at {
-            Some(at) => Some((Overdue::Close, at + Duration::from_millis(settings.close_after_ms))),
-            None => {
-                let since = self.detail.last_agent_at?;
-                Some((Overdue::Warn, since + Duration::from_millis(settings.warn_after_ms)))
-            }
+        if let Some(at) = self.detail.warned_at {
+            return Some((Overdue::Close, at + Duration::from_millis(settings.close_after_ms)));
         }
+        let since = self.detail.last_agent_at?;
+        Some((Overdue::Warn, since + Duration::from_millis(settings.warn_after_ms)))
     }
 }
 

@@ -89,7 +89,9 @@ pub struct Figures {
 impl Figures {
     fn of(episodes: &[&Episode]) -> Self {
         let mut satisfaction = Satisfaction::default();
-        episodes.iter().for_each(|episode| satisfaction.add(episode.rating));
+        for episode in episodes {
+            satisfaction.add(episode.rating);
+        }
         Self {
             episodes: episodes.len() as u64,
             closed: episodes.iter().filter(|episode| episode.closed_at.is_some()).count() as u64,

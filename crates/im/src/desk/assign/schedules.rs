@@ -148,7 +148,8 @@ impl Desk {
     fn requeue(&mut self) {
         for at in 0..self.chats.len() {
             let Some(agent) = self.chats[at].agent else { continue };
-            if !self.agent_mut(agent).is_there(self.now) {
+            let now = self.now;
+            if !self.agent_mut(agent).is_there(now) {
                 self.chats[at].enqueue(self.now);
                 self.agent_mut(agent).load -= 1;
             }

@@ -144,7 +144,7 @@ impl Desk {
     async fn check_files(&self, files: Option<&[FileId]>) -> Result<(), DeskError> {
         for (at, file) in files.unwrap_or_default().iter().enumerate() {
             let fault = || FieldError::new(format!("fileIds[{at}]"), "is not a file the staff has uploaded");
-            self.check_file(*file).await.or_else(|_| Err(fault()))?;
+            self.check_file(*file).await.map_err(|_named_otherwise| fault())?;
         }
         Ok(())
     }

@@ -64,8 +64,10 @@ fn seat(actor: &Actor, role: Option<CustomerRole>) -> Result<Seat, DeskError> {
     let patient = actor.patient().map(|id| Seat { customer_id: id.to_string(), kind: MemberKind::Patient });
     let doctor = actor.doctor().map(|id| Seat { customer_id: id.to_string(), kind: MemberKind::Doctor });
     match (role, patient, doctor) {
-        (Some(CustomerRole::Patient), Some(seat), _) | (Some(CustomerRole::Doctor), _, Some(seat)) => Ok(seat),
-        (None, Some(seat), None) | (None, None, Some(seat)) => Ok(seat),
+        (Some(CustomerRole::Patient), Some(seat), _)
+        | (Some(CustomerRole::Doctor), _, Some(seat))
+        | (None, Some(seat), None)
+        | (None, None, Some(seat)) => Ok(seat),
         (None, Some(_), Some(_)) => Err(FieldError::new("as", "must be said: you are both patient and doctor").into()),
         _ => Err(actor.refuse(AccessError::Forbidden).into()),
     }

@@ -131,14 +131,14 @@ impl Desk {
         let offer = chat.detail.offer.take().filter(is_theirs).ok_or(DeskError::NoOffer)?;
         chat.updated_at = work.now;
         work.save(&mut chat).await?;
-        let word = match answer {
+        let how = match answer {
             Answer::Declined => "declined",
             Answer::Cancelled => "cancelled",
         };
-        work.entry(id, EntryKind::Declined, Some(agent), None, json!({ "to": offer.to, "how": word }));
-        work.audit(actor, "desk.transfer.decline", id, json!({ "to": offer.to, "how": word }));
+        work.entry(id, EntryKind::Declined, Some(agent), None, json!({ "to": offer.to, "how": how }));
+        work.audit(actor, "desk.transfer.decline", id, json!({ "to": offer.to, "how": how }));
         let other = if offer.to == agent { offer.from } else { offer.to };
-        work.tell_one(other, id, json!({ "what": "offer_ended", "how": word }));
+        work.tell_one(other, id, json!({ "what": "offer_ended", "how": how }));
         self.finish(work).await?;
         Ok(chat)
     }

@@ -222,20 +222,20 @@ impl Desk {
                 queue_position,
                 has_draft: drafts.iter().any(|draft| draft.conversation_id == chat.conversation_id),
                 rating,
-                ..self.seats(chat, summary)
+                ..self.seats(chat, summary.as_ref())
             });
         }
         Ok(rows)
     }
 
     /// What the conversation itself shows of a chat.
-    fn seats(&self, chat: Chat, summary: Option<ConversationSummary>) -> ChatRow {
+    fn seats(&self, chat: Chat, summary: Option<&ConversationSummary>) -> ChatRow {
         let assistant = self.assistant.to_string();
         let member = |client_id: &str| {
             let members = summary.iter().flat_map(|summary| &summary.members);
             members.into_iter().find(|member| member.client_id == client_id)
         };
-        let last_seq = summary.as_ref().map_or(0, |summary| summary.conversation.last_seq);
+        let last_seq = summary.map_or(0, |summary| summary.conversation.last_seq);
         let (own, other) = (member(&assistant), member(&chat.customer_id));
         ChatRow {
             last_seq,
@@ -243,7 +243,7 @@ impl Desk {
             read_seq: own.map_or(0, |own| own.read_seq),
             customer_read_seq: other.map_or(0, |other| other.read_seq),
             customer_delivered_seq: other.map_or(0, |other| other.delivered_seq),
-            last_message: summary.as_ref().and_then(|summary| summary.last_message.clone()),
+            last_message: summary.and_then(|summary| summary.last_message.clone()),
             customer: Customer::Unknown,
             agent_name: None,
             queue_position: None,

@@ -55,7 +55,7 @@ impl Desk {
         actor.require_admin()?;
         if let Patch::Set(icon) = patch.icon {
             let fault = || FieldError::new("icon", "is a file the staff has uploaded");
-            self.check_file(icon).await.or_else(|_| Err(fault()))?;
+            self.check_file(icon).await.map_err(|_named_otherwise| fault())?;
         }
         self.ensure_assistant().await?;
         let mut work = self.work().await?;
