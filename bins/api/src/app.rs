@@ -213,6 +213,7 @@ impl App {
             certifications: Certifications::new(context.clone()),
             consultations: Consultations::new(context.clone()),
             doctors: Doctors::new(context.clone()),
+            desk: self.ground.desk.clone(),
             initiate,
             invitations: Invitations::new(context.clone(), random.clone()),
             messaging: messaging.use_cases(self.config.http.request_timeout),

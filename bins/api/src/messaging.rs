@@ -7,6 +7,7 @@ use consultation::service::Dialogs;
 use domain::StoreError;
 use domain::id::IdSource;
 use im::ImStore;
+use im::owner::OwnerByKind;
 use im::service::{ImContext, Messages};
 use runtime::fanout::{self, NatsAddressError};
 use runtime::{LiveLog, MessageLanes, Tasks};
@@ -47,12 +48,17 @@ impl Messaging {
         name_epoch(&*store, &*ground.ids).await?;
         let live = LiveLog::start(store.clone(), fanout, tasks).await?;
         ground.store.announce_to(live.clone());
+        let owner = OwnerByKind {
+            store: store.clone(),
+            desk: Arc::new(ground.desk.clone()),
+            others: Arc::new(Dialogs::new(ground.context.clone())),
+        };
         let context = ImContext {
             store,
             clock: ground.clock.clone(),
             ids: ground.ids.clone(),
             log: live.clone(),
-            owner: Arc::new(Dialogs::new(ground.context.clone())),
+            owner: Arc::new(owner),
             policy: Arc::new(config.im_policy()),
         };
         let messages = Messages::new(context.clone());

@@ -9,6 +9,7 @@ use account::housekeeping::Housekeeping;
 use consultation::service::{Context, Deliveries, Escalations, Sweeps};
 use domain::id::IdSource;
 use domain::{Clock, StoreError};
+use im::desk::{Desk, DeskError};
 use runtime::config::SqliteSynchronous;
 use runtime::{Config, Credentials, HyperWire, ObjectIds, OsRandom, StartError, SystemClock};
 use storage::{ConnectError, DatabaseOptions, RecordingNotifier, SeaStore, SqliteSync};
@@ -18,8 +19,8 @@ use wechat::{Client, Sealer, Tokens};
 
 use crate::channels::Channels;
 use crate::jobs::{
-    ApplySmsReceipts, DeliverNotification, EscalateUnanswered, PollSms, PurgeAccounts, PurgeJobs, PurgeSms,
-    ReconcileSms, SweepConsultations, wechat_jobs, wechat_schedules,
+    ApplySmsReceipts, AssignChats, DeliverNotification, EscalateUnanswered, PollSms, PurgeAccounts, PurgeJobs,
+    PurgeSms, ReconcileSms, SweepConsultations, SweepDesk, wechat_jobs, wechat_schedules,
 };
 use crate::notices::SmsNotifier;
 use crate::wechat_notifier::WechatNotifier;
@@ -39,6 +40,8 @@ pub struct Ground {
     pub random: Arc<OsRandom>,
     pub credentials: Credentials,
     pub wechat: wechat::Context,
+    /// The assistant and its desk.
+    pub desk: Desk,
 }
 
 /// The ground could not be laid.
@@ -48,6 +51,8 @@ pub enum GroundError {
     Connect(#[from] ConnectError),
     #[error("the tables could not be brought up to date")]
     Migrate(#[source] StoreError),
+    #[error("the assistant could not be set up")]
+    Assistant(#[source] DeskError),
     #[error(transparent)]
     Start(#[from] StartError),
     #[error("security.secret is too short")]
@@ -78,7 +83,19 @@ impl Ground {
         let credentials = Credentials::resolve(config, random.as_ref())?;
         let parts = WechatParts { store: &store, clock: &clock, ids: &ids, random: &random, bell: &bell };
         let wechat = parts.context(config, &credentials)?;
-        Ok(Self { store, context, bell, clock, ids, random, credentials, wechat })
+        let policy = config.im_policy();
+        let desk = Desk {
+            store: Arc::new(store.clone()),
+            clock: clock.clone(),
+            ids: ids.clone(),
+            signal: bell.clone(),
+            assistant: policy.assistant,
+            home: config.business.timezone,
+            recall_within: policy.recall_within,
+            relays_messages: false,
+        };
+        desk.ensure_assistant().await.map_err(GroundError::Assistant)?;
+        Ok(Self { store, context, bell, clock, ids, random, credentials, wechat, desk })
     }
 
     /// A worker over this ground.
@@ -97,11 +114,13 @@ impl Ground {
             Arc::new(DeliverNotification(deliveries)),
             Arc::new(ReconcileSms(Reconciler::new(sms.context.clone()))),
             Arc::new(ApplySmsReceipts(inbox.clone())),
+            Arc::new(AssignChats(self.desk.clone())),
         ];
         handlers.extend(wechat_jobs(&self.wechat, config, Arc::new(Unconnected)));
         let mut schedules: Vec<Arc<dyn ScheduledTask>> = vec![
             Arc::new(SweepConsultations { sweeps, every: config.worker.sweep_every }),
             Arc::new(EscalateUnanswered { escalations, every: config.worker.sweep_every }),
+            Arc::new(SweepDesk(self.desk.clone())),
             Arc::new(PollSms { polls: polls.clone(), inbox }),
             Arc::new(PurgeSms(polls)),
             Arc::new(PurgeAccounts(Housekeeping { store: queue.clone(), clock: self.clock.clone() })),

@@ -1,6 +1,7 @@
 //! The native API over HTTP: what surrounds every request, and the areas with their operations.
 
 pub mod admin;
+pub mod assistant;
 pub mod auth;
 pub mod body;
 pub mod caller;
@@ -10,6 +11,7 @@ pub mod console_session;
 pub mod consultations;
 pub mod context;
 pub mod conversations;
+pub mod desk;
 pub mod dev;
 pub mod docs;
 pub mod doctors;
@@ -74,6 +76,12 @@ pub enum Area {
     /// Messages, and catching up with what happened.
     #[oai(rename = "messages")]
     Messages,
+    /// The official assistant, for patients and doctors.
+    #[oai(rename = "assistant")]
+    Assistant,
+    /// The desk that answers for the assistant, for agents.
+    #[oai(rename = "desk")]
+    Desk,
     /// Uploads and downloads.
     #[oai(rename = "files")]
     Files,
@@ -98,6 +106,7 @@ pub type Apis = (
     invitations::InvitationsApi,
     consultations::ConsultationsApi,
     (conversations::ConversationsApi, messages::MessagesApi, sync::SyncApi),
+    (assistant::AssistantApi, desk::DeskApis),
     files::FilesApi,
     admin::certifications::ReviewApi,
     admin::consultations::VoidApi,
@@ -119,6 +128,7 @@ pub const fn apis() -> Apis {
         invitations::InvitationsApi,
         consultations::ConsultationsApi,
         (conversations::ConversationsApi, messages::MessagesApi, sync::SyncApi),
+        (assistant::AssistantApi, desk::apis()),
         files::FilesApi,
         admin::certifications::ReviewApi,
         admin::consultations::VoidApi,

@@ -10,6 +10,7 @@ use consultation::service::{
     Certifications, Consultations, Doctors, Initiate, Initiated, Invitations, Relations, Reports,
 };
 use domain::Clock;
+use im::desk::Desk;
 use leancloud::rest::Rest;
 use poem::{Request, RequestBody, Result};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
@@ -39,6 +40,7 @@ pub struct Services {
     pub certifications: Certifications,
     pub consultations: Consultations,
     pub doctors: Doctors,
+    pub desk: Desk,
     pub initiate: Arc<dyn InitiateQueue>,
     pub invitations: Invitations,
     pub messaging: MessagingUseCases,

@@ -128,6 +128,10 @@ typed_ids!(
     ConsultationEventId,
     SmsMessageId,
     SmsReplyId,
+    AssistantId,
+    EpisodeId,
+    DeskEntryId,
+    CannedReplyId,
 );
 
 impl From<Timestamp> for Instant {
