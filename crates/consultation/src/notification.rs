@@ -265,8 +265,9 @@ pub trait NotificationRepository: Send {
         recipients: &[Recipient],
         notification: Option<NotificationId>,
     ) -> Result<HashSet<Recipient>, StoreError>;
-    /// Open consultations of which the doctor was told between the two times and has not answered since, and was
-    /// not reminded by text message either; only `only` where it is set. At most `limit`.
+    /// Open consultations of which the doctor was told between the two times, has not read everything in the dialog
+    /// and has not answered since, and was not reminded by text message either; only `only` where it is set. At most
+    /// `limit`.
     async fn find_unanswered(
         &mut self,
         only: Option<ConsultationId>,

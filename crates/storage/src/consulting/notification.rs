@@ -154,11 +154,10 @@ impl NotificationRepository for SeaUnit {
         told_before: Timestamp,
         limit: u32,
     ) -> Result<Vec<ConsultationId>, StoreError> {
-        // A doctor's message leaves a decision about telling the patient, whatever that came to.
         let answered = |since: &str| {
             format!(
-                "EXISTS (SELECT 1 FROM notification r WHERE r.consultation_id = n.consultation_id \
-                 AND r.cause = 'doctor_message' AND r.created_at >= {since})"
+                "EXISTS (SELECT 1 FROM message a WHERE a.conversation_id = c.dialog_id AND a.sender = c.doctor_id \
+                 AND a.acted_by IS NULL AND a.created_at >= {since})"
             )
         };
         let only_one = if only.is_some() { "AND n.consultation_id = $4" } else { "" };
@@ -167,6 +166,9 @@ impl NotificationRepository for SeaUnit {
              JOIN consultation c ON c.id = n.consultation_id AND c.status <> '2' AND NOT c.is_invalid \
              WHERE n.state = 'sent' AND n.recipient_kind = 'doctor' AND n.cause IN ('initiated', 'patient_message') \
              AND n.updated_at >= $1 AND n.updated_at <= $2 {only_one} AND NOT {} \
+             AND NOT EXISTS (SELECT 1 FROM conversation_member d JOIN conversation v ON v.id = d.conversation_id \
+             WHERE d.conversation_id = c.dialog_id AND d.client_id = c.doctor_id \
+             AND v.last_seq - d.read_seq - d.own_after_read - d.recalled_after_read <= 0) \
              AND NOT EXISTS (SELECT 1 FROM notification e WHERE e.consultation_id = n.consultation_id \
              AND e.cause = 'escalation' AND NOT {}) ORDER BY id LIMIT $3",
             answered("n.created_at"),

@@ -181,7 +181,7 @@ macro_rules! contract_suite {
                 only_what_is_in_a_given_state_is_settled,
                 a_notification_id_is_taken_once,
                 cancelling_spares_closing_notices_and_what_is_settled,
-                who_was_told_and_did_not_answer_is_found_until_reminded,
+                who_was_told_and_neither_read_nor_answered_is_found_until_reminded,
                 the_last_notification_is_found_within_the_cool_down,
                 another_notification_of_the_same_run_is_known_within_the_cool_down,
                 only_what_reached_this_recipient_counts_as_notified,

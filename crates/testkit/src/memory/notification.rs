@@ -96,8 +96,22 @@ impl NotificationRepository for MemoryUnit {
     ) -> Result<Vec<ConsultationId>, StoreError> {
         let tables = self.tables()?;
         let of = |id: ConsultationId| tables.notifications.values().filter(move |n| n.consultation_id == Some(id));
-        let is_answered =
-            |id, since| of(id).any(|r: &Notification| r.cause == Cause::DoctorMessage && r.created_at >= since);
+        let is_answered = |id: ConsultationId, since: Timestamp| {
+            let Some(consultation) = tables.consultations.get(&id) else { return false };
+            let doctor = consultation.pair.doctor.to_string();
+            tables.messages.values().any(|m| {
+                Some(m.conversation_id) == consultation.dialog_id
+                    && m.sender.as_ref() == Some(&doctor)
+                    && m.acted_by.is_none()
+                    && m.created_at >= since
+            })
+        };
+        let is_read = |consultation: &Consultation| {
+            let Some(dialog) = consultation.dialog_id else { return false };
+            let seat = (dialog, consultation.pair.doctor.to_string());
+            let (member, conversation) = (tables.members.get(&seat), tables.conversations.get(&dialog));
+            member.zip(conversation).is_some_and(|(m, c)| m.unread_count(c.last_seq) <= 0)
+        };
         let is_reminded =
             |id| of(id).any(|e: &Notification| e.cause == Cause::Escalation && !is_answered(id, e.created_at));
         let is_told = |n: &&Notification| {
@@ -109,8 +123,8 @@ impl NotificationRepository for MemoryUnit {
         let told = tables.notifications.values().filter(is_told);
         let waiting = told.filter_map(|n| Some((n.consultation_id?, n.created_at)));
         let due = waiting.filter(|(id, since)| {
-            let is_open = tables.consultations.get(id).is_some_and(Consultation::is_open);
-            is_open && only.is_none_or(|only| only == *id) && !is_answered(*id, *since) && !is_reminded(*id)
+            let is_waiting = tables.consultations.get(id).is_some_and(|c| c.is_open() && !is_read(c));
+            is_waiting && only.is_none_or(|only| only == *id) && !is_answered(*id, *since) && !is_reminded(*id)
         });
         let mut ids: Vec<_> = due.map(|(id, _)| id).collect();
         ids.sort();
