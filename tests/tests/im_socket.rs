@@ -272,11 +272,14 @@ fn a_kicked_device_is_closed_at_once_and_the_others_stay() {
     let other = dialog.http.sign_in(&patient_phone(0), "patient");
     let (mut kicked, ready) = Socket::open(&api, &other);
     let (mut staying, _) = Socket::open(&api, &dialog.patient);
-    let path = format!("/api/v1/auth/sessions/{}", text(&ready["sessionId"]));
+    let session = text(&ready["sessionId"]);
+    let devices = dialog.http.get("/api/v1/auth/sessions", &dialog.patient).body;
+    assert!(devices["items"].as_array().unwrap().iter().any(|device| device["objectId"] == session), "{devices}");
+    let path = format!("/api/v1/auth/sessions/{session}?reason=%E6%89%8B%E6%9C%BA%E4%B8%A2%E5%A4%B1");
     let revoked = dialog.http.request(reqwest::Method::DELETE, &path, &dialog.patient).send().unwrap();
     assert_eq!(revoked.status(), 204);
     let bye = kicked.expect_bye("session_ended");
-    assert_eq!((&bye["detail"], &bye["reconnectAfterMs"]), (&json!("revoked"), &Value::Null));
+    assert_eq!((&bye["detail"], &bye["reconnectAfterMs"]), (&json!("手机丢失"), &Value::Null));
     staying.sent(&dialog.id, "m", "我还在");
     let mut again = Socket::connect(&api);
     again.say(&json!({ "type": "hello", "token": token(&other) }));

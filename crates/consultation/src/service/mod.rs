@@ -17,7 +17,7 @@ mod sweeps;
 mod transition;
 
 pub use certifications::Certifications;
-pub use consultations::{ConsultationTrail, Consultations};
+pub use consultations::{ConsultationRecord, ConsultationTrail, Consultations};
 pub use context::Context;
 pub use deliveries::{DELIVER_NOTIFICATION, Deliveries, DeliveryProgress};
 pub use dialogs::Dialogs;

@@ -119,12 +119,18 @@ impl SessionRepository for SeaUnit {
         Ok(())
     }
 
-    async fn revoke(&mut self, subject: SessionSubject, id: SessionId, now: Timestamp) -> Result<bool, StoreError> {
+    async fn revoke(
+        &mut self,
+        subject: SessionSubject,
+        id: SessionId,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
         let (kind, subject) = subject_columns(subject);
         let sql = "UPDATE session SET revoked_at = $1 WHERE id = $2 AND subject_kind = $3 AND subject_id = $4 \
                    AND revoked_at IS NULL RETURNING id";
         let values = [now.as_millis().into(), text(&id).into(), kind.into(), subject.into()];
-        Ok(end(self, sql, values, now).await? == 1)
+        Ok(end(self, sql, values, reason, now).await? == 1)
     }
 
     async fn revoke_all(
@@ -138,7 +144,8 @@ impl SessionRepository for SeaUnit {
                    AND revoked_at IS NULL AND id <> $4 RETURNING id";
         // No id is empty, so an empty one keeps nothing.
         let keep = text_opt(keep.as_ref()).unwrap_or_default();
-        end(self, sql, [now.as_millis().into(), kind.into(), subject.into(), keep.into()], now).await
+        let values = [now.as_millis().into(), kind.into(), subject.into(), keep.into()];
+        end(self, sql, values, account::session::REVOKED, now).await
     }
 
     async fn purge(&mut self, before: Timestamp) -> Result<u64, StoreError> {
@@ -148,7 +155,13 @@ impl SessionRepository for SeaUnit {
 }
 
 /// Ends sessions and puts that into the log, so that their sockets are closed on every node.
-async fn end(unit: &mut SeaUnit, sql: &str, values: [Value; 4], now: Timestamp) -> Result<u64, StoreError> {
+async fn end(
+    unit: &mut SeaUnit,
+    sql: &str,
+    values: [Value; 4],
+    reason: &str,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
     let ended = unit.query(sql, values).await?;
     let mut events = Vec::with_capacity(ended.len());
     for row in &ended {
@@ -157,7 +170,7 @@ async fn end(unit: &mut SeaUnit, sql: &str, values: [Value; 4], now: Timestamp) 
             conversation_id: None,
             client_id: None,
             kind: EventKind::SessionEnded,
-            payload: json!({ "sessionId": id, "reason": "revoked" }),
+            payload: json!({ "sessionId": id, "reason": reason }),
             at: now,
         });
     }
