@@ -275,6 +275,16 @@ pub trait NotificationRepository: Send {
         told_before: Timestamp,
         limit: u32,
     ) -> Result<Vec<ConsultationId>, StoreError>;
+    /// Of those that were suppressed between the two times because their recipient had the dialog open in front: those
+    /// whose recipient does not have it open any more, has not read everything in it, and was not thought of since;
+    /// only `only` where it is set. At most `limit`, each with consultation and recipient.
+    async fn find_unseen(
+        &mut self,
+        only: Option<NotificationId>,
+        suppressed: (Timestamp, Timestamp),
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<NotificationId>, StoreError>;
     /// Which of these have another one beside them by which their recipient was told, or is queued to be told, of the
     /// same consultation since `since`, and when that was last.
     async fn told_otherwise(

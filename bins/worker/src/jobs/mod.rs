@@ -8,6 +8,7 @@ mod purge_accounts;
 mod purge_jobs;
 mod reconcile_sms;
 mod sweep_consultations;
+mod tell_unseen;
 mod wechat;
 mod wechat_upkeep;
 
@@ -19,5 +20,6 @@ pub(crate) use purge_accounts::PurgeAccounts;
 pub(crate) use purge_jobs::PurgeJobs;
 pub(crate) use reconcile_sms::ReconcileSms;
 pub(crate) use sweep_consultations::SweepConsultations;
+pub(crate) use tell_unseen::TellUnseen;
 pub(crate) use wechat::wechat_jobs;
 pub(crate) use wechat_upkeep::wechat_schedules;

@@ -15,6 +15,7 @@ mod relations;
 mod reports;
 mod sweeps;
 mod transition;
+mod unseen;
 
 pub use certifications::Certifications;
 pub use consultations::{ConsultationRecord, ConsultationTrail, Consultations};
@@ -28,3 +29,4 @@ pub use invitations::Invitations;
 pub use relations::{RelationWithDoctor, RelationWithPatient, Relations};
 pub use reports::Reports;
 pub use sweeps::Sweeps;
+pub use unseen::Unseen;

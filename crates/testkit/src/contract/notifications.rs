@@ -1,10 +1,13 @@
 //! Notifications.
 
+use std::time::Duration;
+
 use consultation::notification::{Cause, Channel, Notification, NotificationState, Reason, Recipient};
 use domain::Timestamp;
 use domain::id::{AgentId, ConsultationId, NotificationId};
 use im::NewMessage;
 use im::conversation::ReadMove;
+use im::presence::Presence;
 
 use super::samples::{at, conversation, guest, message, notification, text};
 use super::{Harness, append, assert_unique, attempt, given_conversations, messaging, sorted, within};
@@ -200,6 +203,48 @@ pub async fn who_was_told_and_neither_read_nor_answered_is_found_until_reminded(
     append(h, &[message(11, build::dialog_id(1))]).await;
     given(h, &[Notification { created_at: at(22), updated_at: at(23), ..sent(10, 1, Cause::PatientMessage) }]).await;
     assert_eq!(unanswered(h, (0, 50)).await, ids(&[1, 3, 5, 6]), "and again after an answer");
+}
+
+pub async fn what_its_viewer_left_unseen_is_found(h: &dyn Harness) {
+    let suppressed = |n: u32| Notification {
+        state: NotificationState::Suppressed,
+        reason: Reason::OnlineViewing,
+        cause: Cause::PatientMessage,
+        updated_at: at(10),
+        ..notification(n, Some(consultation_id(n)))
+    };
+    let open = |n: u32| build::consultation(n, build::pair(1, n)).done();
+    within(h, async |unit| unit.consultations().insert_open(&[1, 2, 3, 4].map(open)).await.unwrap()).await;
+    let doctor = doctor_id(1).to_string();
+    given_conversations(h, &[1, 2, 3, 4].map(conversation), &[1, 2, 3, 4].map(|n| guest(n, &doctor))).await;
+    for n in 1..=4 {
+        append(h, &[message(n, build::dialog_id(n))]).await;
+    }
+    // 1 was left unseen; 2 is in front; 3 was read; 4 was thought of again.
+    let read = ReadMove { conversation_id: build::dialog_id(3), client_id: doctor.clone(), seq: 1 };
+    messaging(h, async |unit| unit.conversations().mark_read(&[read]).await.unwrap()).await;
+    let viewing = Some(build::dialog_id(2));
+    let socket = Presence { socket: 1, node: "n1".into(), client_id: doctor, viewing };
+    messaging(h, async |unit| {
+        unit.presence().renew("n1", at(0), Duration::from_secs(45)).await.unwrap();
+        unit.presence().put(&[socket]).await.unwrap();
+    })
+    .await;
+    let later = Notification { created_at: at(90), ..notification(9, Some(consultation_id(4))) };
+    let other_reason = Notification { reason: Reason::Coalesced, ..suppressed(7) };
+    given(h, &[suppressed(1), suppressed(2), suppressed(3), suppressed(4), later, other_reason]).await;
+    let unseen = async |only: Option<u32>, between: (i64, i64), now: i64| {
+        let only = only.map(|n| NotificationId(object_id(n)));
+        let between = (at(between.0), at(between.1));
+        h.store().read().notifications().find_unseen(only, between, at(now), 10).await.unwrap()
+    };
+    let ids =
+        |wanted: &[u32]| -> Vec<NotificationId> { wanted.iter().map(|n| NotificationId(object_id(*n))).collect() };
+    assert_eq!(unseen(None, (0, 50), 20).await, ids(&[1]));
+    assert_eq!(unseen(Some(1), (0, 50), 20).await, ids(&[1]));
+    assert!(unseen(Some(2), (0, 50), 20).await.is_empty());
+    assert!(unseen(None, (0, 9), 20).await.is_empty() && unseen(None, (11, 50), 20).await.is_empty());
+    assert_eq!(unseen(None, (0, 50), 45_001).await, ids(&[1, 2]), "the lease of its node is over");
 }
 
 async fn last(h: &dyn Harness, since: i64) -> Option<Timestamp> {

@@ -133,6 +133,46 @@ impl NotificationRepository for MemoryUnit {
         Ok(ids)
     }
 
+    async fn find_unseen(
+        &mut self,
+        only: Option<NotificationId>,
+        suppressed: (Timestamp, Timestamp),
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<NotificationId>, StoreError> {
+        let tables = self.tables()?;
+        let client = |recipient: Recipient| match recipient {
+            Recipient::Doctor(id) => id.to_string(),
+            Recipient::Patient(id) => id.to_string(),
+        };
+        let is_unseen = |n: &&Notification| {
+            let Some(consultation) = n.consultation_id.and_then(|id| tables.consultations.get(&id)) else {
+                return false;
+            };
+            let Some(dialog) = consultation.dialog_id else { return false };
+            let seat = (dialog, client(n.recipient));
+            let is_unread = tables.members.get(&seat).zip(tables.conversations.get(&dialog));
+            let is_unread = is_unread.is_some_and(|(m, c)| m.unread_count(c.last_seq) > 0);
+            let is_viewing = tables.presence.values().any(|p| {
+                let is_alive = tables.nodes.get(&p.node).is_some_and(|until| *until >= now);
+                is_alive && p.client_id == seat.1 && p.viewing == Some(dialog)
+            });
+            let is_last = tables.notifications.values().all(|o| {
+                let is_other = o.consultation_id == n.consultation_id && o.recipient == n.recipient;
+                !is_other || (o.created_at, o.id) <= (n.created_at, n.id)
+            });
+            n.state == NotificationState::Suppressed
+                && n.reason == Reason::OnlineViewing
+                && (suppressed.0..=suppressed.1).contains(&n.updated_at)
+                && only.is_none_or(|only| only == n.id)
+                && is_unread
+                && !is_viewing
+                && is_last
+        };
+        let found = tables.notifications.values().filter(is_unseen).map(|n| n.id);
+        Ok(found.take(usize::try_from(limit).unwrap_or(usize::MAX)).collect())
+    }
+
     async fn told_otherwise(
         &mut self,
         ids: &[NotificationId],
