@@ -8,7 +8,7 @@ use tests::dialog::{Dialog, text};
 use tests::load::export::{doctor_id, patient_id, patient_phone};
 use tests::server::{Api, Database, Deployment};
 use tests::socket::{Socket, token};
-use tests::world::{As, Http, create_admin};
+use tests::world::{As, Http, create_admin, violations};
 
 fn deployment() -> Deployment {
     Deployment::new(Database::Sqlite)
@@ -133,6 +133,34 @@ fn a_cursor_that_means_nothing_is_answered_with_a_resync() {
         assert_eq!(resync["epoch"], ready["epoch"]);
         assert_eq!(socket.expect("ready")["cursor"], resync["cursor"]);
     }
+}
+
+#[test]
+fn once_the_database_was_restored_clients_load_everything_again() {
+    let (deployment, mut api, dialog) = start();
+    let (mut patient, ready) = Socket::open(&api, &dialog.patient);
+    patient.sent(&dialog.id, "1", "一");
+    let (cursor, epoch) = (ready["cursor"].as_i64().unwrap(), text(&ready["epoch"]));
+    // A node that still runs notices by itself.
+    assert!(deployment.run_ok(&["renew-epoch"]).contains("epoch"));
+    patient.expect_bye("resync_required");
+    let mut again = Socket::resume(&api, &dialog.patient, cursor, &epoch);
+    let resync = again.expect("resync");
+    assert_ne!(resync["epoch"], json!(epoch));
+    assert_eq!(again.expect("ready")["epoch"], resync["epoch"]);
+    let sync = |epoch: &str| {
+        let path = format!("/api/v1/sync?cursor={cursor}&epoch={epoch}");
+        dialog.http.get(&path, &dialog.patient).body["resync"].clone()
+    };
+    assert_eq!((sync(&epoch), sync(&text(&resync["epoch"]))), (json!(true), json!(false)));
+
+    api.process.kill();
+    deployment.run_ok(&["renew-epoch"]);
+    let api = deployment.start_api();
+    let mut later = Socket::resume(&api, &dialog.patient, cursor, &text(&resync["epoch"]));
+    later.expect("resync");
+    later.expect("ready");
+    assert!(violations(&deployment).is_empty());
 }
 
 #[test]
@@ -280,6 +308,13 @@ fn a_kicked_device_is_closed_at_once_and_the_others_stay() {
     assert_eq!(revoked.status(), 204);
     let bye = kicked.expect_bye("session_ended");
     assert_eq!((&bye["detail"], &bye["reconnectAfterMs"]), (&json!("手机丢失"), &Value::Null));
+    let told = loop {
+        let event = staying.expect("event");
+        if event["kind"] == "session_ended" {
+            break event;
+        }
+    };
+    assert_eq!(told["data"], json!({ "sessionId": session, "reason": "手机丢失" }), "the person's other devices know");
     staying.sent(&dialog.id, "m", "我还在");
     let mut again = Socket::connect(&api);
     again.say(&json!({ "type": "hello", "token": token(&other) }));

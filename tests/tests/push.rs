@@ -15,6 +15,7 @@ fn start(database: Database) -> (Deployment, Api, Dialog) {
     let deployment = Deployment::new(database)
         .with("worker.embedded", "true")
         .with("worker.sweep_every", "1s")
+        .with("business.unseen_after", "3s")
         .with("im.presence_lease", "6s");
     let (api, dialog) = Dialog::begin(&deployment);
     (deployment, api, dialog)

@@ -13,8 +13,6 @@ use crate::error::ConsultationError;
 
 /// Looked at by one run; the next one takes the rest.
 const MAX_BATCH: u32 = 200;
-/// Whoever has looked away has this long to come back and read.
-const GRACE: Duration = span::minutes(1);
 /// What is older than this, say from before an outage, is left to the badge in the app.
 const NEWER_THAN: Duration = span::hours(24);
 
@@ -35,7 +33,8 @@ impl Unseen {
     /// [`ConsultationError::Store`] when the database does not answer.
     pub async fn run(&self) -> Result<u64, ConsultationError> {
         let now = self.context.clock.now();
-        let found = self.context.store.read().notifications().find_unseen(None, between(now), now, MAX_BATCH).await?;
+        let found =
+            self.context.store.read().notifications().find_unseen(None, self.between(now), now, MAX_BATCH).await?;
         let mut decided = 0;
         for id in found {
             decided += u64::from(self.decide_again(id).await?);
@@ -51,7 +50,7 @@ impl Unseen {
         let Some(consultation) = left.consultation_id else { return Ok(false) };
         let Some(consultation) = unit.consultations().find(consultation).await? else { return Ok(false) };
         unit.relations().find_locked(consultation.relation_id).await?;
-        if unit.notifications().find_unseen(Some(id), between(now), now, 1).await?.is_empty() {
+        if unit.notifications().find_unseen(Some(id), self.between(now), now, 1).await?.is_empty() {
             return Ok(false);
         }
         notify::plan(&self.context, &mut *unit, Some(&consultation), left.recipient, left.cause).await?;
@@ -59,8 +58,9 @@ impl Unseen {
         self.context.signal.wake();
         Ok(true)
     }
-}
 
-fn between(now: Timestamp) -> (Timestamp, Timestamp) {
-    (now - NEWER_THAN, now - GRACE)
+    /// What was suppressed between these two times is due: whoever looked away has had time to come back and read.
+    fn between(&self, now: Timestamp) -> (Timestamp, Timestamp) {
+        (now - NEWER_THAN, now - self.context.policy.unseen_after)
+    }
 }
