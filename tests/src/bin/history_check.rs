@@ -74,6 +74,7 @@ fn run(database: Database, nodes: usize, rounds: u32, seed: u64, keep: &Path) ->
         if !violations.is_empty() {
             println!("round {number} ({:?}) breaks the promise:", round.blows);
             keep_history(&round.history, keep, number);
+            keep_logs(&trial, keep);
             return report(&violations);
         }
         sums.add(&round);
@@ -119,6 +120,16 @@ fn keep_history(history: &History, folder: &Path, round: u32) {
     fs::create_dir_all(folder).expect("the folder can be made");
     fs::write(&file, serde_json::to_vec_pretty(history).expect("a history is JSON")).expect("the history is kept");
     println!("history kept in {}", file.display());
+}
+
+/// What the servers wrote.
+fn keep_logs(trial: &Trial, folder: &Path) {
+    for entry in fs::read_dir(trial.folder()).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.extension().is_some_and(|extension| extension == "log") {
+            let _ = fs::copy(&path, folder.join(entry.file_name()));
+        }
+    }
 }
 
 fn report(violations: &[Violation]) -> ExitCode {

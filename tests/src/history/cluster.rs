@@ -2,7 +2,6 @@
 
 use std::process::Command;
 use std::thread;
-use std::time::Duration;
 
 use super::dice::Dice;
 use crate::server::{Api, Database, Deployment, free_port};

@@ -358,12 +358,17 @@ impl Device {
         }
     }
 
-    /// Says what the other device has said, perhaps at the same time.
+    /// Says what the other device has said, perhaps at the same time. Having said it, this device wants its answer too:
+    /// the event may go to all others.
     fn repeat_anothers(&mut self) {
         let said = self.person.lock().clone();
         if let Some(message) = self.dice.pick(&said).cloned() {
             self.harvest.tally.repeats += 1;
             self.send(&message);
+            if !self.acked.iter().any(|(acked, _)| acked.name == message.name) {
+                let said = Some((self.line_number, Instant::now()));
+                self.waiting.insert(message.name.clone(), Waiting { message, said });
+            }
         }
     }
 

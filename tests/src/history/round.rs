@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::ops::AddAssign;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -131,6 +132,11 @@ impl Trial {
     /// When the check cannot be run.
     pub fn inspect(&self) -> Vec<Value> {
         violations(self.cluster.deployment())
+    }
+
+    /// Where the servers write their logs.
+    pub fn folder(&self) -> &Path {
+        self.cluster.deployment().path()
     }
 
     fn calm(&mut self) {

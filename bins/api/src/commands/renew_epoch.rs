@@ -1,7 +1,6 @@
 //! `renew-epoch`: to be run once the database was put back from a backup, before servers start on it. Clients that got
 //! farther than the backup load everything again instead of silently missing what comes next.
 
-use domain::id::IdSource;
 use im::ImStore;
 use runtime::Config;
 use worker::Ground;

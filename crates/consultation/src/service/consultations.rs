@@ -164,7 +164,7 @@ impl Consultations {
         let relation = unit.relations().find_locked(current.relation_id).await?;
         let open = unit.consultations().find_open(&[pair]).await?;
         let facts = ReopenFacts {
-            is_certified: doctors.first().is_some_and(domain::doctor::Doctor::is_certified),
+            is_certified: doctors.first().is_some_and(Doctor::is_certified),
             is_blocked: relation.is_some_and(|r| r.is_blocked),
             has_newer_open: open.iter().any(|c| c.id != id),
         };

@@ -1,7 +1,7 @@
 //! Consultations: starting, looking, ending and reopening, and the trail of each.
 
 pub mod dto;
-mod export;
+pub mod export;
 
 use consultation::consultation::ConsultationFilter;
 use consultation::service::Initiate;
