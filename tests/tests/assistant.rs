@@ -254,9 +254,19 @@ fn chats_are_handed_over_and_taken_over() {
         let accepted = w.post(&format!("{transfer}/accept"), &w.agents[1], &Value::Null);
         assert_eq!((&accepted["agentId"], &accepted["assignReason"]), (&json!(w.agent_ids[1]), &json!("transferred")));
         let over = json!({ "reason": "客户要求" });
+        let cursor = w.get("/sync", &w.agents[1]);
         let taken = w.post(&format!("/desk/chats/{chat}/take-over"), &w.agents[0], &over);
         assert_eq!((&taken["agentId"], &taken["assignReason"]), (&json!(w.agent_ids[0]), &json!("taken_over")));
         assert_eq!(w.audited("desk.take_over"), 1);
+        // The first agent is told, and everybody at the desk hears where the chat is now.
+        let since = format!("/sync?cursor={}&epoch={}", cursor["cursor"], cursor["epoch"].as_str().unwrap());
+        let told = w.get(&since, &w.agents[1])["items"].as_array().unwrap().clone();
+        let whats: Vec<&str> = told.iter().filter_map(|item| item["data"]["what"].as_str()).collect();
+        assert!(whats.contains(&"taken_over") && whats.contains(&"chat") && whats.contains(&"entry"), "{whats:?}");
+        let others = w.get(&since, &w.agents[0])["items"].as_array().unwrap().clone();
+        assert!(!others.iter().any(|item| item["data"]["what"] == "taken_over"));
+        let customers = w.get(&since, &w.patients[0])["items"].as_array().unwrap().clone();
+        assert!(!customers.iter().any(|item| item["kind"] == "desk"), "{customers:?}");
         // Looking into another's chat leaves a trace, looking into one's own does not.
         w.get(&format!("/desk/chats/{chat}/messages"), &w.agents[0]);
         assert_eq!(w.audited("desk.read_other"), 0);
