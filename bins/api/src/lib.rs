@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod commands;
+pub mod console;
 pub mod gateway;
 pub mod http;
 pub mod leancloud;

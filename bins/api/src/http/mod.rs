@@ -7,6 +7,7 @@ pub mod body;
 pub mod caller;
 pub mod catalogue;
 pub mod certification;
+pub mod console_session;
 pub mod consultations;
 pub mod context;
 pub mod conversations;
