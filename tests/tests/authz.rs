@@ -111,7 +111,13 @@ fn cases(s: &Stage) -> Vec<Case> {
         case("sign_in_with_sms_code", M::POST, "/auth/sign-in/sms", empty(), Right::Patient).also(ALL),
         case("sign_in_agent", M::POST, "/auth/sign-in/agent", empty(), Right::Patient).also(ALL),
         case("create_console_session", M::POST, "/auth/console-session", empty(), Right::Patient).also(ALL),
-        case("approve_dev_certification", M::POST, format!("/dev/certifications/{doctor}/approve"), Body::None, Right::Doctor),
+        case(
+            "approve_dev_certification",
+            M::POST,
+            format!("/dev/certifications/{doctor}/approve"),
+            Body::None,
+            Right::Doctor,
+        ),
         case("list_dev_sms", M::GET, "/dev/sms", Body::None, Right::Patient).also(ALL),
         case("get_me", M::GET, "/me", Body::None, Right::Patient).also(PEOPLE),
         case("list_sessions", M::GET, "/auth/sessions", Body::None, Right::Patient).also(PEOPLE),
@@ -207,7 +213,7 @@ fn cases(s: &Stage) -> Vec<Case> {
             Body::None,
             Right::Patient,
         ),
-        case("sync_log", M::GET, "/sync", Body::None, Right::Patient).also(&[WrongPatient, WrongDoctor]),
+        case("sync_log", M::GET, "/sync", Body::None, Right::Patient).also(PEOPLE),
         case("list_agents", M::GET, "/admin/agents", Body::None, Right::Admin),
         case(
             "create_agent",

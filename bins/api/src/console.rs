@@ -6,7 +6,8 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use poem::endpoint::make_sync;
 use poem::http::header::{
-    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, ETAG, IF_NONE_MATCH, REFERRER_POLICY, VARY,
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, ETAG, IF_NONE_MATCH, REFERRER_POLICY,
+    VARY,
 };
 use poem::http::{HeaderMap, Method, StatusCode};
 use poem::{Request, Response, Route};

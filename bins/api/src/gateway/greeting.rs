@@ -10,7 +10,7 @@ use im::MessageKind;
 use im::feed::{EphemeralKind, Subscriber};
 use im::log::LogEntry;
 use im::protocol::{Bye, ByeReason, EventFrame, HelloFrame, ReadyFrame, ResyncFrame, ServerFrame};
-use im::service::client_ids;
+use im::service::listener_ids;
 use im::session::{Start, bye};
 
 use super::RECONNECT;
@@ -38,7 +38,7 @@ impl Socket {
         };
         let found = self.gateway.gatekeeper.find_session(&token).await;
         let known = found.map_err(|_logged| unavailable())?.ok_or_else(|| bye(ByeReason::Unauthenticated))?;
-        let client_ids: Arc<[String]> = match client_ids(&known.actor) {
+        let client_ids: Arc<[String]> = match listener_ids(&known.actor, &self.gateway.policy) {
             Ok(ids) => ids.into(),
             Err(_) => return Err(bye(ByeReason::Forbidden).into()),
         };

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use domain::Clock;
 use im::ImStore;
+use im::policy::ImPolicy;
 use im::protocol::{Bye, ByeReason};
 use im::service::{History, ImContext, MessageQueue, Messages, Reads};
 use im::session::SessionLimits;
@@ -83,6 +84,7 @@ pub struct Gateway {
     live: Arc<LiveLog>,
     store: Arc<dyn ImStore>,
     clock: Arc<dyn Clock>,
+    policy: Arc<ImPolicy>,
     messages: Messages,
     reads: Reads,
     history: History,
@@ -117,6 +119,7 @@ impl Gateway {
             live,
             store,
             clock,
+            policy: context.policy.clone(),
             messages: Messages::new(context.clone()),
             reads: Reads::new(context.clone()),
             history: History::new(context),
