@@ -34,6 +34,8 @@ export const useDesk = defineStore("desk", () => {
   const hasBeenReady = ref(false);
   const typingUntil = ref(0);
   const now = ref(Date.now());
+  /** Names of the staff. */
+  const names = reactive(new Map<string, string>());
   const timelines = new Map<string, Timeline>();
   let client: ImClient | null = null;
   let nextCursor: string | undefined;
@@ -50,7 +52,7 @@ export const useDesk = defineStore("desk", () => {
     client = new ImClient({
       url: `${scheme}://${location.host}/im/v1/ws`,
       // The session is in the cookie that goes with the request.
-      token: () => "",
+      token: () => null,
       device: "console",
       onMessage: (id, message) => takeMessage(id, message),
       onEvent: (event) => takeEvent(event),
@@ -78,8 +80,9 @@ export const useDesk = defineStore("desk", () => {
 
   async function begin(): Promise<void> {
     await attempt(async () => {
-      const [own, kept] = await Promise.all([api.get<DeskAgent>("/desk/me"), api.get<{ items: Draft[] }>("/desk/drafts")]);
+      const [own, kept, staff] = await Promise.all([api.get<DeskAgent>("/desk/me"), api.get<{ items: Draft[] }>("/desk/drafts"), api.get<{ items: DeskAgent[] }>("/desk/agents")]);
       me.value = own;
+      for (const agent of staff.items) names.set(agent.agentId, agent.displayName);
       for (const draft of kept.items) if (!drafts.has(draft.conversationId)) drafts.set(draft.conversationId, { text: draft.text, isNote: draft.isNote });
       if (own.status !== "offline") await beat();
     });
@@ -459,7 +462,7 @@ export const useDesk = defineStore("desk", () => {
   document.addEventListener("visibilitychange", markRead);
 
   return {
-    me, counts, view, customer, text, list, isListed, listFault, hasMore, activeId, active, timeline, drafts, connection, hasBeenReady, typingUntil, now, isOwner,
+    me, counts, view, customer, text, list, isListed, listFault, hasMore, activeId, active, timeline, drafts, connection, hasBeenReady, typingUntil, now, names, isOwner,
     start, stop, setStatus, loadList, open, act, change, say, sendFile, retry, note, recall, setDraft, markRead, refresh,
   };
 });
