@@ -194,6 +194,8 @@ fn cases(s: &Stage) -> Vec<Case> {
         case("get_message", M::GET, message(""), Body::None, Right::Doctor),
         case("get_original_message", M::GET, message("/original"), Body::None, Right::Admin),
         case("recall_message", M::POST, message("/recall"), Body::None, Right::Patient),
+        case("export_consultation", M::GET, consultation("/export"), Body::None, Right::Patient),
+        case("export_consultation_page", M::GET, consultation("/export.html"), Body::None, Right::Doctor),
         case("export_conversation", M::GET, dialog("/export"), Body::None, Right::Doctor),
         // Everybody searches what is theirs; of somebody else's conversation nothing is told.
         case(

@@ -265,8 +265,9 @@ pub trait NotificationRepository: Send {
         recipients: &[Recipient],
         notification: Option<NotificationId>,
     ) -> Result<HashSet<Recipient>, StoreError>;
-    /// Open consultations of which the doctor was told between the two times and has not answered since, and was
-    /// not reminded by text message either; only `only` where it is set. At most `limit`.
+    /// Open consultations of which the doctor was told between the two times, has not read everything in the dialog
+    /// and has not answered since, and was not reminded by text message either; only `only` where it is set. At most
+    /// `limit`.
     async fn find_unanswered(
         &mut self,
         only: Option<ConsultationId>,
@@ -274,6 +275,16 @@ pub trait NotificationRepository: Send {
         told_before: Timestamp,
         limit: u32,
     ) -> Result<Vec<ConsultationId>, StoreError>;
+    /// Of those that were suppressed between the two times because their recipient had the dialog open in front: those
+    /// whose recipient does not have it open any more, has not read everything in it, and was not thought of since;
+    /// only `only` where it is set. At most `limit`, each with consultation and recipient.
+    async fn find_unseen(
+        &mut self,
+        only: Option<NotificationId>,
+        suppressed: (Timestamp, Timestamp),
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<NotificationId>, StoreError>;
     /// Which of these have another one beside them by which their recipient was told, or is queued to be told, of the
     /// same consultation since `since`, and when that was last.
     async fn told_otherwise(

@@ -10,6 +10,7 @@ mod purge_jobs;
 mod reconcile_sms;
 mod sweep_consultations;
 mod sweep_desk;
+mod tell_unseen;
 mod wechat;
 mod wechat_upkeep;
 
@@ -23,5 +24,6 @@ pub(crate) use purge_jobs::PurgeJobs;
 pub(crate) use reconcile_sms::ReconcileSms;
 pub(crate) use sweep_consultations::SweepConsultations;
 pub(crate) use sweep_desk::SweepDesk;
+pub(crate) use tell_unseen::TellUnseen;
 pub(crate) use wechat::wechat_jobs;
 pub(crate) use wechat_upkeep::wechat_schedules;

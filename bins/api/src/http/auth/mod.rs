@@ -6,12 +6,13 @@ use account::challenge::{ChallengeRef, Purpose};
 use account::codes::CodeRequest;
 use account::password::Password;
 use account::phone_binding::PhoneBinding;
+use account::session::SIGNED_OUT;
 use account::sign_in::SmsSignIn;
 use account::staff::AgentSignIn;
 use domain::actor::AccessError;
 use domain::id::{ChallengeId, SessionId};
 use poem_openapi::OpenApi;
-use poem_openapi::param::Path;
+use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 
 use self::dto::{
@@ -110,7 +111,7 @@ impl AuthApi {
     #[oai(path = "/auth/sign-out", method = "post", operation_id = "sign_out")]
     async fn sign_out(&self, app: App, caller: By<SignedIn>) -> Result<Done, ApiError> {
         let session = caller.session.ok_or(AccessError::Unauthenticated)?;
-        app.accounts.revoke_session(&caller.actor, session).await?;
+        app.accounts.revoke_session(&caller.actor, session, Some(SIGNED_OUT)).await?;
         Ok(Done)
     }
 
@@ -126,7 +127,7 @@ impl AuthApi {
 
     /// Revoke one of the own sessions
     ///
-    /// Signs that device out.
+    /// Signs that device out: its token is void, and its sockets are closed with the reason.
     #[oai(path = "/auth/sessions/:id", method = "delete", operation_id = "revoke_session")]
     async fn revoke_session(
         &self,
@@ -134,8 +135,11 @@ impl AuthApi {
         caller: By<SignedIn>,
         /// Id of the session.
         id: Path<Id>,
+        /// Why, for the person at that device; `revoked` unless said.
+        #[oai(validator(max_length = 100))]
+        reason: Query<Option<String>>,
     ) -> Result<Done, ApiError> {
-        app.accounts.revoke_session(&caller.actor, SessionId(id.0.0)).await?;
+        app.accounts.revoke_session(&caller.actor, SessionId(id.0.0), reason.0.as_deref()).await?;
         Ok(Done)
     }
 
