@@ -11,13 +11,14 @@ use async_trait::async_trait;
 use domain::id::{ConsultationId, ConversationId, RelationId};
 use domain::{StoreError, Timestamp};
 use sea_orm::Value;
+use serde_json::json;
 
 use super::{MAX_NAMED_PARAMETERS, Taken};
 use crate::backend::store_error;
 use crate::consulting::consultation::{self, IS_OPEN};
 use crate::consulting::probe::{is_of_pair, pair_list};
 use crate::consulting::{event, relation};
-use crate::convert::{parse, text};
+use crate::convert::{list, parse, text};
 use crate::im::conversation;
 use crate::store::SeaUnit;
 use crate::values::tuples;
@@ -57,16 +58,17 @@ impl ImportConsulting for SeaUnit {
         let rows = conversations.iter().map(conversation::row).collect();
         let except = &["kind", "consultation_id", "last_seq", "last_position"];
         self.put::<conversation::Entity>(rows, Taken::Replace { except }).await?;
-        for conversations in conversations.chunks(MAX_NAMED_PARAMETERS) {
-            let list = tuples(1, conversations.len(), 3);
-            let sql = format!(
-                "DELETE FROM conversation_member WHERE (kind = $1 OR conversation_id NOT IN \
-                 (SELECT id FROM conversation WHERE kind = $2)) AND conversation_id IN {list}"
-            );
-            let kinds = [MemberKind::Other.as_str(), ConversationKind::Consultation.as_str()].map(Value::from);
-            let values = kinds.into_iter().chain(conversations.iter().map(|c| text(&c.id).into()));
-            self.execute(&sql, values).await?;
-        }
+        // Members who stay keep what they have read.
+        let given: Vec<[String; 2]> = members.iter().map(|m| [text(&m.conversation_id), m.client_id.clone()]).collect();
+        let sql = format!(
+            "DELETE FROM conversation_member WHERE (kind = $3 OR conversation_id NOT IN (SELECT id FROM conversation \
+             WHERE kind = $4)) AND {} AND (conversation_id, client_id) NOT IN (SELECT value ->> 0, value ->> 1 FROM {})",
+            self.backend.is_among("conversation_id", "$1"),
+            self.backend.each(2)
+        );
+        let (other, dialog) = (MemberKind::Other.as_str(), ConversationKind::Consultation.as_str());
+        let ids = list(conversations.iter().map(|conversation| conversation.id));
+        self.execute(&sql, [ids, json!(given).to_string().into(), other.into(), dialog.into()]).await?;
         self.add_members(members).await?;
         Ok(())
     }
@@ -94,6 +96,7 @@ impl ImportConsulting for SeaUnit {
                 added.extend(wanted.remove(&(column("conversation_id")?, column("client_id")?)).cloned());
             }
         }
+        has_read_all(self, &added).await?;
         Ok(added)
     }
 
@@ -148,4 +151,23 @@ impl ImportConsulting for SeaUnit {
     async fn append_events(&mut self, events: &[ConsultationEvent]) -> Result<(), StoreError> {
         event::append(self, events).await
     }
+}
+
+/// Who is added to a conversation with messages has read what is there.
+async fn has_read_all(unit: &SeaUnit, added: &[Member]) -> Result<(), StoreError> {
+    let pairs: Vec<[String; 2]> = added.iter().map(|m| [text(&m.conversation_id), m.client_id.clone()]).collect();
+    let ids = list(added.iter().map(|member| member.conversation_id));
+    let is_among = unit.backend.is_among("id", "$1");
+    let sql = format!("SELECT 1 AS found FROM conversation WHERE last_seq > 0 AND {is_among} LIMIT 1");
+    if added.is_empty() || unit.query(&sql, [ids]).await?.is_empty() {
+        return Ok(());
+    }
+    let sql = format!(
+        "UPDATE conversation_member SET read_seq = c.last_seq, delivered_seq = c.last_seq FROM conversation c \
+         WHERE c.id = conversation_member.conversation_id AND (conversation_id, client_id) IN \
+         (SELECT value ->> 0, value ->> 1 FROM {})",
+        unit.backend.each(1)
+    );
+    unit.execute(&sql, [json!(pairs).to_string().into()]).await?;
+    Ok(())
 }

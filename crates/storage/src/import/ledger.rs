@@ -29,7 +29,7 @@ pub(crate) enum Relation {}
 impl ActiveModelBehavior for ActiveModel {}
 
 /// The table of a class.
-const fn table_of(class: ImportClass) -> &'static str {
+pub(super) const fn table_of(class: ImportClass) -> &'static str {
     match class {
         ImportClass::User => "account_user",
         ImportClass::File => "file",
@@ -82,9 +82,9 @@ impl ImportLedger for SeaUnit {
         Ok(existing)
     }
 
-    async fn remember(&mut self, class: ImportClass, rows: &[(ObjectId, Timestamp)]) -> Result<(), StoreError> {
+    async fn remember(&mut self, class: &str, rows: &[(ObjectId, Timestamp)]) -> Result<(), StoreError> {
         let row = |(id, at): &(ObjectId, Timestamp)| ActiveModel {
-            class: Set(class.name().to_owned()),
+            class: Set(class.to_owned()),
             id: Set(text(id)),
             updated_at: Set(at.as_millis()),
         };

@@ -1,10 +1,17 @@
 //! Bringing exports in: many rows at a time, inserted or replaced.
 
 mod consulting;
+mod documents;
+mod files;
+mod history;
 mod ledger;
 mod people;
+mod verify;
 
-use ::leancloud::import::store::{ImportConsulting, ImportLedger, ImportPeople, ImportStore, ImportUnit};
+use ::leancloud::import::store::{
+    ImportConsulting, ImportDocuments, ImportFiles, ImportHistory, ImportLedger, ImportPeople, ImportStore, ImportUnit,
+    Verification,
+};
 use async_trait::async_trait;
 use domain::StoreError;
 use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict};
@@ -40,6 +47,18 @@ impl ImportUnit for SeaUnit {
         self
     }
 
+    fn files(&mut self) -> &mut dyn ImportFiles {
+        self
+    }
+
+    fn documents(&mut self) -> &mut dyn ImportDocuments {
+        self
+    }
+
+    fn history(&mut self) -> &mut dyn ImportHistory {
+        self
+    }
+
     async fn commit(self: Box<Self>) -> Result<(), StoreError> {
         self.finish().await
     }
@@ -53,6 +72,10 @@ impl ImportStore for SeaStore {
             unit.query("SELECT pg_advisory_xact_lock($1)", [LOCK_KEY.into()]).await?;
         }
         Ok(Box::new(unit))
+    }
+
+    async fn verify(&self) -> Result<Verification, StoreError> {
+        verify::verify(self).await
     }
 }
 

@@ -13,6 +13,7 @@ use domain::patient::Patient;
 use domain::{ObjectId, StoreError};
 use sea_orm::Value;
 
+use super::files::remember_origins;
 use super::{MAX_NAMED_PARAMETERS, Taken};
 use crate::account::user;
 use crate::backend::store_error;
@@ -102,10 +103,13 @@ impl ImportPeople for SeaUnit {
     }
 
     async fn save_files(&mut self, files: &[File]) -> Result<(), StoreError> {
-        self.put::<file::Entity>(files.iter().map(file::row).collect(), Taken::Replace { except: &[] }).await
+        remember_origins(self, files).await?;
+        let except = &["blob_key", "url", "size", "sha256"];
+        self.put::<file::Entity>(files.iter().map(file::row).collect(), Taken::Replace { except }).await
     }
 
     async fn add_files(&mut self, files: &[File]) -> Result<(), StoreError> {
+        remember_origins(self, files).await?;
         self.put::<file::Entity>(files.iter().map(file::row).collect(), Taken::Keep).await
     }
 

@@ -59,7 +59,7 @@ pub(crate) fn row(file: &File) -> ActiveModel {
     }
 }
 
-fn file(row: Model) -> Result<File, StoreError> {
+pub(crate) fn file(row: Model) -> Result<File, StoreError> {
     let owner_id = row.owner_id.as_deref();
     let owner = match (row.owner_kind.as_str(), owner_id) {
         ("user", Some(id)) => FileOwner::User(parse("file.owner_id", id)?),
