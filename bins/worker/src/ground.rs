@@ -6,11 +6,13 @@ use ::sms::inbox::Inbox;
 use ::sms::poll::Polls;
 use ::sms::reconcile::Reconciler;
 use account::housekeeping::Housekeeping;
+use consultation::retention::Retention;
 use consultation::service::{Context, Deliveries, Escalations, Sweeps};
+use domain::file::BlobStore;
 use domain::id::IdSource;
 use domain::{Clock, StoreError};
 use runtime::config::SqliteSynchronous;
-use runtime::{Config, Credentials, HyperWire, ObjectIds, OsRandom, StartError, SystemClock};
+use runtime::{Config, Credentials, HyperWire, ObjectIds, OpendalBlobs, OsRandom, StartError, SystemClock};
 use storage::{ConnectError, DatabaseOptions, RecordingNotifier, SeaStore, SqliteSync};
 use wechat::secret::SecretTooShort;
 use wechat::wire::Wire;
@@ -18,7 +20,7 @@ use wechat::{Client, Sealer, Tokens};
 
 use crate::channels::Channels;
 use crate::jobs::{
-    ApplySmsReceipts, DeliverNotification, EscalateUnanswered, PollSms, PurgeAccounts, PurgeJobs, PurgeSms,
+    ApplySmsReceipts, DeliverNotification, EscalateUnanswered, PollSms, PurgeAccounts, PurgeJobs, PurgeRecords, PurgeSms,
     ReconcileSms, SweepConsultations, wechat_jobs, wechat_schedules,
 };
 use crate::notices::SmsNotifier;
@@ -37,6 +39,7 @@ pub struct Ground {
     pub clock: Arc<dyn Clock>,
     pub ids: Arc<dyn IdSource>,
     pub random: Arc<OsRandom>,
+    pub blobs: Arc<dyn BlobStore>,
     pub credentials: Credentials,
     pub wechat: wechat::Context,
 }
@@ -75,10 +78,11 @@ impl Ground {
             signal: bell.clone(),
             policy: Arc::new(config.consultation_policy()),
         };
+        let blobs: Arc<dyn BlobStore> = Arc::new(OpendalBlobs::open(&config.files)?);
         let credentials = Credentials::resolve(config, random.as_ref())?;
         let parts = WechatParts { store: &store, clock: &clock, ids: &ids, random: &random, bell: &bell };
         let wechat = parts.context(config, &credentials)?;
-        Ok(Self { store, context, bell, clock, ids, random, credentials, wechat })
+        Ok(Self { store, context, bell, clock, ids, random, blobs, credentials, wechat })
     }
 
     /// A worker over this ground.
@@ -106,6 +110,13 @@ impl Ground {
             Arc::new(PurgeSms(polls)),
             Arc::new(PurgeAccounts(Housekeeping { store: queue.clone(), clock: self.clock.clone() })),
             Arc::new(PurgeJobs { queue: queue.clone(), clock: self.clock.clone() }),
+            Arc::new(PurgeRecords(Retention {
+                store: queue.clone(),
+                blobs: self.blobs.clone(),
+                clock: self.clock.clone(),
+                ids: self.ids.clone(),
+                years: config.business.retention_years.get(),
+            })),
         ];
         schedules.extend(wechat_schedules(&self.wechat, config));
         Worker {

@@ -1,6 +1,6 @@
 //! Relations, consultations and their dialogs.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use ::consultation::Consultation;
 use ::consultation::Relation;
@@ -10,10 +10,10 @@ use ::leancloud::import::store::{DialogOwner, ImportConsulting};
 use async_trait::async_trait;
 use domain::id::{ConsultationId, ConversationId, RelationId};
 use domain::{StoreError, Timestamp};
-use sea_orm::Value;
+use sea_orm::QueryResult;
 use serde_json::json;
 
-use super::{MAX_NAMED_PARAMETERS, Taken};
+use super::Taken;
 use crate::backend::store_error;
 use crate::consulting::consultation::{self, IS_OPEN};
 use crate::consulting::probe::{is_of_pair, pair_list};
@@ -21,10 +21,6 @@ use crate::consulting::{event, relation};
 use crate::convert::{list, parse, text};
 use crate::im::conversation;
 use crate::store::SeaUnit;
-use crate::values::tuples;
-
-/// Members in one statement, of four parameters each.
-const MEMBERS_AT_ONCE: usize = MAX_NAMED_PARAMETERS / 4;
 
 #[async_trait]
 impl ImportConsulting for SeaUnit {
@@ -74,62 +70,50 @@ impl ImportConsulting for SeaUnit {
     }
 
     async fn add_members(&mut self, members: &[Member]) -> Result<Vec<Member>, StoreError> {
-        let mut added = Vec::new();
-        for members in members.chunks(MEMBERS_AT_ONCE) {
-            let sql = format!(
-                "INSERT INTO conversation_member (conversation_id, client_id, kind, joined_at) VALUES {} \
-                 ON CONFLICT (conversation_id, client_id) DO NOTHING RETURNING conversation_id, client_id",
-                tuples(members.len(), 4, 1)
-            );
-            let values = members.iter().flat_map(|member| -> [Value; 4] {
-                [
-                    text(&member.conversation_id).into(),
-                    member.client_id.as_str().into(),
-                    member.kind.as_str().into(),
-                    member.joined_at.as_millis().into(),
-                ]
-            });
-            let key = |member: &Member| (text(&member.conversation_id), member.client_id.clone());
-            let mut wanted: HashMap<(String, String), &Member> = members.iter().map(|m| (key(m), m)).collect();
-            for row in self.query(&sql, values).await? {
-                let column = |name: &str| row.try_get::<String>("", name).map_err(store_error);
-                added.extend(wanted.remove(&(column("conversation_id")?, column("client_id")?)).cloned());
-            }
+        let key = |member: &Member| (text(&member.conversation_id), member.client_id.clone());
+        let pairs: Vec<(String, String)> = members.iter().map(key).collect();
+        let sql = format!(
+            "SELECT conversation_id, client_id FROM conversation_member WHERE (conversation_id, client_id) IN \
+             (SELECT value ->> 0, value ->> 1 FROM {})",
+            self.backend.each(1)
+        );
+        let mut known = HashSet::new();
+        for row in self.query(&sql, [json!(pairs).to_string().into()]).await? {
+            let column = |name: &str| row.try_get::<String>("", name).map_err(store_error);
+            known.insert((column("conversation_id")?, column("client_id")?));
         }
+        let added: Vec<Member> = members.iter().filter(|member| known.insert(key(member))).cloned().collect();
+        let rows = added.iter().map(conversation::member_row).collect();
+        self.put::<conversation::member::Entity>(rows, Taken::Keep).await?;
         has_read_all(self, &added).await?;
         Ok(added)
     }
 
     async fn dialog_owners(&mut self, dialogs: &[ConversationId]) -> Result<Vec<DialogOwner>, StoreError> {
-        let mut owners = Vec::new();
-        for dialogs in dialogs.chunks(MAX_NAMED_PARAMETERS) {
-            let sql = format!(
-                "SELECT dialog.id AS dialog, owner.id AS owner, owner.started_at AS started_at FROM conversation dialog \
-                 JOIN consultation owner ON owner.id = dialog.consultation_id WHERE dialog.id IN {}",
-                tuples(1, dialogs.len(), 1)
-            );
-            for row in self.query(&sql, dialogs.iter().map(|dialog| text(dialog).into())).await? {
-                let column = |name: &str| row.try_get::<String>("", name).map_err(store_error);
-                owners.push(DialogOwner {
-                    dialog: parse("conversation.id", &column("dialog")?)?,
-                    consultation: parse("consultation.id", &column("owner")?)?,
-                    started_at: Timestamp::from_millis(row.try_get("", "started_at").map_err(store_error)?),
-                });
-            }
-        }
-        Ok(owners)
+        let sql = format!(
+            "SELECT dialog.id AS dialog, owner.id AS owner, owner.started_at AS started_at FROM conversation dialog \
+             JOIN consultation owner ON owner.id = dialog.consultation_id WHERE {}",
+            self.backend.is_among("dialog.id", "$1")
+        );
+        let owner = |row: &QueryResult| {
+            let column = |name: &str| row.try_get::<String>("", name).map_err(store_error);
+            Ok(DialogOwner {
+                dialog: parse("conversation.id", &column("dialog")?)?,
+                consultation: parse("consultation.id", &column("owner")?)?,
+                started_at: Timestamp::from_millis(row.try_get("", "started_at").map_err(store_error)?),
+            })
+        };
+        self.query(&sql, [list(dialogs)]).await?.iter().map(owner).collect()
     }
 
     async fn link_dialogs(&mut self, links: &[(ConversationId, ConsultationId)]) -> Result<(), StoreError> {
-        for links in links.chunks(MAX_NAMED_PARAMETERS / 2) {
-            let sql = format!(
-                "WITH link AS (VALUES {}) UPDATE conversation SET kind = 'consultation', \
-                 consultation_id = link.column2 FROM link WHERE conversation.id = link.column1",
-                tuples(links.len(), 2, 1)
-            );
-            let values = links.iter().flat_map(|(dialog, owner)| [text(dialog).into(), text(owner).into()]);
-            self.execute(&sql, values).await?;
-        }
+        let pairs: Vec<[String; 2]> = links.iter().map(|(dialog, owner)| [text(dialog), text(owner)]).collect();
+        let sql = format!(
+            "UPDATE conversation SET kind = 'consultation', consultation_id = link.owner FROM \
+             (SELECT value ->> 0 AS dialog, value ->> 1 AS owner FROM {}) AS link WHERE conversation.id = link.dialog",
+            self.backend.each(1)
+        );
+        self.execute(&sql, [json!(pairs).to_string().into()]).await?;
         Ok(())
     }
 
