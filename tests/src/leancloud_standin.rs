@@ -98,7 +98,7 @@ fn read(reader: &mut impl BufRead) -> std::io::Result<Option<Asked>> {
     }
     let length = headers.get("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
     reader.take(length).read_to_end(&mut Vec::new())?;
-    let (path, query) = target.split_once('?').unwrap_or((&target, ""));
+    let (path, query) = target.split_once('?').unwrap_or((target.as_str(), ""));
     let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
     let query = pairs.map(|(name, value)| (name.to_owned(), decoded(value))).collect();
     Ok(Some(Asked { path: decoded(path), query, headers }))
@@ -129,14 +129,16 @@ fn answer(asked: &Asked, there: &mut There, (app_id, key): &(String, String)) ->
         there.leaked += u64::from(header("x-lc-key").is_some());
         return (200, bytes.clone());
     }
-    if header("x-lc-id") != Some(app_id) || header("x-lc-key") != Some(key) {
+    if header("x-lc-id") != Some(app_id.as_str()) || header("x-lc-key") != Some(key.as_str()) {
         return json_answer(401, &json!({ "code": 401, "error": "Unauthorized." }));
     }
     if there.busy_every > 0 && there.requests.is_multiple_of(there.busy_every) {
         return json_answer(429, &json!({ "code": 429, "error": "Too many requests." }));
     }
     if let Some(left) = &mut there.answers_left {
-        let Some(next) = left.checked_sub(1) else { return json_answer(403, &json!({ "code": 1, "error": "stopped" })) };
+        let Some(next) = left.checked_sub(1) else {
+            return json_answer(403, &json!({ "code": 1, "error": "stopped" }));
+        };
         *left = next;
     }
     match asked.path.as_str() {

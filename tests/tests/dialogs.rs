@@ -339,7 +339,8 @@ fn a_picture_comes_with_an_address_that_works() {
 fn a_patient_may_write_so_many_messages_and_no_more() {
     for database in Database::available() {
         let world = World::of(Deployment::new(database).with("business.max_patient_messages", "2"));
-        let consultation = || world.http.get(&format!("/api/v1/consultations/{}", world.consultation), &world.doctor).body;
+        let consultation =
+            || world.http.get(&format!("/api/v1/consultations/{}", world.consultation), &world.doctor).body;
         for name in ["m1", "m2"] {
             assert_eq!(world.send(&world.patient, name, "在吗").status, 201);
         }

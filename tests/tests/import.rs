@@ -108,13 +108,24 @@ fn fill(there: &mut There, host: &str) {
     let url = format!("{host}/files/picture.png");
     let user = json!({ "__type": "Pointer", "className": "_User", "objectId": USER });
     let classes = [
-        ("_User", vec![row(USER, &json!({ "username": "u", "mobilePhoneNumber": "13900000001", "sessionToken": "a".repeat(25) }))]),
+        (
+            "_User",
+            vec![row(
+                USER,
+                &json!({ "username": "u", "mobilePhoneNumber": "13900000001", "sessionToken": "a".repeat(25) }),
+            )],
+        ),
         ("_File", vec![row(FILE, &json!({ "name": "picture.png", "mime_type": "image/png", "url": url }))]),
         ("_Role", vec![row(ROLE, &json!({ "name": "nurse" }))]),
         ("_Conversation", vec![row(CONVERSATION, &json!({ "m": [DOCTOR, PATIENT] }))]),
         ("Doctor", vec![row(DOCTOR, &json!({ "name": "钱医生", "authenticated": "1" }))]),
         ("Patients", vec![row(PATIENT, &json!({ "name": "王", "user": user }))]),
-        ("Diary", (0..30).map(|n| row(&format!("5e10d76817149d439536c{n:03x}"), &json!({ "n": n, "picture": url }))).collect()),
+        (
+            "Diary",
+            (0..30)
+                .map(|n| row(&format!("5e10d76817149d439536c{n:03x}"), &json!({ "n": n, "picture": url })))
+                .collect(),
+        ),
     ];
     there.classes.extend(classes.map(|(class, rows)| (class.to_owned(), rows)));
     let text = |n: i64| json!({ "_lctype": -1, "_lctext": format!("第{n}句") });
@@ -164,7 +175,8 @@ fn an_application_is_fetched_and_imported_and_its_clients_go_on() {
         let report: Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!(report["copiedFiles"], json!(1), "{report}");
         assert_eq!(report["verification"]["broken"], json!([]), "{report}");
-        let of_class = |name: &str| report["classes"].as_array().unwrap().iter().find(|c| c["class"] == name).unwrap().clone();
+        let of_class =
+            |name: &str| report["classes"].as_array().unwrap().iter().find(|c| c["class"] == name).unwrap().clone();
         assert_eq!((&of_class("_Message")["inserted"], &of_class("Diary")["inserted"]), (&json!(60), &json!(30)));
         assert_eq!(of_class("_Join:users:_Role")["inserted"], json!(1));
         assert_eq!(standin.there().leaked, 0, "the master key went to the address of a file");
@@ -188,7 +200,10 @@ fn an_application_is_fetched_and_imported_and_its_clients_go_on() {
         let picture = diary["results"][0]["picture"].as_str().unwrap().to_owned();
         assert!(picture.contains("/1.1/lcfiles/"), "{diary}");
         let path = picture.split_once("/1.1/").unwrap().1;
-        assert_eq!(http.request(reqwest::Method::GET, &format!("/1.1/{path}"), &As::Nobody).send().unwrap().status(), 200);
+        assert_eq!(
+            http.request(reqwest::Method::GET, &format!("/1.1/{path}"), &As::Nobody).send().unwrap().status(),
+            200
+        );
         let roles = http.get("/1.1/roles", &As::Integrator);
         assert!(roles.status == 404 || roles.body["results"][0]["name"] == "nurse", "{}", roles.body);
         drop(api);

@@ -36,14 +36,22 @@ fn export(deployment: &Deployment) {
     let long_ago = "2003-05-06T07:08:09.000Z";
     let times = [(OLD, long_ago, 1_052_204_889_000_i64), (NEW, "2024-05-06T07:08:09.000Z", 1_714_979_289_000)];
     write(deployment, "Doctor.0.jsonl", &[row(DOCTOR, long_ago, &json!({ "authenticated": "1" }))]);
-    write(deployment, "_File.0.jsonl", &[row(FILE, long_ago, &json!({ "url": "https://f.invalid/a.png", "name": "a.png" }))]);
+    write(
+        deployment,
+        "_File.0.jsonl",
+        &[row(FILE, long_ago, &json!({ "url": "https://f.invalid/a.png", "name": "a.png" }))],
+    );
     fs::write(deployment.path().join("export/files").join(FILE), b"\x89PNG\r\n\x1a\n-").unwrap();
     let each = |make: &dyn Fn(&str, &str, i64) -> Value| -> Vec<Value> {
         times.iter().map(|(patient, at, ms)| make(patient, at, *ms)).collect()
     };
     write(deployment, "Patients.0.jsonl", &each(&|patient, at, _| row(patient, at, &json!({}))));
     let pair = |patient: &str| json!({ "idDoctor": DOCTOR, "idPatient": patient });
-    write(deployment, "DoctorPatientRelation.0.jsonl", &each(&|patient, at, _| row(&of(patient, '1'), at, &pair(patient))));
+    write(
+        deployment,
+        "DoctorPatientRelation.0.jsonl",
+        &each(&|patient, at, _| row(&of(patient, '1'), at, &pair(patient))),
+    );
     let members = |patient: &str| json!({ "m": [DOCTOR, patient] });
     write(deployment, "_Conversation.0.jsonl", &each(&|patient, at, _| row(&of(patient, '2'), at, &members(patient))));
     let ended = |patient: &str, at: &str, _: i64| {
@@ -54,9 +62,11 @@ fn export(deployment: &Deployment) {
         row(&of(patient, '3'), at, &fields)
     };
     write(deployment, "Consultation.0.jsonl", &each(&ended));
-    let picture = json!({ "_lctype": -2, "_lcfile": { "objId": FILE, "url": "https://f.invalid/a.png", "metaData": {} } });
+    let picture =
+        json!({ "_lctype": -2, "_lcfile": { "objId": FILE, "url": "https://f.invalid/a.png", "metaData": {} } });
     let message = |patient: &str, _: &str, ms: i64| {
-        let data = if patient == OLD { picture.to_string() } else { json!({ "_lctype": -1, "_lctext": "好" }).to_string() };
+        let data =
+            if patient == OLD { picture.to_string() } else { json!({ "_lctype": -1, "_lctext": "好" }).to_string() };
         json!({ "timestamp": ms, "conv-id": of(patient, '2'), "data": data, "from": patient, "msg-id": patient })
     };
     write(deployment, "history.json", &[json!(each(&message))]);
@@ -67,14 +77,14 @@ fn records_go_whole_when_their_time_is_over_and_leave_a_certificate() {
     for database in Database::available() {
         let deployment = Deployment::new(database).with("worker.embedded", "true");
         export(&deployment);
-        let report: Value = serde_json::from_str(&deployment.run_ok(&["import-leancloud", "export", "--json"])).unwrap();
+        let report: Value =
+            serde_json::from_str(&deployment.run_ok(&["import-leancloud", "export", "--json"])).unwrap();
         assert_eq!((&report["copiedFiles"], &report["verification"]["broken"]), (&json!(1), &json!([])), "{report}");
 
         let api = deployment.start_api();
         let http = Http::new(&api);
-        let consultation = |patient: &str| {
-            http.get(&format!("/api/v1/consultations/{}", of(patient, '3')), &As::Integrator).status
-        };
+        let consultation =
+            |patient: &str| http.get(&format!("/api/v1/consultations/{}", of(patient, '3')), &As::Integrator).status;
         let limit = Instant::now() + Duration::from_secs(30);
         while consultation(OLD) != 404 {
             assert!(Instant::now() < limit, "the old records are still here");

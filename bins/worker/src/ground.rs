@@ -20,8 +20,8 @@ use wechat::{Client, Sealer, Tokens};
 
 use crate::channels::Channels;
 use crate::jobs::{
-    ApplySmsReceipts, DeliverNotification, EscalateUnanswered, PollSms, PurgeAccounts, PurgeJobs, PurgeRecords, PurgeSms,
-    ReconcileSms, SweepConsultations, wechat_jobs, wechat_schedules,
+    ApplySmsReceipts, DeliverNotification, EscalateUnanswered, PollSms, PurgeAccounts, PurgeJobs, PurgeRecords,
+    PurgeSms, ReconcileSms, SweepConsultations, wechat_jobs, wechat_schedules,
 };
 use crate::notices::SmsNotifier;
 use crate::wechat_notifier::WechatNotifier;

@@ -31,7 +31,12 @@ pub type ReadyProbe = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = bool> + Send>>
 ///
 /// # Errors
 /// [`StartError::Listen`] when the address is taken.
-pub async fn listen(address: SocketAddr, metrics: Metrics, ready: ReadyProbe, tasks: &Tasks) -> Result<SocketAddr, StartError> {
+pub async fn listen(
+    address: SocketAddr,
+    metrics: Metrics,
+    ready: ReadyProbe,
+    tasks: &Tasks,
+) -> Result<SocketAddr, StartError> {
     let listener = TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })?;
     let address = listener.local_addr().map_err(|source| StartError::Listen { address, source })?;
     info!(%address, "health and metrics are served");
@@ -69,7 +74,11 @@ pub async fn listen(address: SocketAddr, metrics: Metrics, ready: ReadyProbe, ta
     Ok(address)
 }
 
-async fn answer(request: Request<Incoming>, metrics: Metrics, ready: ReadyProbe) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn answer(
+    request: Request<Incoming>,
+    metrics: Metrics,
+    ready: ReadyProbe,
+) -> Result<Response<Full<Bytes>>, Infallible> {
     const JSON: &str = "application/json";
     const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
     let (status, kind, body) = match (request.method(), request.uri().path()) {

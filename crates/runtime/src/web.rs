@@ -86,7 +86,9 @@ impl WebClient {
         for _ in 0..MAX_HOPS {
             let (answer, location) = self.exchange(&address, &[], max_bytes, within).await?;
             match location.filter(|_| (300..400).contains(&answer.status)) {
-                Some(location) if location.starts_with("http://") || location.starts_with("https://") => address = location,
+                Some(location) if location.starts_with("http://") || location.starts_with("https://") => {
+                    address = location
+                }
                 _ => return Ok(answer),
             }
         }

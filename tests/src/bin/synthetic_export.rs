@@ -54,7 +54,12 @@ enum Kind {
 fn main() -> io::Result<()> {
     let arguments = Arguments::parse();
     let scaled = |count: u64| {
-        #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
+        #[expect(
+            clippy::cast_precision_loss,
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a count"
+        )]
         let scaled = (count as f64 * arguments.scale) as u64;
         scaled.max(1)
     };
@@ -115,31 +120,50 @@ impl Application {
         let (doctor, patient) = self.pair(n);
         // The newest consultation of the pair.
         let latest = n + (self.consultations - 1 - n) / self.pairs() * self.pairs();
-        row(Kind::Relation, n, at(n), json!({
-            "idDoctor": id(Kind::Doctor, doctor), "idPatient": id(Kind::Patient, patient), "source": "0",
-            "follow": n % 5 == 0, "group": if n % 5 == 0 { json!(["1", "2"]) } else { json!(["1"]) },
-            "block": false, "tag": ["失眠"], "latestConsultationId": id(Kind::Consultation, latest),
-        }))
+        row(
+            Kind::Relation,
+            n,
+            at(n),
+            json!({
+                "idDoctor": id(Kind::Doctor, doctor), "idPatient": id(Kind::Patient, patient), "source": "0",
+                "follow": n % 5 == 0, "group": if n % 5 == 0 { json!(["1", "2"]) } else { json!(["1"]) },
+                "block": false, "tag": ["失眠"], "latestConsultationId": id(Kind::Consultation, latest),
+            }),
+        )
     }
 
     fn conversation(&self, n: u64) -> Value {
         let (_, doctor, patient) = self.of_consultation(n);
         let (doctor, patient) = (id(Kind::Doctor, doctor), id(Kind::Patient, patient));
-        row(Kind::Conversation, n, at(n), json!({
-            "m": [doctor, patient], "c": patient, "unique": false, "attr": { "consultationId": id(Kind::Consultation, n) },
-            "lm": { "__type": "Date", "iso": iso(at(n) + 3_600_000) },
-        }))
+        row(
+            Kind::Conversation,
+            n,
+            at(n),
+            json!({
+                "m": [doctor, patient], "c": patient, "unique": false, "attr": { "consultationId": id(Kind::Consultation, n) },
+                "lm": { "__type": "Date", "iso": iso(at(n) + 3_600_000) },
+            }),
+        )
     }
 
     fn consultation(&self, n: u64) -> Value {
         let (pair, doctor, patient) = self.of_consultation(n);
         let is_newest = n + self.pairs() >= self.consultations;
-        let status = if !is_newest { "2" } else { ["0", "1", "2", "2", "2", "2", "2", "2", "2", "2"][usize::try_from(n % 10).unwrap_or(2)] };
-        row(Kind::Consultation, n, at(n), json!({
-            "idDoctor": id(Kind::Doctor, doctor), "idPatient": id(Kind::Patient, patient),
-            "idRelation": id(Kind::Relation, pair), "idDialog": id(Kind::Conversation, n),
-            "status": status, "isInvalid": false,
-        }))
+        let status = if !is_newest {
+            "2"
+        } else {
+            ["0", "1", "2", "2", "2", "2", "2", "2", "2", "2"][usize::try_from(n % 10).unwrap_or(2)]
+        };
+        row(
+            Kind::Consultation,
+            n,
+            at(n),
+            json!({
+                "idDoctor": id(Kind::Doctor, doctor), "idPatient": id(Kind::Patient, patient),
+                "idRelation": id(Kind::Relation, pair), "idDialog": id(Kind::Conversation, n),
+                "status": status, "isInvalid": false,
+            }),
+        )
     }
 
     /// Message `n` counted from the oldest: in turns of the parties, a minute apart within a conversation.
@@ -207,7 +231,8 @@ fn iso(ms: u64) -> String {
     let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted = (5 * day_of_year + 2) / 153;
-    let (day, month) = (day_of_year - (153 * shifted + 2) / 5 + 1, if shifted < 10 { shifted + 3 } else { shifted - 9 });
+    let (day, month) =
+        (day_of_year - (153 * shifted + 2) / 5 + 1, if shifted < 10 { shifted + 3 } else { shifted - 9 });
     let year = year_of_era + era * 400 + u64::from(month <= 2);
     let (hour, minute, second, milli) = (rest / 3_600_000, rest / 60_000 % 60, rest / 1_000 % 60, rest % 1_000);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z")
@@ -224,37 +249,57 @@ fn row(kind: Kind, n: u64, created_ms: u64, mut fields: Value) -> Value {
 }
 
 fn user(n: u64) -> Value {
-    row(Kind::User, n, at(n), json!({
-        "username": format!("user{n}"), "mobilePhoneNumber": format!("+86139{n:08}"), "mobilePhoneVerified": true,
-        "emailVerified": false, "sessionToken": format!("{:025x}", n.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
-        "authData": { "lc_weapp": { "openid": format!("o{n:027}"), "uid": format!("o{n:027}") } },
-    }))
+    row(
+        Kind::User,
+        n,
+        at(n),
+        json!({
+            "username": format!("user{n}"), "mobilePhoneNumber": format!("+86139{n:08}"), "mobilePhoneVerified": true,
+            "emailVerified": false, "sessionToken": format!("{:025x}", n.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
+            "authData": { "lc_weapp": { "openid": format!("o{n:027}"), "uid": format!("o{n:027}") } },
+        }),
+    )
 }
 
 fn patient(n: u64, user: u64) -> Value {
-    row(Kind::Patient, n, at(n), json!({
-        "name": format!("患者{n}"), "gender": "男", "birthday": "1980-01-31", "height": 170, "weight": "64kg",
-        "phone": format!("139{user:08}"), "location": "上海",
-        "user": { "__type": "Pointer", "className": "_User", "objectId": id(Kind::User, user) },
-        "icon": { "__type": "Pointer", "className": "_File", "objectId": id(Kind::File, n / 5) },
-    }))
+    row(
+        Kind::Patient,
+        n,
+        at(n),
+        json!({
+            "name": format!("患者{n}"), "gender": "男", "birthday": "1980-01-31", "height": 170, "weight": "64kg",
+            "phone": format!("139{user:08}"), "location": "上海",
+            "user": { "__type": "Pointer", "className": "_User", "objectId": id(Kind::User, user) },
+            "icon": { "__type": "Pointer", "className": "_File", "objectId": id(Kind::File, n / 5) },
+        }),
+    )
 }
 
 fn doctor(n: u64, user: u64) -> Value {
-    row(Kind::Doctor, n, at(n), json!({
-        "name": format!("医生{n}"), "gender": "女", "hospital": "示例医院", "department": "睡眠中心", "title": "主任医师",
-        "authenticated": "1", "phone": format!("139{user:08}"), "startConsultation": true,
-        "startConsultationTime": "08:00", "endConsultationTime": "22:00", "isNormalConsultingOpen": true,
-        "normalConsultingPrice": 29.9,
-        "user": { "__type": "Pointer", "className": "_User", "objectId": id(Kind::User, user) },
-    }))
+    row(
+        Kind::Doctor,
+        n,
+        at(n),
+        json!({
+            "name": format!("医生{n}"), "gender": "女", "hospital": "示例医院", "department": "睡眠中心", "title": "主任医师",
+            "authenticated": "1", "phone": format!("139{user:08}"), "startConsultation": true,
+            "startConsultationTime": "08:00", "endConsultationTime": "22:00", "isNormalConsultingOpen": true,
+            "normalConsultingPrice": 29.9,
+            "user": { "__type": "Pointer", "className": "_User", "objectId": id(Kind::User, user) },
+        }),
+    )
 }
 
 fn file(n: u64) -> Value {
-    row(Kind::File, n, at(n), json!({
-        "name": format!("icon{n}.jpg"), "mime_type": "image/jpeg", "metaData": { "size": 80_000 },
-        "url": format!("https://files.example.invalid/{n}/icon.jpg"),
-    }))
+    row(
+        Kind::File,
+        n,
+        at(n),
+        json!({
+            "name": format!("icon{n}.jpg"), "mime_type": "image/jpeg", "metaData": { "size": 80_000 },
+            "url": format!("https://files.example.invalid/{n}/icon.jpg"),
+        }),
+    )
 }
 
 fn diary(n: u64) -> Value {

@@ -110,7 +110,8 @@ impl<R: BufRead> Objects<R> {
                 return Ok(Some(Found::Garbage(line)));
             }
             if is_complete {
-                let found = if is_too_long { Found::TooLong(begins_in) } else { Found::Object(&self.buffer, begins_in) };
+                let found =
+                    if is_too_long { Found::TooLong(begins_in) } else { Found::Object(&self.buffer, begins_in) };
                 return Ok(Some(found));
             }
         }

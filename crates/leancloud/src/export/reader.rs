@@ -10,10 +10,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::mpsc;
 
 use super::lines::{Line, read_line};
-use super::scan::{Layers, for_each_member, open_layers};
 use super::objects::{Found, Objects};
+use super::scan::{Layers, for_each_member, open_layers};
 use super::{
-    Export, ExportError, ExportRow, MAX_BATCH_BYTES, MAX_BATCH_ROWS, MAX_LINE_BYTES, MESSAGE_CLASS, Part, RowFault, parse,
+    Export, ExportError, ExportRow, MAX_BATCH_BYTES, MAX_BATCH_ROWS, MAX_LINE_BYTES, MESSAGE_CLASS, Part, RowFault,
+    parse,
 };
 
 /// Batches that may wait between the reading thread and the importer.

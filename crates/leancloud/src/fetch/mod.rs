@@ -39,7 +39,8 @@ const USUAL_CLASSES: [&str; 9] = [
     "CustomerService",
 ];
 /// Classes that hold nothing of the application's own.
-const LEFT_OUT: [&str; 6] = ["_Notification", "_EmailTemplate", "_Status", "_SysMessage", "_MigrationBackup", "_Message"];
+const LEFT_OUT: [&str; 6] =
+    ["_Notification", "_EmailTemplate", "_Status", "_SysMessage", "_MigrationBackup", "_Message"];
 /// Files that are downloaded side by side.
 const DOWNLOADS_AT_ONCE: usize = 4;
 
@@ -217,7 +218,9 @@ fn at(path: &Path, source: io::Error) -> FetchError {
 async fn schemas(pages: &Pages<'_>, options: &FetchOptions) -> Result<BTreeMap<String, Value>, FetchError> {
     let answer = match pages.get("/1.1/schemas", &[]).await {
         Ok(answer) => answer,
-        Err(RemoteError::Refused { status: 400 | 404 | 405 | 500.., .. } | RemoteError::Malformed) => return Ok(BTreeMap::new()),
+        Err(RemoteError::Refused { status: 400 | 404 | 405 | 500.., .. } | RemoteError::Malformed) => {
+            return Ok(BTreeMap::new());
+        }
         Err(source) => return Err(FetchError::Remote { what: "the list of classes".into(), source }),
     };
     let mut schemas = BTreeMap::new();

@@ -12,7 +12,8 @@ const OF_ROLES: [(&str, &str); 2] = [("users", "_User"), ("roles", "_Role")];
 
 /// The relations of a class with the classes of their members.
 pub(super) fn fields_of(schema: Option<&Value>, class: &str) -> Vec<(String, String)> {
-    let fields = schema.map(|schema| ["schema", "fields"].into_iter().find_map(|key| schema.get(key)).unwrap_or(schema));
+    let fields =
+        schema.map(|schema| ["schema", "fields"].into_iter().find_map(|key| schema.get(key)).unwrap_or(schema));
     let mut found: Vec<(String, String)> = Vec::new();
     for (name, described) in fields.and_then(Value::as_object).into_iter().flatten() {
         let text = |key: &str| described.get(key).and_then(Value::as_str);
@@ -75,9 +76,8 @@ pub(super) async fn fetch(
             let path = if target == "_User" { "/1.1/users".to_owned() } else { format!("/1.1/classes/{target}") };
             let rows = results(&pages.get(&path, &query).await.map_err(failed)?).map_err(failed)?;
             let ids = rows.iter().filter_map(|row| row.get("objectId"));
-            let members: Vec<Value> = ids
-                .map(|id| json!({ "owningId": owner, "relatedId": id, "relatedClass": target }))
-                .collect();
+            let members: Vec<Value> =
+                ids.map(|id| json!({ "owningId": owner, "relatedId": id, "relatedClass": target })).collect();
             stage.bytes = output.append(&members)?;
             fetched += members.len() as u64;
             skip += rows.len();

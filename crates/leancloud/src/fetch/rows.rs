@@ -24,7 +24,8 @@ pub(super) async fn fetch(
     if stage.began.is_none() {
         stage.began = Some(Timestamp::from_millis(now.as_millis() - OVERLAP_MS).to_rfc3339());
     }
-    let condition = stage.since.as_ref().map(|since| json!({ "updatedAt": { "$gte": { "__type": "Date", "iso": since } } }));
+    let condition =
+        stage.since.as_ref().map(|since| json!({ "updatedAt": { "$gte": { "__type": "Date", "iso": since } } }));
     progress.stage(class, count(pages, class, condition.as_ref()).await);
     let header = format!("#filetype:JSON-streaming {}", json!({ "type": "Class", "class": class }));
     let mut output = None;
@@ -95,8 +96,7 @@ async fn ordered(
     if let (Some(id), Some(filter)) = (after, filter.as_object_mut()) {
         filter.insert("objectId".into(), json!({ "$gt": id }));
     }
-    let query =
-        [("limit", options.page.to_string()), ("order", "objectId".to_owned()), ("where", filter.to_string())];
+    let query = [("limit", options.page.to_string()), ("order", "objectId".to_owned()), ("where", filter.to_string())];
     let rows = results(&pages.get(&format!("/1.1/classes/{class}"), &query).await?)?;
     let last = rows.last().and_then(|row| row.get("objectId")?.as_str()).map(str::to_owned);
     let next = last.map(|id| json!({ "id": id }));

@@ -91,7 +91,8 @@ impl Remote for Standin {
             return Ok(json!({ "results": [], "count": rows.len() }));
         }
         let since = filter["updatedAt"]["$gte"]["iso"].as_str().unwrap_or_default().to_owned();
-        let after = value("cursor").or_else(|| filter["objectId"]["$gt"].as_str().map(str::to_owned)).unwrap_or_default();
+        let after =
+            value("cursor").or_else(|| filter["objectId"]["$gt"].as_str().map(str::to_owned)).unwrap_or_default();
         let wanted: Vec<&Value> = rows
             .iter()
             .filter(|row| row["objectId"].as_str().unwrap() > after.as_str())
@@ -155,7 +156,14 @@ fn counts(folder: &Path) -> BTreeMap<String, usize> {
 }
 
 fn whole() -> BTreeMap<String, usize> {
-    let counts = [("Diary", 25), ("_File", 2), ("_Role", 2), ("_Join:users:_Role", 23), ("_Join:roles:_Role", 0), ("_Message", 33)];
+    let counts = [
+        ("Diary", 25),
+        ("_File", 2),
+        ("_Role", 2),
+        ("_Join:users:_Role", 23),
+        ("_Join:roles:_Role", 0),
+        ("_Message", 33),
+    ];
     counts.into_iter().map(|(name, count)| (name.to_owned(), count)).collect()
 }
 

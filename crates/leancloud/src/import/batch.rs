@@ -15,8 +15,8 @@ use super::store::{ImportClass, ImportStore, ImportUnit};
 use crate::export::{ExportRow, RowFault};
 use crate::finding::{Note, Problem};
 use crate::mapping::{MapContext, Mapped, Unmappable};
-use crate::rest::FileUrls;
 use crate::report::{ClassCounts, Finding, Place, ReportBuilder};
+use crate::rest::FileUrls;
 
 /// How often a batch is tried when somebody else is in the way.
 pub(super) const MAX_ATTEMPTS: u32 = 5;

@@ -165,6 +165,9 @@ mod tests {
         fs::write(&path, b"x").unwrap();
         let opened = FileFolder::open(folder.path()).unwrap();
         assert_eq!(opened.find(&file(url, key)), Some(path.as_path()));
-        assert_eq!(opened.find(&file("https://f.invalid/other", None)).is_some(), path.to_string_lossy().contains("5e10"));
+        assert_eq!(
+            opened.find(&file("https://f.invalid/other", None)).is_some(),
+            path.to_string_lossy().contains("5e10")
+        );
     }
 }

@@ -215,7 +215,8 @@ pub(super) async fn import_members(
     report.count(&class, ClassCounts::default());
     let Some((field, owner)) = join_of(name) else { return Ok(()) };
     let told = targets.get(&(owner.to_owned(), field.to_owned())).map(String::as_str);
-    let known = KNOWN_TARGETS.iter().find(|(class, key, _)| (*class, *key) == (owner, field)).map(|(.., target)| *target);
+    let known =
+        KNOWN_TARGETS.iter().find(|(class, key, _)| (*class, *key) == (owner, field)).map(|(.., target)| *target);
     let target = told.or(known).or_else(|| export.relation_target(owner, field));
     let mut rows = export.rows(name);
     while let Some(rows) = rows.next().await? {
@@ -269,9 +270,12 @@ async fn whole_members(
     }
     let mut whole = Vec::with_capacity(members.len());
     for (member, place) in members {
-        let missing = [(&member.owning_class, member.owning_id, "owningId"), (&member.related_class, member.related_id, "relatedId")]
-            .into_iter()
-            .find(|(class, id, _)| !known.contains(&((*class).clone(), *id)));
+        let missing = [
+            (&member.owning_class, member.owning_id, "owningId"),
+            (&member.related_class, member.related_id, "relatedId"),
+        ]
+        .into_iter()
+        .find(|(class, id, _)| !known.contains(&((*class).clone(), *id)));
         match missing {
             None => whole.push(member),
             Some((_, id, side)) => {

@@ -65,7 +65,8 @@ pub fn map_join(row: &Map<String, Value>) -> Result<JoinRow, Note> {
         id.ok_or_else(|| Note::field(key, Problem::MissingReference))
     };
     let (owning_id, related_id) = (id("owningId")?, id("relatedId")?);
-    let related_class = ["relatedClass", "relatedClassName", "className"].into_iter().find_map(|key| row.get(key)?.as_str());
+    let related_class =
+        ["relatedClass", "relatedClassName", "className"].into_iter().find_map(|key| row.get(key)?.as_str());
     Ok(JoinRow { owning_id, related_id, related_class: related_class.map(str::to_owned) })
 }
 

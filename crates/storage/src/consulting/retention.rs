@@ -44,7 +44,9 @@ impl RetentionStore for SeaStore {
     ) -> Result<Option<PurgedRelation>, StoreError> {
         let unit = self.unit().await?;
         let lock = unit.backend.for_update();
-        let sql = format!("SELECT r.doctor_id, r.patient_id, r.updated_at FROM relation r WHERE r.id = $2 AND {IS_DUE}{lock}");
+        let sql = format!(
+            "SELECT r.doctor_id, r.patient_id, r.updated_at FROM relation r WHERE r.id = $2 AND {IS_DUE}{lock}"
+        );
         let rows = unit.query(&sql, [before.as_millis().into(), text(&relation).into()]).await?;
         let Some(row) = rows.first() else { return Ok(None) };
         let (doctor, patient) = (column(row, "doctor_id")?, column(row, "patient_id")?);
@@ -166,6 +168,7 @@ fn column(row: &QueryResult, name: &str) -> Result<String, StoreError> {
 
 /// The values of a column, without those that are NULL.
 fn texts(rows: &[QueryResult], name: &str) -> Result<Vec<String>, StoreError> {
-    let values: Result<Vec<Option<String>>, _> = rows.iter().map(|row| row.try_get("", name).map_err(store_error)).collect();
+    let values: Result<Vec<Option<String>>, _> =
+        rows.iter().map(|row| row.try_get("", name).map_err(store_error)).collect();
     Ok(values?.into_iter().flatten().collect())
 }

@@ -56,7 +56,9 @@ impl ImportDocuments for SeaUnit {
         let is_wanted = self.backend.is_among("id", "$1");
         let (sql, values): (String, Vec<Value>) = match product {
             Some(known) => (format!("SELECT id FROM {} WHERE {is_wanted}", table_of(known)), vec![list(ids)]),
-            None => (format!("SELECT id FROM document WHERE {is_wanted} AND class = $2"), vec![list(ids), class.into()]),
+            None => {
+                (format!("SELECT id FROM document WHERE {is_wanted} AND class = $2"), vec![list(ids), class.into()])
+            }
         };
         let rows = self.query(&sql, values).await?;
         rows.iter().map(|row| parse("id", &row.try_get::<String>("", "id").map_err(store_error)?)).collect()

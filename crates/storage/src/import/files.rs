@@ -25,7 +25,8 @@ impl ImportFiles for SeaUnit {
     async fn brought_in(&mut self, files: &[File]) -> Result<(), StoreError> {
         for file in files {
             let FilePlace::Stored { key } = &file.place else { continue };
-            let sql = "UPDATE file SET blob_key = $1, url = NULL, size = $2, sha256 = $3 WHERE id = $4 AND blob_key IS NULL";
+            let sql =
+                "UPDATE file SET blob_key = $1, url = NULL, size = $2, sha256 = $3 WHERE id = $4 AND blob_key IS NULL";
             let values: [Value; 4] =
                 [key.as_str().into(), file.size.into(), file.sha256.clone().into(), text(&file.id).into()];
             self.execute(sql, values).await?;

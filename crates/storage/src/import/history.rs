@@ -70,7 +70,8 @@ impl ImportHistory for SeaUnit {
             return Ok(());
         }
         let newest = self.query("SELECT MAX(position) AS newest FROM message WHERE position < 0", []).await?;
-        let newest = newest.first().map(|row| row.try_get::<Option<i64>>("", "newest").map_err(store_error)).transpose()?;
+        let newest =
+            newest.first().map(|row| row.try_get::<Option<i64>>("", "newest").map_err(store_error)).transpose()?;
         let next = newest.flatten().unwrap_or(BEFORE_HISTORY) + 1;
         for (message, position) in messages.iter_mut().zip(next..) {
             message.position = position;

@@ -97,11 +97,12 @@ fn on_conflict<E: EntityTrait>(taken: Taken) -> String {
         Taken::Keep => format!("ON CONFLICT ({target}) DO NOTHING"),
         Taken::Replace { except } => {
             let table = E::default().as_str().to_owned();
-            let set = E::Column::iter().map(|column| column.as_str().to_owned()).filter_map(|name| match name.as_str() {
-                VERSION => Some(format!("{VERSION} = {table}.{VERSION} + 1")),
-                name if keys.iter().any(|key| key == name) || except.contains(&name) => None,
-                name => Some(format!("{name} = excluded.{name}")),
-            });
+            let set =
+                E::Column::iter().map(|column| column.as_str().to_owned()).filter_map(|name| match name.as_str() {
+                    VERSION => Some(format!("{VERSION} = {table}.{VERSION} + 1")),
+                    name if keys.iter().any(|key| key == name) || except.contains(&name) => None,
+                    name => Some(format!("{name} = excluded.{name}")),
+                });
             format!("ON CONFLICT ({target}) DO UPDATE SET {}", set.collect::<Vec<_>>().join(", "))
         }
     }

@@ -14,8 +14,8 @@ use domain::{ObjectId, StoreError, Timestamp};
 use sea_orm::QueryResult;
 use serde_json::json;
 
-use super::files::remember_origins;
 use super::Taken;
+use super::files::remember_origins;
 use crate::account::user;
 use crate::backend::store_error;
 use crate::convert::{corrupt, list, parse, text};

@@ -69,7 +69,9 @@ pub(super) async fn verify(store: &SeaStore) -> Result<Verification, StoreError>
     let broken = look.into_iter().filter(|(_, rows)| *rows != 0);
     found.broken = broken.map(|(rule, rows)| BrokenRule { rule, rows }).collect();
     let violations = store.inspect().await?.into_iter();
-    found.broken.extend(violations.map(|violation| BrokenRule { rule: violation.rule.to_owned(), rows: violation.rows }));
+    found
+        .broken
+        .extend(violations.map(|violation| BrokenRule { rule: violation.rule.to_owned(), rows: violation.rows }));
     Ok(found)
 }
 

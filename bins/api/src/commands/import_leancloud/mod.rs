@@ -60,7 +60,7 @@ struct FetchArguments {
     #[arg(long, value_name = "URL", value_parser = web_address)]
     fetch: Option<String>,
     /// Id of the application over there; `app.id` when not given.
-    #[arg(long, env = "LEANCLOUD_APP_ID", requires = "fetch")]
+    #[arg(long, env = "LEANCLOUD_APP_ID")]
     fetch_app_id: Option<String>,
     /// Only these classes, with commas between.
     #[arg(long, value_delimiter = ',', requires = "fetch")]

@@ -164,10 +164,7 @@ impl ExportedMessageView {
             MessageKind::Image | MessageKind::File | MessageKind::Voice => file_of(&content).map(|id| links.url(id)),
             MessageKind::Other(_) => None,
         };
-        Self {
-            content: said.unwrap_or_else(|| shown.as_str().to_owned()),
-            kind: message.kind.as_str().to_owned(),
-        }
+        Self { content: said.unwrap_or_else(|| shown.as_str().to_owned()), kind: message.kind.as_str().to_owned() }
     }
 }
 

@@ -330,7 +330,8 @@ async fn write(unit: &mut dyn ImportUnit, plans: Vec<Plan>) -> Result<(), StoreE
         let by: Vec<_> = plans.iter().filter(|plan| plan.shift > 0).map(|plan| (plan.end.id, plan.shift)).collect();
         unit.history().shift(&by).await?;
     }
-    let (mut messages, mut rewritten, mut ends, mut read, mut all_read) = <(Vec<_>, Vec<_>, Vec<_>, Vec<_>, Vec<_>)>::default();
+    let (mut messages, mut rewritten, mut ends, mut read, mut all_read) =
+        <(Vec<_>, Vec<_>, Vec<_>, Vec<_>, Vec<_>)>::default();
     for plan in plans {
         rewritten.extend(plan.rewritten);
         let is_new = !plan.messages.is_empty();

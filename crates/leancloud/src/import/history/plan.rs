@@ -146,7 +146,12 @@ fn rewriting(known: &Message, line: &Line) -> Option<Message> {
     let is_other = given.content != known.content && given.recalled_at.is_none();
     let is_shown_otherwise = is_other && (is_edited || line.as_it_came.as_ref() == Some(&known.content));
     if is_shown_otherwise {
-        return Some(Message { kind: given.kind.clone(), content: given.content.clone(), recalled_at, ..known.clone() });
+        return Some(Message {
+            kind: given.kind.clone(),
+            content: given.content.clone(),
+            recalled_at,
+            ..known.clone()
+        });
     }
     (recalled_at != known.recalled_at).then(|| Message { recalled_at, ..known.clone() })
 }
@@ -167,7 +172,8 @@ fn recounted(member: Member, old_last_seq: i64, last_seq: i64, entries: &[Entry]
         };
     }
     let first = entries.iter().filter(|entry| entry.old_seq.is_some()).map(|entry| entry.seq).min().unwrap_or(1);
-    let now_at = |old: i64| entries.iter().find(|entry| entry.old_seq == Some(old)).map_or(first - 1, |entry| entry.seq);
+    let now_at =
+        |old: i64| entries.iter().find(|entry| entry.old_seq == Some(old)).map_or(first - 1, |entry| entry.seq);
     let read_seq = now_at(member.read_seq);
     let is_own = |entry: &&Entry| entry.sender.as_deref() == Some(member.client_id.as_str());
     let after = || entries.iter().filter(|entry| entry.seq > read_seq);

@@ -187,7 +187,10 @@ async fn files_come_in_and_what_refers_to_them_is_rewritten() {
     assert_eq!(file.place, FilePlace::Stored { key: blobs.0.lock().unwrap()[0].clone() });
     assert_eq!(file.size, Some(5));
     let content = scene.history()[0].content.as_str().to_owned();
-    assert!(content.contains(&format!("https://own.example.invalid/{FILE}")) && !content.contains(OLD_URL), "{content}");
+    assert!(
+        content.contains(&format!("https://own.example.invalid/{FILE}")) && !content.contains(OLD_URL),
+        "{content}"
+    );
     // A newer row of the file does not take its bytes away.
     let newer = json!({"url": OLD_URL, "name": "new.mp3", "updatedAt": "2021-01-01T00:00:00.000Z"});
     scene.put("_File.0.jsonl", &[row(FILE, newer)]);
@@ -221,7 +224,10 @@ async fn other_classes_become_documents_with_their_lists_and_relations() {
     assert_eq!(rows.documents[&("Diary".to_owned(), object_id(&id(401)))].fields["text"], json!("好"));
     assert_eq!(rows.document_relations.len(), 1);
     // A schema tells what members of the other relation are.
-    scene.put_text("Diary_schema.json", &json!({"fields": {"likes": {"type": "Relation", "className": "_User"}}}).to_string());
+    scene.put_text(
+        "Diary_schema.json",
+        &json!({"fields": {"likes": {"type": "Relation", "className": "_User"}}}).to_string(),
+    );
     let (report, _) = scene.import().await;
     assert_eq!((report.of_class("_Join:likes:Diary").inserted, report.of_class("Diary").unchanged), (1, 1));
 }

@@ -299,9 +299,13 @@ impl ImportConsulting for Unit {
                 next.last_seq = known.last_seq;
             }
             let is_dialog = next.kind == ConversationKind::Consultation;
-            let stays = |m: &Member| members.iter().any(|n| (n.conversation_id, &n.client_id) == (m.conversation_id, &m.client_id));
+            let stays = |m: &Member| {
+                members.iter().any(|n| (n.conversation_id, &n.client_id) == (m.conversation_id, &m.client_id))
+            };
             self.rows.members.retain(|member| {
-                member.conversation_id != conversation.id || is_dialog && member.kind != MemberKind::Other || stays(member)
+                member.conversation_id != conversation.id
+                    || is_dialog && member.kind != MemberKind::Other
+                    || stays(member)
             });
             self.rows.conversations.insert(conversation.id.0, next);
         }
@@ -478,14 +482,16 @@ impl ImportHistory for Unit {
     async fn save_ends(&mut self, ends: &[ConversationState]) -> Result<(), StoreError> {
         for end in ends {
             let row = self.rows.conversations.get_mut(&end.id.0).unwrap();
-            (row.last_seq, row.last_position, row.last_message_at) = (end.last_seq, end.last_position, end.last_message_at);
+            (row.last_seq, row.last_position, row.last_message_at) =
+                (end.last_seq, end.last_position, end.last_message_at);
         }
         Ok(())
     }
 
     async fn save_reads(&mut self, members: &[Member]) -> Result<(), StoreError> {
         for member in members {
-            let is_it = |m: &&mut Member| (m.conversation_id, &m.client_id) == (member.conversation_id, &member.client_id);
+            let is_it =
+                |m: &&mut Member| (m.conversation_id, &m.client_id) == (member.conversation_id, &member.client_id);
             self.rows.members.iter_mut().find(is_it).unwrap().clone_from(member);
         }
         Ok(())
