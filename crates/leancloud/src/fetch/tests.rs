@@ -200,9 +200,12 @@ async fn broken_off_anywhere_it_goes_on_and_nothing_is_missing_or_torn() {
         let folder = tempfile::TempDir::new().unwrap();
         let standin = Standin(Mutex::new(There { left: Some(left), ..there() }));
         assert!(run(&standin, &Fixed, &options(folder.path()), &Silent).await.is_err(), "broken off after {left}");
-        // Half a line that was written before the power went.
+        // Half a line that was written before the power went, if the class was not there as a whole yet.
         for path in Output::files_of(folder.path(), "Diary").unwrap() {
             let mut text = fs::read(&path).unwrap();
+            if text.iter().filter(|byte| **byte == b'\n').count() > 25 {
+                continue;
+            }
             text.extend(b"{\"objectId\":\"tor");
             fs::write(&path, text).unwrap();
         }
