@@ -144,9 +144,10 @@ impl<'a> Written<'a> {
             mentions_all: self.mentions_all,
             edited_at: self.edited_at,
         };
-        match serde_json::to_value(&beside) {
-            Ok(Value::Object(kept)) if !kept.is_empty() => _ = content.insert(FOREIGN_KEY.to_owned(), kept.into()),
-            _ => {}
+        if let Ok(Value::Object(kept)) = serde_json::to_value(&beside)
+            && !kept.is_empty()
+        {
+            content.insert(FOREIGN_KEY.to_owned(), kept.into());
         }
         Content::of(&content)
     }
