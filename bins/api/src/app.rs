@@ -28,7 +28,7 @@ use runtime::config::ConfigError;
 use runtime::tasks::{self, StillRunning};
 use runtime::telemetry::Metrics;
 use runtime::thumbnails::Thumbnails;
-use runtime::{BatchError, BatchSettings, Batcher, Config, Credentials, LiveLog, OpendalBlobs, StartError, Tasks};
+use runtime::{BatchError, BatchSettings, Batcher, Config, Credentials, LiveLog, StartError, Tasks};
 use storage::{DocumentIndex, SeaStore};
 use worker::sms::SmsSetupError;
 use worker::{Ground, GroundError, Sms};
@@ -107,7 +107,7 @@ impl App {
         let ground = Ground::lay(&config).await?;
         ground.store.index_documents(&indexes, ground.clock.now()).await.map_err(ServeError::Indexes)?;
         let credentials = ground.credentials.clone();
-        let blobs: Arc<dyn BlobStore> = Arc::new(OpendalBlobs::open(&config.files)?);
+        let blobs = ground.blobs.clone();
         let keys = AccountKeys::derive(credentials.secret.expose().as_bytes())?;
         let sms = Sms::wire(&config, &ground, &credentials.secret)?;
         let captcha = ProofOfWork::new(ProofOfWorkSettings::default(), keys.clone(), ground.random.clone());

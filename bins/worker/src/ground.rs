@@ -6,12 +6,14 @@ use ::sms::inbox::Inbox;
 use ::sms::poll::Polls;
 use ::sms::reconcile::Reconciler;
 use account::housekeeping::Housekeeping;
+use consultation::retention::Retention;
 use consultation::service::{Context, Deliveries, Escalations, Sweeps, Unseen};
+use domain::file::BlobStore;
 use domain::id::IdSource;
 use domain::{Clock, StoreError};
 use im::desk::{Desk, DeskError};
 use runtime::config::SqliteSynchronous;
-use runtime::{Config, Credentials, HyperWire, ObjectIds, OsRandom, StartError, SystemClock};
+use runtime::{Config, Credentials, HyperWire, ObjectIds, OpendalBlobs, OsRandom, StartError, SystemClock};
 use storage::{ConnectError, DatabaseOptions, RecordingNotifier, SeaStore, SqliteSync};
 use wechat::secret::SecretTooShort;
 use wechat::wire::Wire;
@@ -20,7 +22,7 @@ use wechat::{Client, Sealer, Tokens};
 use crate::channels::Channels;
 use crate::jobs::{
     ApplySmsReceipts, AssignChats, DeliverNotification, EscalateUnanswered, PollSms, PurgeAccounts, PurgeJobs,
-    PurgeSms, ReconcileSms, SweepConsultations, SweepDesk, TellUnseen, wechat_jobs, wechat_schedules,
+    PurgeRecords, PurgeSms, ReconcileSms, SweepConsultations, SweepDesk, TellUnseen, wechat_jobs, wechat_schedules,
 };
 use crate::notices::SmsNotifier;
 use crate::wechat_notifier::WechatNotifier;
@@ -38,6 +40,7 @@ pub struct Ground {
     pub clock: Arc<dyn Clock>,
     pub ids: Arc<dyn IdSource>,
     pub random: Arc<OsRandom>,
+    pub blobs: Arc<dyn BlobStore>,
     pub credentials: Credentials,
     pub wechat: wechat::Context,
     /// The assistant and its desk.
@@ -80,6 +83,7 @@ impl Ground {
             signal: bell.clone(),
             policy: Arc::new(config.consultation_policy()),
         };
+        let blobs: Arc<dyn BlobStore> = Arc::new(OpendalBlobs::open(&config.files)?);
         let credentials = Credentials::resolve(config, random.as_ref())?;
         let parts = WechatParts { store: &store, clock: &clock, ids: &ids, random: &random, bell: &bell };
         let wechat = parts.context(config, &credentials)?;
@@ -95,7 +99,7 @@ impl Ground {
             relays_messages: false,
         };
         desk.ensure_assistant().await.map_err(GroundError::Assistant)?;
-        Ok(Self { store, context, bell, clock, ids, random, credentials, wechat, desk })
+        Ok(Self { store, context, bell, clock, ids, random, blobs, credentials, wechat, desk })
     }
 
     /// A worker over this ground.
@@ -127,6 +131,13 @@ impl Ground {
             Arc::new(PurgeSms(polls)),
             Arc::new(PurgeAccounts(Housekeeping { store: queue.clone(), clock: self.clock.clone() })),
             Arc::new(PurgeJobs { queue: queue.clone(), clock: self.clock.clone() }),
+            Arc::new(PurgeRecords(Retention {
+                store: queue.clone(),
+                blobs: self.blobs.clone(),
+                clock: self.clock.clone(),
+                ids: self.ids.clone(),
+                years: config.business.retention_years.get(),
+            })),
         ];
         schedules.extend(wechat_schedules(&self.wechat, config));
         Worker {

@@ -165,7 +165,7 @@ impl MessageView {
             acted_by: message.acted_by,
             client_message_id: message.client_message_id.clone(),
             kind: message.kind.as_str().to_owned(),
-            content: (!message.is_recalled()).then(|| message.content.clone()),
+            content: message.shown_content(),
             corrects: message.corrects,
             recalled_at: message.recalled_at,
             created_at: message.created_at,

@@ -345,6 +345,9 @@ pub struct Worker {
     pub sweep_every: Duration,
     /// Tries before a job becomes a dead letter.
     pub max_attempts: NonZeroU32,
+    /// Where a worker that is a process of its own answers `/healthz`, `/readyz` and `/metrics`; nowhere unless set.
+    #[serde(deserialize_with = "some_socket_address")]
+    pub listen: Option<SocketAddr>,
 }
 
 impl Default for Worker {
@@ -356,6 +359,7 @@ impl Default for Worker {
             lease: span::minutes(1),
             sweep_every: Duration::from_secs(15),
             max_attempts: NonZeroU32::MIN.saturating_add(9),
+            listen: None,
         }
     }
 }
@@ -403,6 +407,10 @@ impl Default for Security {
 fn socket_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
     let text = String::deserialize(deserializer)?;
     text.parse().map_err(|_malformed| de::Error::custom("is an address with a port like 127.0.0.1:3000"))
+}
+
+fn some_socket_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+    socket_address(deserializer).map(Some)
 }
 
 /// Networks, or single addresses as networks of one.
