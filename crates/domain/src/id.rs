@@ -152,6 +152,8 @@ typed_ids! {
     SmsReceiptId,
     /// A text message somebody sent back.
     SmsReplyId,
+    /// Something the desk is asked to look after.
+    DeskTaskId,
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::sync::{Arc, OnceLock};
 
+use ::consultation::desk_task::DeskTaskRepository;
 use ::consultation::notification::NotificationRepository;
 use ::consultation::relation::{InvitationRepository, RelationRepository};
 use ::consultation::trace::TraceRepository;
@@ -227,6 +228,9 @@ impl ConsultationUnit for SeaUnit {
         self
     }
     fn presence(&mut self) -> &mut dyn PresenceRepository {
+        self
+    }
+    fn desk_tasks(&mut self) -> &mut dyn DeskTaskRepository {
         self
     }
     fn notifications(&mut self) -> &mut dyn NotificationRepository {

@@ -62,7 +62,8 @@ pub struct ProvenPerson {
     pub app: String,
     pub openid: String,
     pub unionid: Option<String>,
-    session_key: Secret,
+    /// Never leaves the server but to clients that are allowed to decrypt for themselves.
+    pub session_key: Secret,
 }
 
 /// Use cases of signing in.

@@ -9,6 +9,7 @@ pub mod certification;
 pub mod consultations;
 pub mod context;
 pub mod conversations;
+pub mod desk_tasks;
 pub mod dev;
 pub mod docs;
 pub mod doctors;
@@ -99,7 +100,7 @@ pub type Apis = (
     (conversations::ConversationsApi, messages::MessagesApi, sync::SyncApi),
     files::FilesApi,
     admin::certifications::ReviewApi,
-    admin::consultations::VoidApi,
+    (admin::consultations::VoidApi, desk_tasks::DeskTasksApi),
     admin::agents::AgentsApi,
     admin::oversight::OversightApi,
     admin::sms::SmsApi,
@@ -120,7 +121,7 @@ pub const fn apis() -> Apis {
         (conversations::ConversationsApi, messages::MessagesApi, sync::SyncApi),
         files::FilesApi,
         admin::certifications::ReviewApi,
-        admin::consultations::VoidApi,
+        (admin::consultations::VoidApi, desk_tasks::DeskTasksApi),
         admin::agents::AgentsApi,
         admin::oversight::OversightApi,
         admin::sms::SmsApi,

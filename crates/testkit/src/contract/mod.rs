@@ -13,6 +13,7 @@ pub mod claims;
 pub mod consultations;
 pub mod conversations;
 pub mod deadlines;
+pub mod desk_tasks;
 pub mod doctors;
 pub mod files;
 pub mod invitations;
