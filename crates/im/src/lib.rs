@@ -4,6 +4,7 @@ pub mod content;
 pub mod conversation;
 pub mod error;
 pub mod feed;
+pub mod gate;
 pub mod log;
 pub mod message;
 pub mod owner;

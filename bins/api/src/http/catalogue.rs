@@ -115,6 +115,13 @@ pub const ENTRIES: &[Entry] = &[
     entry("im.too_many_frames", RateLimited, "发送过于频繁，请稍后再试", "Frames come too fast"),
     entry("invitation.not_usable", NotFound, "邀请码无效或已过期", "The invitation is not valid any more"),
     entry("job.not_found", NotFound, "任务不存在", "The job was not found among those given up"),
+    entry("message.content_refused", Invalid, "消息内容未通过审核", "The message was refused by the content check"),
+    entry(
+        "message.held",
+        Conflict,
+        "消息正在审核，通过后将自动发送",
+        "The message is being checked and is passed on by itself",
+    ),
     entry("message.not_found", NotFound, "消息不存在", "Message not found"),
     entry(
         "message.outcome_unknown",
