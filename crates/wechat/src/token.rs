@@ -469,7 +469,11 @@ pub(crate) async fn ask(wire: &dyn Wire, app: &App, by_force: bool) -> Result<(S
     };
     let answer = wire.exchange(request).await?;
     let mut map = read_json(&answer, &[app.secret.expose()])?;
-    let life = map.get("expires_in").and_then(Value::as_i64).unwrap_or(0).clamp(0, LONGEST_LIFE_S);
+    let life = match map.get("expires_in") {
+        Some(Value::String(text)) => text.trim().parse().unwrap_or(0),
+        life => life.and_then(Value::as_i64).unwrap_or(0),
+    };
+    let life = life.clamp(0, LONGEST_LIFE_S);
     match map.remove("access_token") {
         Some(Value::String(value)) if !value.is_empty() && life > 0 => {
             Ok((Secret::new(value), Duration::from_secs(life.unsigned_abs())))
