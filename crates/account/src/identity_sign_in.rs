@@ -216,7 +216,8 @@ impl Accounts {
         let caller = actor.require_user()?;
         let mut unit = self.store.begin().await?;
         let mut user = unit.users().find(caller.user).await?.ok_or(AccessError::Unauthenticated)?;
-        let has_another = user.verified_phone().is_some_and(|held| held != phone);
+        let replaced = user.verified_phone().cloned();
+        let has_another = replaced.as_ref().is_some_and(|held| held != phone);
         if has_another && !self.is_fresh(unit.as_mut(), caller).await? {
             return Err(AccountError::PhoneChangeUnproven);
         }
@@ -235,6 +236,7 @@ impl Accounts {
         let event = self.audit_detail(actor.label(), "phone.bind", format!("user:{}", user.id), detail);
         unit.audit().append_all(&[event]).await?;
         unit.commit().await?;
+        self.tell_replaced_number(replaced, &user).await;
         Ok(user)
     }
 }
