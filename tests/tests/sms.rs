@@ -273,7 +273,7 @@ fn a_notice(database: Database) {
 /// odd content types, and a path before everything.
 #[test]
 fn another_stand_in_needs_nothing_but_its_address() {
-    let (address, heard) = other_stand_in();
+    let (address, requests) = other_stand_in();
     let settings = |name: &str| format!("http://{address}/{name}/");
     let aliyun = format!(
         "{{ base_url = {:?}, access_key_id = \"other-id\", access_key_secret = \"other-secret\", sign_name = \"x\" }}",
@@ -287,7 +287,7 @@ fn another_stand_in_needs_nothing_but_its_address() {
     let api = deployment.start_api();
     let http = Http::new(&api);
     let asked = ask_for_code(&http);
-    let request = heard.recv_timeout(PATIENCE).unwrap();
+    let request = requests.recv_timeout(PATIENCE).unwrap();
     let (_, sent) = request.split_once("%22code%22%3A%22").unwrap();
     let answer = json!({ "challengeId": asked["challengeId"], "code": &sent[..6], "role": "patient" });
     assert_eq!(http.post("/api/v1/auth/sign-in/sms", &As::Nobody, &answer).status, 201);
@@ -303,7 +303,7 @@ fn other_stand_in() -> (std::net::SocketAddr, std::sync::mpsc::Receiver<String>)
     use std::io::{BufRead, BufReader, Write};
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let (tell, heard) = std::sync::mpsc::channel();
+    let (tell, told) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
@@ -324,5 +324,5 @@ fn other_stand_in() -> (std::net::SocketAddr, std::sync::mpsc::Receiver<String>)
             }
         }
     });
-    (address, heard)
+    (address, told)
 }

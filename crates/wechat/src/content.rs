@@ -479,13 +479,13 @@ impl Contents {
             CheckState::Review => check.is_by_doctor,
             _ => false,
         };
+        let is_withdrawn = check.state == CheckState::Withdrawn;
         match self.held_body(check) {
             Some(held) if is_passed_on => content.release(check.subject, &held.body).await?,
-            // What was kept back and is not to be passed on was never seen by anybody.
-            Some(_) if check.state == CheckState::Withdrawn => {}
-            Some(_) => return Ok(()),
-            None if check.state == CheckState::Withdrawn => return Ok(content.withdraw(check.subject).await?),
-            None => return Ok(()),
+            // What was kept back was never seen by anybody: there is nothing to take back.
+            Some(_) if is_withdrawn => {}
+            None if is_withdrawn => return Ok(content.withdraw(check.subject).await?),
+            Some(_) | None => return Ok(()),
         }
         let mut unit = self.context.store.begin().await?;
         unit.checks().forget_held(check.id).await?;

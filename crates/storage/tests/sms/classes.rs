@@ -119,14 +119,14 @@ fn state_after(class: ErrorClass) -> MessageState {
 }
 
 fn receipt(provider: ProviderName, pushed: &Value, code: &str, is_delivered: bool) -> Value {
-    let mut receipt = pushed.clone();
-    if provider == ProviderName::Aliyun {
-        (receipt["success"], receipt["err_code"]) = (json!(is_delivered), json!(code));
+    let told = if provider == ProviderName::Aliyun {
+        json!({ "success": is_delivered, "err_code": code })
     } else {
-        let word = if is_delivered { "SUCCESS" } else { "FAIL" };
-        (receipt["report_status"], receipt["errmsg"]) = (json!(word), json!(code));
-    }
-    receipt
+        json!({ "report_status": if is_delivered { "SUCCESS" } else { "FAIL" }, "errmsg": code })
+    };
+    let mut receipt = pushed.as_object().cloned().unwrap();
+    receipt.extend(told.as_object().cloned().unwrap());
+    Value::Object(receipt)
 }
 
 /// Receipts settle their message and its cost, and never make anything leave.

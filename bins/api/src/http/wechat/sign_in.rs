@@ -99,9 +99,10 @@ async fn sign_in(
         None => None,
     };
     let audience = role_of(audience);
-    let seat = WeappSeat { app: sent.app, audience, openid: person.openid.clone(), unionid: person.unionid.clone() };
+    let (openid, unionid) = (person.openid.clone(), person.unionid.clone());
+    let proven = ProvenIdentity::of_weapp(WeappSeat { app: sent.app, audience, openid, unionid });
     let request = IdentitySignIn {
-        proven: ProvenIdentity::of_weapp(seat).across_apps(WEIXIN_UNIONID, false),
+        proven: proven.across_apps(WEIXIN_UNIONID, false),
         role: Some(audience),
         phone,
         device_label: sent.device_label,
