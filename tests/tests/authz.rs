@@ -206,6 +206,15 @@ fn cases(s: &Stage) -> Vec<Case> {
             Right::Patient,
         ),
         case("sync_log", M::GET, "/sync", Body::None, Right::Patient).also(&[WrongPatient, WrongDoctor]),
+        case("list_desk_tasks", M::GET, "/desk/tasks", Body::None, Right::Admin).also(&[Agent]),
+        case(
+            "close_desk_task",
+            M::POST,
+            format!("/desk/tasks/{ABSENT}/close"),
+            Body::Json(json!({ "note": "已电话联系" })),
+            Right::Admin,
+        )
+        .also(&[Agent]),
         case("list_agents", M::GET, "/admin/agents", Body::None, Right::Admin),
         case(
             "create_agent",

@@ -17,7 +17,8 @@ use account::{AccountKeys, AccountPorts, Accounts, AppCredentials};
 use async_trait::async_trait;
 use consultation::ConsultationError;
 use consultation::service::{
-    Certifications, Consultations, Doctors, Initiate, InitiateConsultations, Initiated, Invitations, Relations, Reports,
+    Certifications, Consultations, DeskTasks, Doctors, Initiate, InitiateConsultations, Initiated, Invitations,
+    Relations, Reports,
 };
 use domain::file::BlobStore;
 use domain::{Clock, StoreError};
@@ -30,6 +31,7 @@ use runtime::telemetry::Metrics;
 use runtime::thumbnails::Thumbnails;
 use runtime::{BatchError, BatchSettings, Batcher, Config, Credentials, LiveLog, StartError, Tasks};
 use storage::{DocumentIndex, SeaStore};
+use wechat::identity::Logins;
 use worker::sms::SmsSetupError;
 use worker::{Ground, GroundError, Sms};
 
@@ -42,7 +44,7 @@ use crate::http::router::{Parts, server};
 use crate::http::services::{InitiateQueue, Services};
 use crate::http::sms_receipts::{self, ReceiptGate};
 use crate::http::wechat::{Wechat, callback};
-use crate::leancloud::{NoMiniProgram, PathLinks};
+use crate::leancloud::{PathLinks, WechatMiniPrograms};
 use crate::messaging::{Messaging, MessagingError};
 use crate::{leancloud, settings, standin};
 
@@ -212,6 +214,7 @@ impl App {
             accounts: self.accounts.clone(),
             certifications: Certifications::new(context.clone()),
             consultations: Consultations::new(context.clone()),
+            desk_tasks: DeskTasks::new(context.clone()),
             doctors: Doctors::new(context.clone()),
             desk: self.ground.desk.clone(),
             initiate,
@@ -255,7 +258,11 @@ impl App {
             certifications: Certifications::new(context.clone()),
             doctors: Doctors::new(context.clone()),
             relations: Relations::new(context.clone()),
-            mini_program: Arc::new(NoMiniProgram),
+            mini_program: Arc::new(WechatMiniPrograms {
+                apps: self.ground.wechat.apps.clone(),
+                logins: Logins::new(self.ground.wechat.clone()),
+                shows_session_key: self.config.leancloud.weapp_session_key,
+            }),
             spares_captcha: self.config.leancloud.sms_without_captcha,
         })
     }

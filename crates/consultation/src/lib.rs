@@ -7,6 +7,7 @@
 pub mod certification;
 pub mod consultation;
 pub mod decision;
+pub mod desk_task;
 pub mod dialog;
 pub mod error;
 pub mod machine;

@@ -160,6 +160,8 @@ typed_ids! {
     DeskEntryId,
     /// An answer that agents keep ready.
     CannedReplyId,
+    /// Something the desk is asked to look after.
+    DeskTaskId,
 }
 
 #[cfg(test)]

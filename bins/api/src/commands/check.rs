@@ -4,12 +4,14 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use ::wechat::errcode::advice;
+use ::wechat::reply::CallError;
 use clap::Args;
 use domain::Clock;
 use domain::file::BlobStore;
 use domain::rng::SecureRandom;
 use runtime::config::DatabaseKind;
-use runtime::{Config, OpendalBlobs, OsRandom, SystemClock};
+use runtime::{Config, HyperWire, OpendalBlobs, OsRandom, SystemClock};
 use serde_json::json;
 use storage::SeaStore;
 use worker::database_options;
@@ -61,6 +63,9 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<(), Fail
         Ok(providers) => is_fine.extend(sms(&providers, &clock, arguments.online).await),
         Err(failure) => is_fine.push(told("SMS", &Err(failure.into()))),
     }
+    if arguments.online {
+        is_fine.extend(wechat(&config).await);
+    }
     is_fine.push(!arguments.online || told("files", &files(&config).await));
     if is_fine.into_iter().all(|fine| fine) { Ok(()) } else { Err("the server could not run like this".into()) }
 }
@@ -84,6 +89,33 @@ async fn sms(providers: &Providers, clock: &Arc<dyn Clock>, is_online: bool) -> 
             let outcome = probe(&**provider, &**clock).await.map_err(|code| format!("answered {code}").into());
             fine.push(told(&format!("SMS by {}", provider.name().as_str()), &outcome));
         }
+    }
+    fine
+}
+
+/// Each app of WeChat, asked for the token it has, which replaces none, and for its templates.
+async fn wechat(config: &Config) -> Vec<bool> {
+    let apps = config.wechat_apps();
+    // The built-in stand-in runs with the server only.
+    if apps.is_empty() || config.uses_wechat_standin() {
+        return Vec::new();
+    }
+    let wire = match HyperWire::new(&config.wechat_base_url(), &config.wechat.fallback_urls) {
+        Ok(wire) => wire,
+        Err(error) => return vec![told("WeChat", &Err(error.into()))],
+    };
+    let mut fine = Vec::new();
+    for app in apps.iter() {
+        let outcome = match ::wechat::probe::probe(&wire, app, SystemClock.now()).await {
+            Ok(absent) if absent.is_empty() => Ok(()),
+            Ok(absent) => Err(format!("the console has no templates for {}", absent.join(", ")).into()),
+            Err(CallError::Refused(refusal)) => {
+                let advice = advice(refusal.code).unwrap_or("look the code up in the platform's documentation");
+                Err(format!("answered {} {}: {advice}", refusal.code, refusal.message).into())
+            }
+            Err(error) => Err(error.into()),
+        };
+        fine.push(told(&format!("WeChat app {}", app.name), &outcome));
     }
     fine
 }

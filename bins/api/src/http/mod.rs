@@ -11,6 +11,7 @@ pub mod consultations;
 pub mod context;
 pub mod conversations;
 pub mod desk;
+pub mod desk_tasks;
 pub mod dev;
 pub mod docs;
 pub mod doctors;
@@ -108,7 +109,7 @@ pub type Apis = (
     (assistant::AssistantApi, desk::DeskApis),
     files::FilesApi,
     admin::certifications::ReviewApi,
-    admin::consultations::VoidApi,
+    (admin::consultations::VoidApi, desk_tasks::DeskTasksApi),
     admin::agents::AgentsApi,
     admin::oversight::OversightApi,
     admin::sms::SmsApi,
@@ -130,7 +131,7 @@ pub const fn apis() -> Apis {
         (assistant::AssistantApi, desk::apis()),
         files::FilesApi,
         admin::certifications::ReviewApi,
-        admin::consultations::VoidApi,
+        (admin::consultations::VoidApi, desk_tasks::DeskTasksApi),
         admin::agents::AgentsApi,
         admin::oversight::OversightApi,
         admin::sms::SmsApi,

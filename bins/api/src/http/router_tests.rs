@@ -12,7 +12,7 @@ use account::password::MockPasswordHasher;
 use account::{AccountKeys, AccountPorts, AccountSettings, AccountStore, AccountUnit, Accounts, AppAccess, AppHeaders};
 use async_trait::async_trait;
 use consultation::service::{
-    Certifications, Consultations, Context, Doctors, Initiate, Initiated, Invitations, Relations, Reports,
+    Certifications, Consultations, Context, DeskTasks, Doctors, Initiate, Initiated, Invitations, Relations, Reports,
 };
 use consultation::{ConsultationPolicy, ConsultationStore, ConsultationUnit};
 use domain::actor::{AccessError, UserActor};
@@ -46,6 +46,7 @@ use crate::http::problem::ApiError;
 use crate::http::router::{Parts, server};
 use crate::http::services::{InitiateQueue, Services};
 use crate::http::testing::FixedIds;
+use crate::http::wechat::Wechat;
 use crate::leancloud;
 
 const DOCTOR: &str = "5daeb07b7b968a0074945056";
@@ -229,6 +230,7 @@ fn parts() -> Parts {
         public_url: "http://localhost".into(),
         certifications: Certifications::new(context.clone()),
         consultations: Consultations::new(context.clone()),
+        desk_tasks: DeskTasks::new(context.clone()),
         doctors: Doctors::new(context.clone()),
         desk: Desk {
             store: Arc::new(World),
@@ -287,6 +289,11 @@ fn accounts() -> Arc<Accounts> {
     Arc::new(Accounts::new(ports, AccountKeys::derive(&[0; 32]).unwrap(), AccountSettings::default()))
 }
 
+fn no_mini_programs() -> leancloud::WechatMiniPrograms {
+    let Wechat { apps, logins, .. } = crate::http::wechat::testing::nothing();
+    leancloud::WechatMiniPrograms { apps, logins, shows_session_key: false }
+}
+
 fn rest(context: &Context) -> Rest {
     Rest::new(RestPorts {
         store: Arc::new(World),
@@ -297,7 +304,7 @@ fn rest(context: &Context) -> Rest {
         certifications: Certifications::new(context.clone()),
         doctors: Doctors::new(context.clone()),
         relations: Relations::new(context.clone()),
-        mini_program: Arc::new(leancloud::NoMiniProgram),
+        mini_program: Arc::new(no_mini_programs()),
         spares_captcha: true,
     })
 }

@@ -273,6 +273,7 @@ pub struct App {
 /// `leancloud.*`
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
 pub struct Leancloud {
     /// Whether the LeanCloud surface is served.
     pub enabled: bool,
@@ -280,13 +281,22 @@ pub struct Leancloud {
     pub require_session: bool,
     /// Whether its clients, which cannot solve captchas, get SMS codes without one unless the server is under attack.
     pub sms_without_captcha: bool,
+    /// Whether a sign-in with a mini-program answers the key of its WeChat session, for clients that decrypt by
+    /// themselves.
+    pub weapp_session_key: bool,
     /// Fields of document classes to have indexes for, as `Class.field`.
     pub indexes: Vec<String>,
 }
 
 impl Default for Leancloud {
     fn default() -> Self {
-        Self { enabled: true, require_session: false, sms_without_captcha: true, indexes: Vec::new() }
+        Self {
+            enabled: true,
+            require_session: false,
+            sms_without_captcha: true,
+            weapp_session_key: false,
+            indexes: Vec::new(),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod consultation;
 mod delivery;
+mod desk_task;
 pub(crate) mod event;
 mod invitation;
 mod notification;

@@ -113,6 +113,20 @@ CREATE TABLE purge_certificate (
     purged_at bigint NOT NULL
 );
 CREATE INDEX purge_certificate_time ON purge_certificate (purged_at, id);
+CREATE INDEX notification_escalation ON notification (updated_at) WHERE cause = 'escalation';
+
+-- What the desk is asked to look after.
+CREATE TABLE desk_task (
+    id text PRIMARY KEY,
+    consultation_id text NOT NULL,
+    state text NOT NULL,
+    created_at bigint NOT NULL,
+    closed_at bigint,
+    closed_by text,
+    note text
+);
+CREATE INDEX desk_task_state ON desk_task (state, created_at, id);
+CREATE INDEX desk_task_consultation ON desk_task (consultation_id, created_at);
 
 -- What the recording notifier delivered: one row per notification, whatever happens.
 CREATE TABLE delivery (
