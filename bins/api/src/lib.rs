@@ -5,6 +5,7 @@ pub mod commands;
 pub mod gateway;
 pub mod http;
 pub mod leancloud;
+pub mod listen;
 pub mod messaging;
 pub mod settings;
 pub mod standin;

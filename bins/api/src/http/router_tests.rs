@@ -25,7 +25,7 @@ use domain::{Actor, Clock, ObjectId, StoreError, Timestamp};
 use im::log::{MockLogListener, MockLogWatch};
 use im::owner::MockConversationOwner;
 use im::policy::ImPolicy;
-use im::service::{Ack, ImContext, MessageQueue};
+use im::service::{Ack, ImContext, MessageQueue, Told};
 use im::{Appended, ImError, ImStore, ImUnit, NewMessage};
 use poem::http::StatusCode;
 use poem::{Body, Endpoint, Request, RequestBuilder, Response, Route};
@@ -138,6 +138,10 @@ impl ImStore for World {
 impl MessageQueue for World {
     fn hand_in(&self, _: NewMessage) -> Pin<Box<dyn Future<Output = Result<Ack, ImError>> + Send>> {
         Box::pin(std::future::ready(Err(ImError::Stopping)))
+    }
+
+    fn hand_in_told(&self, _: NewMessage, told: Told) {
+        told(Err(ImError::Stopping));
     }
 }
 
