@@ -23,7 +23,6 @@ use consultation::service::{
 use domain::file::BlobStore;
 use domain::{Clock, StoreError};
 use im::feed::FanoutState;
-use poem::listener::{Listener, TcpListener};
 use poem::{Endpoint, Response, Route, Server};
 use runtime::config::ConfigError;
 use runtime::tasks::{self, StillRunning};
@@ -45,6 +44,7 @@ use crate::http::services::{InitiateQueue, Services};
 use crate::http::sms_receipts::{self, ReceiptGate};
 use crate::http::wechat::{Wechat, callback};
 use crate::leancloud::{PathLinks, WechatMiniPrograms};
+use crate::listen::listen;
 use crate::messaging::{Messaging, MessagingError};
 use crate::{leancloud, settings, standin};
 
@@ -133,8 +133,7 @@ impl App {
     /// [`ServeError`] when it cannot listen, or something did not stop in time.
     pub async fn serve(self, metrics: Metrics) -> Result<(), ServeError> {
         let address = self.config.http.listen;
-        let acceptor = TcpListener::bind(address).into_acceptor().await;
-        let acceptor = acceptor.map_err(|source| ServeError::Listen { address, source })?;
+        let acceptor = listen(address).map_err(|source| ServeError::Listen { address, source })?;
         let tasks = Tasks::new();
         metrics.keep_up(&tasks);
         if self.config.worker_is_embedded() {

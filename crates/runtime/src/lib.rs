@@ -24,7 +24,7 @@ pub mod web;
 pub mod wechat_apps;
 pub mod wechat_wire;
 
-pub use batcher::{Answer, BatchError, BatchSettings, Batcher, HandInError};
+pub use batcher::{Answer, BatchError, BatchSettings, Batcher, HandInError, Told};
 pub use blobs::OpendalBlobs;
 pub use clock::SystemClock;
 pub use config::{Config, ConfigSources, Profile, Secret};

@@ -386,7 +386,7 @@ impl Delivery<'_> {
             if *origin == Some(id) {
                 continue;
             }
-            let make = || ServerFrame::Event(EventFrame::of(entry)).to_json().into();
+            let make = || EventFrame::json_of(entry).into();
             let frame = self.frame.get_or_insert_with(make).clone();
             outlet.push(Outgoing::Entry { entry: entry.clone(), frame });
         }

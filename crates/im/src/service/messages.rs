@@ -43,10 +43,15 @@ pub struct Ack {
     pub is_duplicate: bool,
 }
 
+/// Told what became of a message.
+pub type Told = Box<dyn FnOnce(Result<Ack, ImError>) + Send>;
+
 /// Takes prepared messages in order and answers each once it is committed.
 pub trait MessageQueue: Send + Sync {
     /// Hands a message in. The future may be dropped; the message is then committed all the same.
     fn hand_in(&self, message: NewMessage) -> Pin<Box<dyn Future<Output = Result<Ack, ImError>> + Send>>;
+    /// The same for a caller that does not wait: `told` is called once, and must be quick.
+    fn hand_in_told(&self, message: NewMessage, told: Told);
 }
 
 /// The use cases of sending.
