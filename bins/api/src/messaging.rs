@@ -6,7 +6,7 @@ use std::time::Duration;
 use domain::StoreError;
 use domain::id::IdSource;
 use im::ImStore;
-use im::service::{MessageQueue, Messages};
+use im::service::{ImContext, MessageQueue, Messages};
 use runtime::fanout::{self, NatsAddressError};
 use runtime::{GatedQueue, LiveLog, MessageLanes, Tasks};
 use tokio_util::sync::CancellationToken;

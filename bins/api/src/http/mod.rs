@@ -111,8 +111,7 @@ pub type Apis = (
     admin::certifications::ReviewApi,
     (admin::consultations::VoidApi, desk_tasks::DeskTasksApi),
     admin::agents::AgentsApi,
-    admin::oversight::OversightApi,
-    admin::sms::SmsApi,
+    (admin::oversight::OversightApi, admin::sms::SmsApi),
     dev::DevApi,
     wechat::WechatApis,
 );
@@ -133,8 +132,7 @@ pub const fn apis() -> Apis {
         admin::certifications::ReviewApi,
         (admin::consultations::VoidApi, desk_tasks::DeskTasksApi),
         admin::agents::AgentsApi,
-        admin::oversight::OversightApi,
-        admin::sms::SmsApi,
+        (admin::oversight::OversightApi, admin::sms::SmsApi),
         dev::DevApi,
         wechat::apis(),
     )

@@ -207,7 +207,7 @@ struct WrittenMessage<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     client_message_id: Option<&'a str>,
     r#type: &'a str,
-    content: Option<&'a Content>,
+    content: Option<Content>,
     #[serde(skip_serializing_if = "Option::is_none")]
     corrects: Option<MessageId>,
     #[serde(with = "rfc3339_option", skip_serializing_if = "Option::is_none")]
