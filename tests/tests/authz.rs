@@ -2,6 +2,7 @@
 //!
 //! An operation of the published spec without a case here fails the test, and so does a case without an operation.
 
+#[path = "authz/desk.rs"]
 mod desk;
 
 use std::collections::BTreeSet;
@@ -110,6 +111,14 @@ fn cases(s: &Stage) -> Vec<Case> {
         case("get_captcha", M::GET, "/auth/captcha", Body::None, Right::Patient).also(ALL),
         case("sign_in_with_sms_code", M::POST, "/auth/sign-in/sms", empty(), Right::Patient).also(ALL),
         case("sign_in_agent", M::POST, "/auth/sign-in/agent", empty(), Right::Patient).also(ALL),
+        case("create_console_session", M::POST, "/auth/console-session", empty(), Right::Patient).also(ALL),
+        case(
+            "approve_dev_certification",
+            M::POST,
+            format!("/dev/certifications/{doctor}/approve"),
+            Body::None,
+            Right::Doctor,
+        ),
         case("list_dev_sms", M::GET, "/dev/sms", Body::None, Right::Patient).also(ALL),
         case("get_me", M::GET, "/me", Body::None, Right::Patient).also(PEOPLE),
         case("list_sessions", M::GET, "/auth/sessions", Body::None, Right::Patient).also(PEOPLE),
@@ -205,7 +214,7 @@ fn cases(s: &Stage) -> Vec<Case> {
             Body::None,
             Right::Patient,
         ),
-        case("sync_log", M::GET, "/sync", Body::None, Right::Patient).also(&[WrongPatient, WrongDoctor]),
+        case("sync_log", M::GET, "/sync", Body::None, Right::Patient).also(PEOPLE),
         case("list_desk_tasks", M::GET, "/desk/tasks", Body::None, Right::Admin).also(&[Agent]),
         case(
             "close_desk_task",
@@ -335,6 +344,7 @@ fn cases(s: &Stage) -> Vec<Case> {
             Body::Json(json!({ "isEnabled": false })),
             Right::Admin,
         ),
+        case("delete_console_session", M::DELETE, "/auth/console-session", Body::None, Right::Admin).also(&[Agent]),
     ]
 }
 

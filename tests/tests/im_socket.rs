@@ -275,7 +275,7 @@ fn frames_that_come_too_fast_are_refused_and_then_close_the_socket() {
 }
 
 #[test]
-fn only_patients_and_doctors_with_a_session_are_welcome() {
+fn only_people_with_a_session_are_welcome() {
     let (deployment, api, dialog) = start_with(deployment().with("im.hello_within", "1s"));
     let mut socket = Socket::connect(&api);
     socket.say(&json!({ "type": "hello", "token": "no-such-token" }));
@@ -287,9 +287,14 @@ fn only_patients_and_doctors_with_a_session_are_welcome() {
     assert_eq!(code_of(&mut early), "im.frame_out_of_place");
     let (name, password) = create_admin(&deployment);
     let admin = dialog.http.sign_in_staff(&name, &password);
-    let mut staff = Socket::connect(&api);
-    staff.say(&json!({ "type": "hello", "token": token(&admin) }));
-    staff.expect_bye("forbidden");
+    // Staff listens for the assistant, and speaks through the desk only.
+    let (mut staff, ready) = Socket::open(&api, &admin);
+    assert_eq!(ready["clientIds"].as_array().map(Vec::len), Some(2), "{ready}");
+    staff.send_text(&dialog.id, "m", "x");
+    assert_eq!(code_of(&mut staff), "access.forbidden");
+    let mut without = Socket::connect(&api);
+    without.say(&json!({ "type": "hello" }));
+    without.expect_bye("unauthenticated");
     let plain = dialog.http.get("/im/v1/ws", &dialog.patient);
     assert_eq!(plain.status, 400, "{plain:?}");
 }

@@ -423,6 +423,14 @@ impl DoctorRepository for MemoryUnit {
     ) -> Result<Page<Doctor>, StoreError> {
         self.list_by_certification(Certification::Certified, page).await
     }
+    async fn search_all(
+        &mut self,
+        _search: &DoctorSearch,
+        state: Option<Certification>,
+        page: PageRequest,
+    ) -> Result<Page<Doctor>, StoreError> {
+        self.list_by_certification(state.unwrap_or(Certification::Certified), page).await
+    }
     async fn list_by_certification(
         &mut self,
         state: Certification,

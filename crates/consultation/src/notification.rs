@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use async_trait::async_trait;
 use domain::id::{ConsultationId, DoctorId, NotificationId, PatientId};
+use domain::page::{Page, PageRequest};
 use domain::{StoreError, Timestamp};
 use futures_util::stream::{self, StreamExt};
 
@@ -239,6 +240,14 @@ pub struct Notification {
     pub updated_at: Timestamp,
 }
 
+/// Which decisions are asked for; unset fields do not restrict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct NotificationFilter {
+    pub consultation: Option<ConsultationId>,
+    pub recipient: Option<Recipient>,
+    pub state: Option<NotificationState>,
+}
+
 /// Stores notifications.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
@@ -294,6 +303,12 @@ pub trait NotificationRepository: Send {
     ) -> Result<Vec<(NotificationId, Timestamp)>, StoreError>;
     /// Oldest first.
     async fn list(&mut self, consultation: ConsultationId) -> Result<Vec<Notification>, StoreError>;
+    /// Newest first.
+    async fn list_all(
+        &mut self,
+        filter: &NotificationFilter,
+        page: PageRequest,
+    ) -> Result<Page<Notification>, StoreError>;
 }
 
 /// What is handed to a channel: neutral words only, nothing medical.

@@ -22,7 +22,7 @@ const MAX_RECALLS: u32 = 3;
 /// A message is said again on the same connection after this long without an answer.
 const REPEAT_AFTER: Duration = Duration::from_secs(3);
 /// How long everything may take to be answered, and then to arrive, once all is well again.
-const SETTLE_WITHIN: Duration = Duration::from_secs(20);
+const SETTLE_WITHIN: Duration = Duration::from_secs(40);
 /// Answers after which the same message is sent again.
 const PASSING: [&str; 7] = [
     "im.too_many_frames",

@@ -26,7 +26,7 @@ const DEVICES: usize = 2;
 /// How long people write before the first blow, between blows, and after the last.
 const CALM_MILLIS: (u64, u64) = (100, 450);
 /// Longest wait for all devices to be answered.
-const SETTLE_WITHIN: Duration = Duration::from_secs(60);
+const SETTLE_WITHIN: Duration = Duration::from_secs(90);
 
 /// What a round brought.
 pub struct Round {

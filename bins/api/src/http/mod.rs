@@ -7,6 +7,7 @@ pub mod body;
 pub mod caller;
 pub mod catalogue;
 pub mod certification;
+pub mod console_session;
 pub mod consultations;
 pub mod context;
 pub mod conversations;
@@ -105,13 +106,12 @@ pub type Apis = (
     relations::RelationsApi,
     invitations::InvitationsApi,
     consultations::ConsultationsApi,
-    (conversations::ConversationsApi, messages::MessagesApi, sync::SyncApi),
-    (assistant::AssistantApi, desk::DeskApis),
+    (conversations::ConversationsApi, messages::MessagesApi, sync::SyncApi, assistant::AssistantApi, desk::DeskApis),
     files::FilesApi,
     admin::certifications::ReviewApi,
     (admin::consultations::VoidApi, desk_tasks::DeskTasksApi),
     admin::agents::AgentsApi,
-    (admin::oversight::OversightApi, admin::sms::SmsApi),
+    (admin::oversight::OversightApi, admin::directory::DirectoryApi, admin::sms::SmsApi),
     dev::DevApi,
     wechat::WechatApis,
 );
@@ -126,13 +126,12 @@ pub const fn apis() -> Apis {
         relations::RelationsApi,
         invitations::InvitationsApi,
         consultations::ConsultationsApi,
-        (conversations::ConversationsApi, messages::MessagesApi, sync::SyncApi),
-        (assistant::AssistantApi, desk::apis()),
+        (conversations::ConversationsApi, messages::MessagesApi, sync::SyncApi, assistant::AssistantApi, desk::apis()),
         files::FilesApi,
         admin::certifications::ReviewApi,
         (admin::consultations::VoidApi, desk_tasks::DeskTasksApi),
         admin::agents::AgentsApi,
-        (admin::oversight::OversightApi, admin::sms::SmsApi),
+        (admin::oversight::OversightApi, admin::directory::DirectoryApi, admin::sms::SmsApi),
         dev::DevApi,
         wechat::apis(),
     )

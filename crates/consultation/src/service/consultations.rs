@@ -14,7 +14,7 @@ use super::transition::{self, Change};
 use crate::consultation::{Consultation, ConsultationEvent, ConsultationFilter};
 use crate::error::ConsultationError;
 use crate::machine::{Event, MAX_REASON_CHARS, ReopenFacts};
-use crate::notification::Notification;
+use crate::notification::{Notification, NotificationFilter};
 use crate::unit::ConsultationUnit;
 
 /// Tries of a transition that lost a race before the caller is told to reload.
@@ -91,6 +91,20 @@ impl Consultations {
             filter.doctor.is_some_and(|d| actor.is_doctor(d)) || filter.patient.is_some_and(|p| actor.is_patient(p));
         actor.require(is_own || actor.is_trusted())?;
         Ok(self.context.store.read().consultations().list(&filter, page).await?)
+    }
+
+    /// Who was told of anything, or why not, over all consultations, for administrators.
+    ///
+    /// # Errors
+    /// [`ConsultationError::Access`] for anybody else.
+    pub async fn notifications(
+        &self,
+        actor: &Actor,
+        filter: NotificationFilter,
+        page: PageRequest,
+    ) -> Result<Page<Notification>, ConsultationError> {
+        actor.require_admin()?;
+        Ok(self.context.store.read().notifications().list_all(&filter, page).await?)
     }
 
     /// Every transition and every notification decision of a consultation.

@@ -3,20 +3,21 @@
 use std::collections::HashSet;
 
 use ::consultation::notification::{
-    Cause, Channel, Notification, NotificationRepository, NotificationState, Reason, Recipient,
+    Cause, Channel, Notification, NotificationFilter, NotificationRepository, NotificationState, Reason, Recipient,
 };
 use async_trait::async_trait;
 use domain::id::{ConsultationId, NotificationId};
+use domain::page::{Cursor, Page, PageRequest};
 use domain::{StoreError, Timestamp};
 use sea_orm::ActiveValue::Set;
 use sea_orm::entity::prelude::*;
-use sea_orm::{QueryOrder, QueryResult, QuerySelect};
+use sea_orm::{QueryOrder, QueryResult, QuerySelect, QueryTrait};
 use serde::Serialize;
 
 use super::reach;
 use crate::backend::store_error;
 use crate::bulk;
-use crate::convert::{corrupt, known, list, parse, parse_opt, text, text_opt};
+use crate::convert::{corrupt, known, list, newest_first, parse, parse_opt, text, text_opt};
 use crate::store::SeaUnit;
 
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel, Serialize)]
@@ -240,5 +241,27 @@ impl NotificationRepository for SeaUnit {
             .order_by_asc(Column::CreatedAt)
             .order_by_asc(Column::Id);
         select.all(&self.db()).await.map_err(store_error)?.into_iter().map(notification).collect()
+    }
+
+    async fn list_all(
+        &mut self,
+        filter: &NotificationFilter,
+        page: PageRequest,
+    ) -> Result<Page<Notification>, StoreError> {
+        let mut select = Entity::find();
+        if let Some(id) = filter.consultation {
+            select = select.filter(Column::ConsultationId.eq(text(&id)));
+        }
+        if let Some(recipient) = filter.recipient {
+            let (kind, id) = recipient_columns(recipient);
+            select = select.filter(Column::RecipientKind.eq(kind)).filter(Column::RecipientId.eq(id));
+        }
+        if let Some(state) = filter.state {
+            select = select.filter(Column::State.eq(state.as_str()));
+        }
+        newest_first(QueryTrait::query(&mut select), "notification", "created_at", page);
+        let rows = select.all(&self.db()).await.map_err(store_error)?;
+        let found = rows.into_iter().map(notification).collect::<Result<Vec<_>, _>>()?;
+        Ok(Page::from_rows(found, page.limit, |n| Cursor { at: n.created_at, id: n.id.0 }))
     }
 }

@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use consultation::notification::{Cause, Channel, Notification, NotificationState, Reason, Recipient};
+use consultation::notification::{
+    Cause, Channel, Notification, NotificationFilter, NotificationState, Reason, Recipient,
+};
 use domain::Timestamp;
 use domain::id::{AgentId, ConsultationId, NotificationId};
+use domain::page::PageRequest;
 use im::NewMessage;
 use im::conversation::ReadMove;
 use im::presence::Presence;
@@ -60,6 +63,22 @@ pub async fn every_cause_state_and_reason_is_kept(h: &dyn Harness) {
     let all: Vec<_> = (1..).zip(words).map(row).collect();
     given(h, &all).await;
     assert_eq!(h.store().read().notifications().list(consultation_id(1)).await.unwrap(), all);
+}
+
+pub async fn decisions_are_listed_newest_first(h: &dyn Harness) {
+    let made = |n: u32| Notification { created_at: at(i64::from(n)), ..of_one(n) };
+    let to_patient = Notification { recipient: Recipient::Patient(patient_id(1)), ..made(2) };
+    let of_none = Notification { consultation_id: None, state: NotificationState::Failed, ..made(3) };
+    given(h, &[made(1), to_patient.clone(), of_none.clone()]).await;
+    let listed = async |filter: NotificationFilter| {
+        h.store().read().notifications().list_all(&filter, PageRequest::first()).await.unwrap().items
+    };
+    let all = NotificationFilter::default();
+    assert_eq!(listed(all).await, [of_none.clone(), to_patient.clone(), made(1)]);
+    assert_eq!(listed(NotificationFilter { consultation: Some(consultation_id(1)), ..all }).await.len(), 2);
+    let told = NotificationFilter { recipient: Some(Recipient::Patient(patient_id(1))), ..all };
+    assert_eq!(listed(told).await, [to_patient]);
+    assert_eq!(listed(NotificationFilter { state: Some(NotificationState::Failed), ..all }).await, [of_none]);
 }
 
 async fn settle(h: &dyn Harness, notifications: &[Notification], from: &[NotificationState]) -> u64 {

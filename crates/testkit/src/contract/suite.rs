@@ -199,6 +199,7 @@ macro_rules! contract_suite {
             ],
             notifications: [
                 a_notification_keeps_every_field,
+                decisions_are_listed_newest_first,
                 every_cause_state_and_reason_is_kept,
                 settling_writes_all_that_may_change,
                 only_what_is_in_a_given_state_is_settled,

@@ -4,12 +4,15 @@ use std::collections::HashSet;
 
 use async_trait::async_trait;
 use consultation::consultation::Consultation;
-use consultation::notification::{Cause, Notification, NotificationRepository, NotificationState, Reason, Recipient};
+use consultation::notification::{
+    Cause, Notification, NotificationFilter, NotificationRepository, NotificationState, Reason, Recipient,
+};
 use domain::id::{ConsultationId, NotificationId};
+use domain::page::{Cursor, Page, PageRequest};
 use domain::{StoreError, Timestamp};
 
 use super::MemoryUnit;
-use super::tables::{all_of, insert_new};
+use super::tables::{all_of, insert_new, newest_first};
 
 /// Its recipient was told by it, or is queued to be told, since then.
 fn tells(n: &Notification, since: Timestamp) -> bool {
@@ -198,5 +201,20 @@ impl NotificationRepository for MemoryUnit {
         let mut found: Vec<_> = of_it.cloned().collect();
         found.sort_by_key(|n| (n.created_at, n.id));
         Ok(found)
+    }
+
+    async fn list_all(
+        &mut self,
+        filter: &NotificationFilter,
+        page: PageRequest,
+    ) -> Result<Page<Notification>, StoreError> {
+        let tables = self.tables()?;
+        let is_wanted = |n: &&Notification| {
+            filter.consultation.is_none_or(|id| n.consultation_id == Some(id))
+                && filter.recipient.is_none_or(|recipient| n.recipient == recipient)
+                && filter.state.is_none_or(|state| n.state == state)
+        };
+        let found = tables.notifications.values().filter(is_wanted);
+        Ok(newest_first(found, page, |n| Cursor { at: n.created_at, id: n.id.0 }))
     }
 }

@@ -21,7 +21,8 @@ use self::dto::{
 };
 use crate::http::Area;
 use crate::http::body::{Body, Created, Done};
-use crate::http::caller::{Anybody, By, SignedIn, Staff};
+use crate::http::caller::{Anybody, By, Caller, SignedIn, Staff};
+use crate::http::console_session::{ConsoleSignedIn, ConsoleSignedOut};
 use crate::http::page::PageOf;
 use crate::http::problem::ApiError;
 use crate::http::services::App;
@@ -95,14 +96,33 @@ impl AuthApi {
         caller: By<Anybody>,
         request: Body<AgentSignInRequest>,
     ) -> Result<Created<SignedInAgentView>, ApiError> {
-        let Body(sent) = request;
-        let sign_in = AgentSignIn {
-            username: sent.username,
-            password: Password::typed(sent.password),
-            device_label: sent.device_label,
-            origin: caller.origin(),
-        };
+        let sign_in = agent_sign_in(request.0, &caller);
         Ok(Created(app.accounts.sign_in_agent(&caller.actor, sign_in).await?.into()))
+    }
+
+    /// Sign in to the web console
+    ///
+    /// Like `sign_in_agent`, but the token is put into a cookie that no script can read. Requests with the cookie count
+    /// only when they have the header `X-Console` as well.
+    #[oai(path = "/auth/console-session", method = "post", operation_id = "create_console_session")]
+    async fn create_console_session(
+        &self,
+        app: App,
+        caller: By<Anybody>,
+        request: Body<AgentSignInRequest>,
+    ) -> Result<ConsoleSignedIn, ApiError> {
+        let sign_in = agent_sign_in(request.0, &caller);
+        Ok(ConsoleSignedIn::of(app.accounts.sign_in_agent(&caller.actor, sign_in).await?, app.is_https()))
+    }
+
+    /// Sign out of the web console
+    ///
+    /// Ends the session this request is made with and takes the cookie back.
+    #[oai(path = "/auth/console-session", method = "delete", operation_id = "delete_console_session")]
+    async fn delete_console_session(&self, app: App, caller: By<Staff>) -> Result<ConsoleSignedOut, ApiError> {
+        let session = caller.session.ok_or(AccessError::Unauthenticated)?;
+        app.accounts.revoke_session(&caller.actor, session).await?;
+        Ok(ConsoleSignedOut::new(app.is_https()))
     }
 
     /// Sign out
@@ -183,5 +203,14 @@ impl AuthApi {
         let Body(sent) = request;
         let binding = PhoneBinding { new: sent.new.into(), old: sent.old.map(Into::into), origin: caller.origin() };
         Ok(Json(app.accounts.bind_phone(&caller.actor, binding).await?.into()))
+    }
+}
+
+fn agent_sign_in(sent: AgentSignInRequest, caller: &Caller) -> AgentSignIn {
+    AgentSignIn {
+        username: sent.username,
+        password: Password::typed(sent.password),
+        device_label: sent.device_label,
+        origin: caller.origin(),
     }
 }

@@ -20,7 +20,7 @@ pub struct DeskReportsApi;
 #[derive(ApiResponse)]
 pub enum CsvAnswer {
     /// One episode a row, UTF-8, with a header.
-    #[oai(status = 200, content_type = "text/csv; charset=utf-8")]
+    #[oai(status = 200, content_type = "text/csv")]
     Rows(
         PlainText<String>,
         /// The name to save it under.
