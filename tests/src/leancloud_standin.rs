@@ -137,7 +137,7 @@ fn answer(asked: &Asked, there: &mut There, (app_id, key): &(String, String)) ->
     }
     if let Some(left) = &mut there.answers_left {
         let Some(next) = left.checked_sub(1) else {
-            return json_answer(403, &json!({ "code": 1, "error": "stopped" }));
+            return json_answer(401, &json!({ "code": 401, "error": "stopped" }));
         };
         *left = next;
     }

@@ -81,7 +81,7 @@ impl<R: BufRead> Objects<R> {
                         State::Rest
                     }
                     (State::Rest, b'\n') => State::Between,
-                    (State::Inside(depth), b'"') => State::Text(depth),
+                    (State::Inside(depth), b'"') | (State::Escape(depth), _) => State::Text(depth),
                     (State::Inside(depth), b'{' | b'[') => State::Inside(depth + 1),
                     (State::Inside(1), b'}' | b']') => {
                         is_complete = true;
@@ -90,7 +90,6 @@ impl<R: BufRead> Objects<R> {
                     (State::Inside(depth), b'}' | b']') => State::Inside(depth - 1),
                     (State::Text(depth), b'\\') => State::Escape(depth),
                     (State::Text(depth), b'"') => State::Inside(depth),
-                    (State::Escape(depth), _) => State::Text(depth),
                     _ => state,
                 };
                 if is_complete || (garbage.is_some() && state == State::Between) {

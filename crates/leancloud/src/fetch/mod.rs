@@ -187,7 +187,7 @@ pub async fn run(
             Ok(rows) => _ = report.classes.insert(class.clone(), rows),
             // A class that is not there, or closed to the interface: told, and no reason to stop.
             Err(FetchError::Remote { source: RemoteError::Refused { status, code, message }, .. })
-                if !matches!(status, 401 | 403) || code == 119 =>
+                if status != 401 =>
             {
                 report.refused.push((class.clone(), format!("{status}, code {code}: {message}")));
             }

@@ -61,7 +61,7 @@ pub(super) async fn import(
                 }
             }
         }
-        store(run, &class, documents, report).await?;
+        store(run, &class, &documents, report).await?;
         progress.advance(export.bytes_read());
     }
     Ok(())
@@ -81,14 +81,14 @@ fn note_targets(document: &Document, targets: &mut Targets) {
 async fn store(
     run: &Run<'_>,
     class: &Arc<str>,
-    documents: Vec<(Document, Place)>,
+    documents: &[(Document, Place)],
     report: &mut ReportBuilder<'_>,
 ) -> Result<(), ImportError> {
-    match attempt(run, &documents).await {
+    match attempt(run, documents).await {
         Ok(done) => done.tell(class, report)?,
         Err(error) if is_alive(run).await => {
             tracing::warn!(class = %class, error = &error as &dyn std::error::Error, "batch refused");
-            for one in &documents {
+            for one in documents {
                 match attempt(run, std::slice::from_ref(one)).await {
                     Ok(done) => done.tell(class, report)?,
                     Err(_) if is_alive(run).await => {
