@@ -186,9 +186,7 @@ pub async fn run(
         match fetched {
             Ok(rows) => _ = report.classes.insert(class.clone(), rows),
             // A class that is not there, or closed to the interface: told, and no reason to stop.
-            Err(FetchError::Remote { source: RemoteError::Refused { status, code, message }, .. })
-                if status != 401 =>
-            {
+            Err(FetchError::Remote { source: RemoteError::Refused { status, code, message }, .. }) if status != 401 => {
                 report.refused.push((class.clone(), format!("{status}, code {code}: {message}")));
             }
             Err(error) => return Err(error),
