@@ -2,6 +2,7 @@
 //!
 //! An operation of the published spec without a case here fails the test, and so does a case without an operation.
 
+#[path = "authz/desk.rs"]
 mod desk;
 
 use std::collections::BTreeSet;
@@ -214,6 +215,15 @@ fn cases(s: &Stage) -> Vec<Case> {
             Right::Patient,
         ),
         case("sync_log", M::GET, "/sync", Body::None, Right::Patient).also(PEOPLE),
+        case("list_desk_tasks", M::GET, "/desk/tasks", Body::None, Right::Admin).also(&[Agent]),
+        case(
+            "close_desk_task",
+            M::POST,
+            format!("/desk/tasks/{ABSENT}/close"),
+            Body::Json(json!({ "note": "已电话联系" })),
+            Right::Admin,
+        )
+        .also(&[Agent]),
         case("list_agents", M::GET, "/admin/agents", Body::None, Right::Admin),
         case(
             "create_agent",

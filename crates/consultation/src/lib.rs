@@ -7,12 +7,14 @@
 pub mod certification;
 pub mod consultation;
 pub mod decision;
+pub mod desk_task;
 pub mod dialog;
 pub mod error;
 pub mod machine;
 pub mod notification;
 pub mod policy;
 pub mod relation;
+pub mod retention;
 pub mod service;
 pub mod trace;
 pub mod unit;

@@ -12,6 +12,7 @@ pub mod consultations;
 pub mod context;
 pub mod conversations;
 pub mod desk;
+pub mod desk_tasks;
 pub mod dev;
 pub mod docs;
 pub mod doctors;
@@ -108,10 +109,9 @@ pub type Apis = (
     (conversations::ConversationsApi, messages::MessagesApi, sync::SyncApi, assistant::AssistantApi, desk::DeskApis),
     files::FilesApi,
     admin::certifications::ReviewApi,
-    admin::consultations::VoidApi,
+    (admin::consultations::VoidApi, desk_tasks::DeskTasksApi),
     admin::agents::AgentsApi,
-    (admin::oversight::OversightApi, admin::directory::DirectoryApi),
-    admin::sms::SmsApi,
+    (admin::oversight::OversightApi, admin::directory::DirectoryApi, admin::sms::SmsApi),
     dev::DevApi,
     wechat::WechatApis,
 );
@@ -129,10 +129,9 @@ pub const fn apis() -> Apis {
         (conversations::ConversationsApi, messages::MessagesApi, sync::SyncApi, assistant::AssistantApi, desk::apis()),
         files::FilesApi,
         admin::certifications::ReviewApi,
-        admin::consultations::VoidApi,
+        (admin::consultations::VoidApi, desk_tasks::DeskTasksApi),
         admin::agents::AgentsApi,
-        (admin::oversight::OversightApi, admin::directory::DirectoryApi),
-        admin::sms::SmsApi,
+        (admin::oversight::OversightApi, admin::directory::DirectoryApi, admin::sms::SmsApi),
         dev::DevApi,
         wechat::apis(),
     )

@@ -7,7 +7,7 @@ use account::Accounts;
 use account::oversight::Oversight;
 use async_trait::async_trait;
 use consultation::service::{
-    Certifications, Consultations, Doctors, Initiate, Initiated, Invitations, Relations, Reports,
+    Certifications, Consultations, DeskTasks, Doctors, Initiate, Initiated, Invitations, Relations, Reports,
 };
 use domain::Clock;
 use im::desk::Desk;
@@ -39,6 +39,7 @@ pub struct Services {
     pub accounts: Arc<Accounts>,
     pub certifications: Certifications,
     pub consultations: Consultations,
+    pub desk_tasks: DeskTasks,
     pub doctors: Doctors,
     pub desk: Desk,
     pub initiate: Arc<dyn InitiateQueue>,

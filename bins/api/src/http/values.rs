@@ -111,6 +111,7 @@ macro_rules! typed_ids {
 typed_ids!(
     UserId,
     PatientId,
+    DeskTaskId,
     DoctorId,
     RelationId,
     ConsultationId,

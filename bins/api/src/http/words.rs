@@ -1,6 +1,6 @@
 //! The enumerations of the wire, each tied to its word in the domain.
 
-use consultation::{consultation as episode, notification};
+use consultation::{consultation as episode, desk_task, notification};
 use domain::certification;
 use domain::gender;
 use domain::outbox;
@@ -43,6 +43,11 @@ macro_rules! wire_words {
             }
         }
     };
+}
+
+wire_words! {
+    /// Whether a task of the desk is still to be looked after.
+    DeskTaskState = desk_task::DeskTaskState { Open = "open", Closed = "closed" }
 }
 
 wire_words! {
@@ -332,6 +337,7 @@ mod tests {
     #[test]
     fn the_wire_and_the_domain_spell_alike() {
         let all = [
+            DeskTaskState::spellings(),
             Gender::spellings(),
             CertificationState::spellings(),
             ConsultationStatus::spellings(),

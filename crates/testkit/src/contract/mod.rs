@@ -15,6 +15,7 @@ pub mod conversations;
 pub mod deadlines;
 pub mod desk;
 pub mod desk_schedules;
+pub mod desk_tasks;
 pub mod doctors;
 pub mod files;
 pub mod invitations;

@@ -212,6 +212,11 @@ macro_rules! contract_suite {
                 only_what_reached_this_recipient_counts_as_notified,
                 notifications_of_a_consultation_come_oldest_first,
             ],
+            desk_tasks: [
+                a_task_keeps_every_field_and_moves_between_the_lists,
+                whom_an_escalation_did_not_move_is_found_until_there_is_a_task,
+                tasks_settle_when_the_doctor_answers_or_the_consultation_ends,
+            ],
             traces: [
                 traces_keep_every_row_of_every_table,
                 traces_of_one_table_leave_the_others_alone,

@@ -9,6 +9,7 @@ mod audit;
 mod consultation;
 mod conversation;
 mod desk;
+mod desk_task;
 mod doctor;
 mod file;
 mod invitation;
@@ -26,6 +27,7 @@ mod trace;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ::consultation::consultation::ConsultationRepository;
+use ::consultation::desk_task::DeskTaskRepository;
 use ::consultation::notification::NotificationRepository;
 use ::consultation::relation::{InvitationRepository, RelationRepository};
 use ::consultation::trace::TraceRepository;
@@ -179,6 +181,9 @@ impl ConsultationUnit for MemoryUnit {
         self
     }
     fn notifications(&mut self) -> &mut dyn NotificationRepository {
+        self
+    }
+    fn desk_tasks(&mut self) -> &mut dyn DeskTaskRepository {
         self
     }
     fn audit(&mut self) -> &mut dyn AuditRepository {

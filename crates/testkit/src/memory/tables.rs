@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use consultation::consultation::ConsultationEvent;
+use consultation::desk_task::DeskTask;
 use consultation::notification::Notification;
 use consultation::relation::Invitation;
 use consultation::{Consultation, Relation};
@@ -10,7 +11,7 @@ use domain::audit::AuditRecord;
 use domain::doctor::Doctor;
 use domain::file::File;
 use domain::id::{
-    AuditId, ConsultationEventId, ConsultationId, ConversationId, DoctorId, FileId, InvitationId, JobId,
+    AuditId, ConsultationEventId, ConsultationId, ConversationId, DeskTaskId, DoctorId, FileId, InvitationId, JobId,
     NotificationId, PatientId, RelationId,
 };
 use domain::outbox::JobRecord;
@@ -47,6 +48,7 @@ pub struct Tables {
     pub presence: BTreeMap<(String, u64, String), Presence>,
     pub desk: DeskTables,
     pub notifications: BTreeMap<NotificationId, Notification>,
+    pub desk_tasks: BTreeMap<DeskTaskId, DeskTask>,
     pub audit: BTreeMap<AuditId, AuditRecord>,
     pub jobs: BTreeMap<JobId, JobRow>,
     pub schedules: BTreeMap<String, ScheduleRow>,
