@@ -154,6 +154,10 @@ export const useDesk = defineStore("desk", () => {
     badge(counts.value.mineUnread);
   }, 120);
 
+  const loadMe = debounced(async () => {
+    me.value = await api.get<DeskAgent>("/desk/me").catch(() => me.value);
+  }, 120);
+
   function belongs(chat: DeskChat): boolean {
     if (customer.value && chat.customer.kind !== customer.value) return false;
     const own = session.agent?.objectId;
@@ -254,6 +258,7 @@ export const useDesk = defineStore("desk", () => {
     const known = list.value.find((chat) => chat.conversationId === id) ?? null;
     active.value = known;
     const one = timelineOf(id);
+    if (known) one.customerId = known.customer.clientId;
     one.unreadAfter.value = known && known.unreadCount > 0 ? known.readSeq : null;
     timeline.value = one;
     client?.view(id);
@@ -261,6 +266,7 @@ export const useDesk = defineStore("desk", () => {
     if (!one.isLoaded.value || one.hasAfter.value || seq !== undefined) await one.load(seq);
     const fresh = await chat;
     if (turn !== openTurn) return;
+    if (fresh) one.customerId = fresh.customer.clientId;
     if (!known && fresh && fresh.unreadCount > 0) one.unreadAfter.value = fresh.readSeq;
     if (fresh?.hasDraft && !drafts.has(id)) {
       const draft = await api.get<Draft>(`/desk/chats/${id}/draft`).catch(() => null);
@@ -284,15 +290,17 @@ export const useDesk = defineStore("desk", () => {
 
   function takeMessage(id: string, live: LiveMessage): void {
     const message = { ...live, conversationId: id } as unknown as Message;
-    timelines.get(id)?.add(message);
-    const isTheirs = !message.actedBy && message.sender !== undefined && message.sender !== null && message.type !== "system";
+    const one = timelines.get(id);
+    one?.add(message);
+    if (one && message.content && "fileId" in message.content && !message.recalledAt) void one.addWithFile(message);
+    const isTheirs = message.sender === (list.value.find((chat) => chat.conversationId === id) ?? active.value)?.customer.clientId;
     patchChat(id, (chat) => message.seq > chat.lastSeq && {
-      lastMessage: message, lastSeq: message.seq, unreadCount: chat.unreadCount + (isTheirs && message.sender === chat.customer.clientId ? 1 : 0),
+      lastMessage: message, lastSeq: message.seq, unreadCount: chat.unreadCount + (isTheirs ? 1 : 0),
       turn: chat.status === "assigned" && isTheirs ? "waiting_agent" : message.actedBy ? "waiting_user" : chat.turn, updatedAt: message.createdAt,
     });
     const row = list.value.find((chat) => chat.conversationId === id);
     if (row) place(row);
-    if (isTheirs && message.sender === row?.customer.clientId) typingUntil.value = 0;
+    if (isTheirs && id === activeId.value) typingUntil.value = 0;
     wanted.add(id);
     void reloadWanted();
     void loadCounts();
@@ -339,14 +347,14 @@ export const useDesk = defineStore("desk", () => {
         if (id && data.entry) timelines.get(id)?.addEntry(data.entry as DeskEntry);
         break;
       case "agent":
-        if (data.agentId === me.value?.agentId && me.value) me.value = { ...me.value, status: data.status as AgentStatus, load: Number(data.load), capacity: Number(data.capacity) };
-        break;
-      case "queue":
-        counts.value = { ...counts.value, waiting: Number(data.waiting) };
+        if (data.agentId === me.value?.agentId) void loadMe();
         break;
       case "offer":
         ring();
         ElNotification({ title: t("desk.offered"), message: String(data.note ?? ""), type: "info", duration: 8000, onClick: () => id && void open(id) });
+        break;
+      case "offer_ended":
+        ElNotification({ title: t(`desk.offerEnded.${String(data.how)}`), message: "", type: "info", duration: 6000 });
         break;
       case "taken_over":
         ElNotification({ title: t("desk.takenOver", { name: String(data.byName ?? "") }), message: String(data.reason ?? ""), type: "warning", duration: 0 });
@@ -367,6 +375,7 @@ export const useDesk = defineStore("desk", () => {
     const isDone = await attempt(async () => takeChat(await api.post<DeskChat>(`/desk/chats/${id}/${path}`, body)), done);
     if (!isDone) void reloadChat(id);
     void loadCounts();
+    void loadMe();
     return isDone;
   }
 
