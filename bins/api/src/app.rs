@@ -216,6 +216,7 @@ impl App {
             consultations: Consultations::new(context.clone()),
             desk_tasks: DeskTasks::new(context.clone()),
             doctors: Doctors::new(context.clone()),
+            desk: self.ground.desk.clone(),
             initiate,
             invitations: Invitations::new(context.clone(), random.clone()),
             messaging: messaging.use_cases(self.config.http.request_timeout),

@@ -10,7 +10,9 @@ use account::{AccountKeys, keys};
 use consultation::service::{Context, Deliveries, Dialogs, Escalations, Sweeps};
 use domain::id::IdSource;
 use domain::{Clock, StoreError};
+use im::desk::{Desk, DeskError};
 use im::log::LogListener;
+use im::owner::OwnerByKind;
 use im::service::ImContext;
 use runtime::config::SqliteSynchronous;
 use runtime::{Config, Credentials, HyperWire, ObjectIds, OsRandom, StartError, SystemClock};
@@ -24,8 +26,8 @@ use crate::assistant::Assistant;
 use crate::channels::Channels;
 use crate::chat_content::ChatContent;
 use crate::jobs::{
-    ApplySmsReceipts, DeliverNotification, EscalateUnanswered, PollSms, PurgeAccounts, PurgeJobs, PurgeSms,
-    ReconcileSms, SweepConsultations, wechat_jobs, wechat_schedules,
+    ApplySmsReceipts, AssignChats, DeliverNotification, EscalateUnanswered, PollSms, PurgeAccounts, PurgeJobs,
+    PurgeSms, ReconcileSms, SweepConsultations, SweepDesk, wechat_jobs, wechat_schedules,
 };
 use crate::notices::SmsNotifier;
 use crate::wechat_notifier::WechatNotifier;
@@ -47,6 +49,8 @@ pub struct Ground {
     pub wechat: wechat::Context,
     /// Signs addresses of files and makes indexes of numbers.
     pub account_keys: AccountKeys,
+    /// The assistant and its desk.
+    pub desk: Desk,
 }
 
 /// The ground could not be laid.
@@ -56,6 +60,8 @@ pub enum GroundError {
     Connect(#[from] ConnectError),
     #[error("the tables could not be brought up to date")]
     Migrate(#[source] StoreError),
+    #[error("the assistant could not be set up")]
+    Assistant(#[source] DeskError),
     #[error(transparent)]
     Start(#[from] StartError),
     #[error("security.secret is too short")]
@@ -89,17 +95,34 @@ impl Ground {
         let parts = WechatParts { store: &store, clock: &clock, ids: &ids, random: &random, bell: &bell };
         let wechat = parts.context(config, &credentials)?;
         let account_keys = AccountKeys::derive(credentials.secret.expose().as_bytes())?;
-        Ok(Self { store, context, bell, clock, ids, random, credentials, wechat, account_keys })
+        let policy = config.im_policy();
+        let desk = Desk {
+            store: Arc::new(store.clone()),
+            clock: clock.clone(),
+            ids: ids.clone(),
+            signal: bell.clone(),
+            assistant: policy.assistant,
+            home: config.business.timezone,
+            recall_within: policy.recall_within,
+            relays_messages: !wechat.apps.is_empty(),
+        };
+        desk.ensure_assistant().await.map_err(GroundError::Assistant)?;
+        Ok(Self { store, context, bell, clock, ids, random, credentials, wechat, account_keys, desk })
     }
 
     /// What the messaging use cases stand on; `log` is told of what they commit.
     pub fn messaging(&self, config: &Config, log: Arc<dyn LogListener>) -> ImContext {
+        let owner = OwnerByKind {
+            store: Arc::new(self.store.clone()),
+            desk: Arc::new(self.desk.clone()),
+            others: Arc::new(Dialogs::new(self.context.clone())),
+        };
         ImContext {
             store: Arc::new(self.store.clone()),
             clock: self.clock.clone(),
             ids: self.ids.clone(),
             log,
-            owner: Arc::new(Dialogs::new(self.context.clone())),
+            owner: Arc::new(owner),
             policy: Arc::new(config.im_policy()),
         }
     }
@@ -121,6 +144,7 @@ impl Ground {
             Arc::new(DeliverNotification(deliveries)),
             Arc::new(ReconcileSms(Reconciler::new(sms.context.clone()))),
             Arc::new(ApplySmsReceipts(inbox.clone())),
+            Arc::new(AssignChats(self.desk.clone())),
         ];
         // Whoever follows the log in this process is told by the store.
         let messaging = self.messaging(config, Arc::new(self.store.clone()));
@@ -129,6 +153,7 @@ impl Ground {
         let mut schedules: Vec<Arc<dyn ScheduledTask>> = vec![
             Arc::new(SweepConsultations { sweeps, every: config.worker.sweep_every }),
             Arc::new(EscalateUnanswered { escalations, every: config.worker.sweep_every }),
+            Arc::new(SweepDesk(self.desk.clone())),
             Arc::new(PollSms { polls: polls.clone(), inbox }),
             Arc::new(PurgeSms(polls)),
             Arc::new(PurgeAccounts(Housekeeping { store: queue.clone(), clock: self.clock.clone() })),

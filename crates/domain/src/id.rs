@@ -154,6 +154,14 @@ typed_ids! {
     SmsReplyId,
     /// Something the desk is asked to look after.
     DeskTaskId,
+    /// The official assistant.
+    AssistantId,
+    /// One time somebody was served at the desk, from waiting to closed.
+    EpisodeId,
+    /// A note or an event between the messages of a chat at the desk.
+    DeskEntryId,
+    /// An answer that agents keep ready.
+    CannedReplyId,
 }
 
 #[cfg(test)]

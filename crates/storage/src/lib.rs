@@ -9,6 +9,7 @@ pub mod backend;
 mod bulk;
 mod consulting;
 mod convert;
+mod desk;
 mod im;
 mod import;
 pub mod inspect;

@@ -1,6 +1,7 @@
 //! The native API over HTTP: what surrounds every request, and the areas with their operations.
 
 pub mod admin;
+pub mod assistant;
 pub mod auth;
 pub mod body;
 pub mod caller;
@@ -9,6 +10,7 @@ pub mod certification;
 pub mod consultations;
 pub mod context;
 pub mod conversations;
+pub mod desk;
 pub mod desk_tasks;
 pub mod dev;
 pub mod docs;
@@ -74,6 +76,12 @@ pub enum Area {
     /// Messages, and catching up with what happened.
     #[oai(rename = "messages")]
     Messages,
+    /// The official assistant, for patients and doctors.
+    #[oai(rename = "assistant")]
+    Assistant,
+    /// The desk that answers for the assistant, for agents.
+    #[oai(rename = "desk")]
+    Desk,
     /// Uploads and downloads.
     #[oai(rename = "files")]
     Files,
@@ -97,7 +105,7 @@ pub type Apis = (
     relations::RelationsApi,
     invitations::InvitationsApi,
     consultations::ConsultationsApi,
-    (conversations::ConversationsApi, messages::MessagesApi, sync::SyncApi),
+    (conversations::ConversationsApi, messages::MessagesApi, sync::SyncApi, assistant::AssistantApi, desk::DeskApis),
     files::FilesApi,
     admin::certifications::ReviewApi,
     (admin::consultations::VoidApi, desk_tasks::DeskTasksApi),
@@ -118,7 +126,7 @@ pub const fn apis() -> Apis {
         relations::RelationsApi,
         invitations::InvitationsApi,
         consultations::ConsultationsApi,
-        (conversations::ConversationsApi, messages::MessagesApi, sync::SyncApi),
+        (conversations::ConversationsApi, messages::MessagesApi, sync::SyncApi, assistant::AssistantApi, desk::apis()),
         files::FilesApi,
         admin::certifications::ReviewApi,
         (admin::consultations::VoidApi, desk_tasks::DeskTasksApi),

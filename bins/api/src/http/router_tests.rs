@@ -22,9 +22,10 @@ use domain::outbox::{JobSignal, MockJobQueue};
 use domain::rng::SecureRandom;
 use domain::sms::MockSmsGateway;
 use domain::{Actor, Clock, ObjectId, StoreError, Timestamp};
+use im::desk::{Desk, DeskStore, DeskUnit};
 use im::log::{MockLogListener, MockLogWatch};
 use im::owner::MockConversationOwner;
-use im::policy::ImPolicy;
+use im::policy::{DEFAULT_ASSISTANT, ImPolicy};
 use im::service::{Ack, ImContext, MessageQueue};
 use im::{Appended, ImError, ImStore, ImUnit, NewMessage};
 use poem::http::StatusCode;
@@ -136,6 +137,17 @@ impl ImStore for World {
     }
 }
 
+#[async_trait]
+impl DeskStore for World {
+    async fn begin(&self) -> Result<Box<dyn DeskUnit>, StoreError> {
+        Err(down())
+    }
+
+    fn read(&self) -> Box<dyn DeskUnit> {
+        panic!("these tests stop before anything is read")
+    }
+}
+
 impl MessageQueue for World {
     fn hand_in(&self, _: NewMessage) -> Pin<Box<dyn Future<Output = Result<Ack, ImError>> + Send>> {
         Box::pin(std::future::ready(Err(ImError::Stopping)))
@@ -220,6 +232,16 @@ fn parts() -> Parts {
         consultations: Consultations::new(context.clone()),
         desk_tasks: DeskTasks::new(context.clone()),
         doctors: Doctors::new(context.clone()),
+        desk: Desk {
+            store: Arc::new(World),
+            clock: Arc::new(World),
+            ids: Arc::new(FixedIds),
+            signal: Arc::new(World),
+            assistant: DEFAULT_ASSISTANT,
+            home: chrono_tz::Asia::Shanghai,
+            recall_within: Duration::from_secs(120),
+            relays_messages: false,
+        },
         initiate: Arc::new(World),
         invitations: Invitations::new(context.clone(), Arc::new(World)),
         oversight: Oversight {

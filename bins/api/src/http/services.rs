@@ -10,6 +10,7 @@ use consultation::service::{
     Certifications, Consultations, DeskTasks, Doctors, Initiate, Initiated, Invitations, Relations, Reports,
 };
 use domain::Clock;
+use im::desk::Desk;
 use leancloud::rest::Rest;
 use poem::{Request, RequestBody, Result};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
@@ -40,6 +41,7 @@ pub struct Services {
     pub consultations: Consultations,
     pub desk_tasks: DeskTasks,
     pub doctors: Doctors,
+    pub desk: Desk,
     pub initiate: Arc<dyn InitiateQueue>,
     pub invitations: Invitations,
     pub messaging: MessagingUseCases,

@@ -129,6 +129,10 @@ typed_ids!(
     ConsultationEventId,
     SmsMessageId,
     SmsReplyId,
+    AssistantId,
+    EpisodeId,
+    DeskEntryId,
+    CannedReplyId,
 );
 
 impl From<Timestamp> for Instant {

@@ -1,6 +1,7 @@
 //! What workers do: handlers of outbox jobs and scheduled tasks, one file each.
 
 mod apply_sms_receipts;
+mod assign_chats;
 mod deliver_notification;
 mod escalate_unanswered;
 mod poll_sms;
@@ -8,10 +9,12 @@ mod purge_accounts;
 mod purge_jobs;
 mod reconcile_sms;
 mod sweep_consultations;
+mod sweep_desk;
 mod wechat;
 mod wechat_upkeep;
 
 pub(crate) use apply_sms_receipts::ApplySmsReceipts;
+pub(crate) use assign_chats::AssignChats;
 pub(crate) use deliver_notification::DeliverNotification;
 pub(crate) use escalate_unanswered::EscalateUnanswered;
 pub(crate) use poll_sms::{PollSms, PurgeSms};
@@ -19,5 +22,6 @@ pub(crate) use purge_accounts::PurgeAccounts;
 pub(crate) use purge_jobs::PurgeJobs;
 pub(crate) use reconcile_sms::ReconcileSms;
 pub(crate) use sweep_consultations::SweepConsultations;
+pub(crate) use sweep_desk::SweepDesk;
 pub(crate) use wechat::wechat_jobs;
 pub(crate) use wechat_upkeep::wechat_schedules;

@@ -38,6 +38,10 @@ impl Consultations {
         Self { context }
     }
 
+    pub(super) const fn context(&self) -> &Context {
+        &self.context
+    }
+
     /// One consultation, for its two parties; an administrator's look is audited.
     ///
     /// # Errors

@@ -124,6 +124,7 @@ pub enum EventBody {
     Left { data: Value },
     Consultation { data: Value },
     Assignment { data: Value },
+    Desk { data: Value },
     SessionEnded { data: Value },
 }
 
@@ -192,6 +193,7 @@ impl EventBody {
             EventKind::Left => Self::Left { data },
             EventKind::Consultation => Self::Consultation { data },
             EventKind::Assignment => Self::Assignment { data },
+            EventKind::Desk => Self::Desk { data },
             EventKind::SessionEnded => Self::SessionEnded { data },
         }
     }

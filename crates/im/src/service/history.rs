@@ -91,13 +91,13 @@ impl History {
 }
 
 /// The number of messages asked for, at most [`MAX_PAGE`].
-pub(super) fn check_limit(limit: u32) -> Result<(), FieldError> {
+pub(crate) fn check_limit(limit: u32) -> Result<(), FieldError> {
     let fault = || FieldError::new("limit", format!("is between 1 and {MAX_PAGE}"));
     if (1..=MAX_PAGE).contains(&limit) { Ok(()) } else { Err(fault()) }
 }
 
 /// Takes off the extra message that only tells that there is more.
-fn cut(messages: &mut Vec<Message>, page: HistoryPage, limit: u32) -> bool {
+pub(crate) fn cut(messages: &mut Vec<Message>, page: HistoryPage, limit: u32) -> bool {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let extra = messages.len().saturating_sub(limit);
     match page {

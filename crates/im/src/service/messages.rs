@@ -249,7 +249,7 @@ fn is_same(message: &NewMessage, known: &KnownMessage) -> bool {
     known.kind == message.kind && known.content == message.content
 }
 
-fn check_client_message_id(id: &str) -> Result<(), FieldError> {
+pub(crate) fn check_client_message_id(id: &str) -> Result<(), FieldError> {
     let is_fitting = (1..=MAX_CLIENT_MESSAGE_ID_BYTES).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic());
     let fault = || FieldError::new("clientMessageId", "is 1 to 64 visible ASCII characters");
     if is_fitting { Ok(()) } else { Err(fault()) }

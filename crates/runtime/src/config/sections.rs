@@ -5,8 +5,9 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use domain::id::AssistantId;
 use domain::time::span;
-use im::policy::ImPolicy;
+use im::policy::{DEFAULT_ASSISTANT, ImPolicy};
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, de};
 
@@ -221,6 +222,20 @@ pub struct Im {
     pub presence_lease: Duration,
     /// Group commits of messages at the same time; 1 on SQLite and 2 on PostgreSQL unless set.
     pub(super) lanes: Option<NonZeroUsize>,
+}
+
+/// `assistant.*`: the official assistant. What can be changed while the server runs is kept in the database.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Assistant {
+    /// The assistant's fixed id, which is its client id in conversations.
+    pub id: AssistantId,
+}
+
+impl Default for Assistant {
+    fn default() -> Self {
+        Self { id: DEFAULT_ASSISTANT }
+    }
 }
 
 impl Default for Im {

@@ -8,6 +8,7 @@
 mod audit;
 mod consultation;
 mod conversation;
+mod desk;
 mod desk_task;
 mod doctor;
 mod file;
@@ -43,6 +44,7 @@ use im::presence::PresenceRepository;
 use im::{Appended, ConversationRepository, ImStore, ImUnit, MessageRepository, NewMessage};
 use tokio::sync::OwnedMutexGuard;
 
+pub use desk::{ChatRow, DeskTables};
 pub use tables::{JobRow, ScheduleRow, Tables};
 
 /// The rows of one test. Clones share them.

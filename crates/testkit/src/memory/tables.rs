@@ -22,6 +22,8 @@ use im::log::LogEvent;
 use im::presence::Presence;
 use im::{Conversation, Member, Message};
 
+use super::desk::DeskTables;
+
 /// All rows.
 #[derive(Debug, Clone, Default)]
 pub struct Tables {
@@ -44,6 +46,7 @@ pub struct Tables {
     /// Until when each node's lease runs.
     pub nodes: BTreeMap<String, Timestamp>,
     pub presence: BTreeMap<(String, u64, String), Presence>,
+    pub desk: DeskTables,
     pub notifications: BTreeMap<NotificationId, Notification>,
     pub desk_tasks: BTreeMap<DeskTaskId, DeskTask>,
     pub audit: BTreeMap<AuditId, AuditRecord>,

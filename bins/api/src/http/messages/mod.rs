@@ -194,7 +194,10 @@ impl MessagesApi {
 }
 
 /// Where a page begins and which way it goes.
-fn direction(after: Option<i64>, before: Option<i64>) -> Result<HistoryPage, ApiError> {
+///
+/// # Errors
+/// 400 when both are sent.
+pub fn direction(after: Option<i64>, before: Option<i64>) -> Result<HistoryPage, ApiError> {
     match (after, before) {
         (Some(_), Some(_)) => Err(ApiError::field(FieldError::new("before", "goes without `after`"))),
         (Some(seq), None) => Ok(HistoryPage::After(seq)),

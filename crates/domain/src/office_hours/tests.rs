@@ -2,13 +2,13 @@
 
 use std::process::Command;
 
+use crate::hours::{DatedHours, DayWindow};
+use crate::id::DoctorId;
+use crate::time::span;
 use chrono_tz::America::{Havana, New_York, St_Johns};
 use chrono_tz::Asia::Shanghai;
 use chrono_tz::Europe::Berlin;
 use chrono_tz::Pacific::Apia;
-use domain::hours::{DatedHours, DayWindow};
-use domain::id::DoctorId;
-use domain::time::span;
 use proptest::prelude::*;
 use rstest::rstest;
 
@@ -343,7 +343,7 @@ proptest! {
         if let Some(next) = hours_at(now, &schedule).next_open() {
             prop_assert!(next > now);
             prop_assert!(hours_at(next, &schedule).is_open());
-            let just_before = next - std::time::Duration::from_millis(1);
+            let just_before = next - Duration::from_millis(1);
             let between = samples.iter().map(|share| now + next.since(now).mul_f64(*share));
             for t in between.chain([now, just_before]).filter(|t| *t < next) {
                 prop_assert_eq!(hours_at(t, &schedule), Hours::Closed { next_open: next }, "at {}", t);
@@ -369,4 +369,20 @@ proptest! {
     fn any_text_is_tolerated(start in ".{0,8}", end in ".{0,8}", now in instants()) {
         hours_at(now, &daily(Some(&start), Some(&end), Shanghai));
     }
+}
+
+#[test]
+fn the_clock_of_open_time_stands_still_outside_the_hours() {
+    let office = weekly(&[(1, "09:00", "12:00"), (1, "13:00", "18:00"), (2, "09:00", "18:00")]);
+    let written = WrittenHours { weekly: &office, ..WrittenHours::default() };
+    let schedule = Schedule::read(&written, Shanghai);
+    let plus = |from: &str, minutes| schedule.open_for(at(from), span::minutes(minutes));
+    // 2026-11-23 is a Monday.
+    assert_eq!(plus("2026-11-23T10:00:00+08:00", 30), at("2026-11-23T10:30:00+08:00"));
+    assert_eq!(plus("2026-11-23T11:45:00+08:00", 30), at("2026-11-23T13:15:00+08:00"), "over lunch");
+    assert_eq!(plus("2026-11-23T17:50:00+08:00", 30), at("2026-11-24T09:20:00+08:00"), "over night");
+    assert_eq!(plus("2026-11-22T03:00:00+08:00", 30), at("2026-11-23T09:30:00+08:00"), "from a closed day");
+    assert_eq!(plus("2026-11-23T11:30:00+08:00", 30), at("2026-11-23T12:00:00+08:00"), "to the very end");
+    let always = Schedule::read(&WrittenHours::default(), Shanghai);
+    assert_eq!(always.open_for(at("2026-11-22T03:00:00+08:00"), span::hours(50)), at("2026-11-24T05:00:00+08:00"));
 }

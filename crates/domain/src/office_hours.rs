@@ -21,15 +21,18 @@
 //!   that lies in a gap altogether does not happen on that date.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use crate::Timestamp;
+use crate::doctor::Doctor;
+use crate::hours::{DatedHours, DayWindow, LocalTime, WeeklyWindow};
 use chrono::{Datelike, LocalResult, NaiveDate, NaiveTime, TimeDelta, TimeZone, Weekday};
 use chrono_tz::{GapInfo, Tz};
-use domain::Timestamp;
-use domain::doctor::Doctor;
-use domain::hours::{DayWindow, LocalTime, WeeklyWindow};
 
 /// How many local dates ahead the next opening is looked for.
 pub const SEARCH_DAYS: usize = 370;
+/// How many openings and closings are gone through before a clock that stands still outside the hours is given up.
+const MAX_PERIODS: usize = 800;
 
 /// Where an instant falls in a doctor's hours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +84,17 @@ enum Usual {
     Weekly(BTreeMap<u32, Plan>),
 }
 
+/// Hours as a record holds them.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct WrittenHours<'a> {
+    /// Start and end on all seven days, where nothing is said by weekday.
+    pub daily: (Option<&'a str>, Option<&'a str>),
+    pub weekly: &'a [WeeklyWindow],
+    pub dated: &'a [DatedHours],
+    /// IANA zone.
+    pub timezone: Option<&'a str>,
+}
+
 /// What starts on one local date.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Plan {
@@ -108,7 +122,7 @@ struct Span {
 /// Where `now` falls in the schedule.
 ///
 /// ```
-/// use consultation::office_hours::{Hours, Schedule, hours_at};
+/// use domain::office_hours::{Hours, Schedule, hours_at};
 /// use domain::{Timestamp, doctor::Doctor, id::DoctorId};
 ///
 /// let mut doctor = Doctor::new(DoctorId("5daeb07b7b968a0074945056".parse()?), Timestamp::EPOCH);
@@ -141,19 +155,60 @@ pub fn hours_at(now: Timestamp, schedule: &Schedule) -> Hours {
 impl Schedule {
     /// Reads a doctor's hours; `home` is the deployment's zone, used where the doctor has none.
     pub fn of(doctor: &Doctor, home: Tz) -> Self {
-        let usual = if doctor.weekly_hours.is_empty() {
-            let (start, end) = (doctor.start_consultation_time.as_deref(), doctor.end_consultation_time.as_deref());
-            Usual::EveryDay(Plan::of_daily(start, end))
+        let (start, end) = (doctor.start_consultation_time.as_deref(), doctor.end_consultation_time.as_deref());
+        let written = WrittenHours {
+            daily: (start, end),
+            weekly: &doctor.weekly_hours,
+            dated: &doctor.hour_exceptions,
+            timezone: doctor.timezone.as_deref(),
+        };
+        Self::read(&written, home)
+    }
+
+    /// Reads hours as they are written down; `home` is the zone where none is written.
+    pub fn read(written: &WrittenHours<'_>, home: Tz) -> Self {
+        let usual = if written.weekly.is_empty() {
+            Usual::EveryDay(Plan::of_daily(written.daily.0, written.daily.1))
         } else {
-            Usual::of_weekly(&doctor.weekly_hours)
+            Usual::of_weekly(written.weekly)
         };
         let mut dated = BTreeMap::new();
-        for exception in &doctor.hour_exceptions {
+        for exception in written.dated {
             let plan = dated.entry(exception.date).or_insert(Plan::Windows(Vec::new()));
             exception.windows.iter().for_each(|DayWindow { start, end }| plan.add(Window::parse(start, end)));
         }
-        let zone = doctor.timezone.as_deref().and_then(|name| name.trim().parse().ok()).unwrap_or(home);
+        let zone = written.timezone.and_then(|name| name.trim().parse().ok()).unwrap_or(home);
         Self { zone, home, usual, dated }
+    }
+
+    /// The instant at which this schedule will have been open for `open_for` since `from`: a clock that stands still
+    /// outside the hours. Hours that cannot be read, or never open, count as open.
+    pub fn open_for(&self, from: Timestamp, open_for: Duration) -> Timestamp {
+        let (mut at, mut left) = (from, open_for);
+        for _ in 0..MAX_PERIODS {
+            let until = match hours_at(at, self) {
+                Hours::Closed { next_open } => {
+                    at = next_open;
+                    continue;
+                }
+                Hours::Unset | Hours::Invalid => return at + left,
+                Hours::Open => self.closes_after(at),
+            };
+            let open = until.since(at);
+            if open >= left {
+                return at + left;
+            }
+            (at, left) = (until, left.saturating_sub(open));
+        }
+        at + left
+    }
+
+    /// The end of the span that is in force at `at`.
+    fn closes_after(&self, at: Timestamp) -> Timestamp {
+        let today = self.local_date(at);
+        let latest_first = [1, 0, -1].into_iter().filter_map(|days| today.checked_add_signed(TimeDelta::days(days)));
+        let mut around = latest_first.flat_map(|date| self.spans(date));
+        around.find(|span| span.from <= at && at < span.until).map_or(at, |span| span.until)
     }
 
     /// An instant as a patient reads it, in the doctor's local time: `11月23日（周一）08:00`, and a remark that
