@@ -17,6 +17,7 @@ use im::service::ImContext;
 use runtime::config::SqliteSynchronous;
 use runtime::{Config, Credentials, HyperWire, ObjectIds, OsRandom, StartError, SystemClock};
 use storage::{ConnectError, DatabaseOptions, RecordingNotifier, SeaStore, SqliteSync};
+use wechat::message::Messages;
 use wechat::message_link::MessageLinks;
 use wechat::secret::SecretTooShort;
 use wechat::wire::Wire;
@@ -27,7 +28,7 @@ use crate::channels::Channels;
 use crate::chat_content::ChatContent;
 use crate::jobs::{
     ApplySmsReceipts, AssignChats, DeliverNotification, EscalateUnanswered, PollSms, PurgeAccounts, PurgeJobs,
-    PurgeSms, ReconcileSms, SweepConsultations, SweepDesk, wechat_jobs, wechat_schedules,
+    PurgeSms, ReconcileSms, RelayAnswers, SweepConsultations, SweepDesk, wechat_jobs, wechat_schedules,
 };
 use crate::notices::SmsNotifier;
 use crate::wechat_notifier::WechatNotifier;
@@ -149,7 +150,18 @@ impl Ground {
         // Whoever follows the log in this process is told by the store.
         let messaging = self.messaging(config, Arc::new(self.store.clone()));
         let chat = ChatContent::new(messaging, self.account_keys.clone(), &config.http.public_url());
-        handlers.extend(wechat_jobs(&self.wechat, config, &chat, Assistant));
+        let assistant = Assistant {
+            desk: self.desk.clone(),
+            people: self.context.store.clone(),
+            im: Arc::new(self.store.clone()),
+            context: self.wechat.clone(),
+        };
+        handlers.extend(wechat_jobs(&self.wechat, config, &chat, assistant));
+        handlers.push(Arc::new(RelayAnswers {
+            context: self.wechat.clone(),
+            messages: Messages::new(self.wechat.clone()),
+            im: Arc::new(self.store.clone()),
+        }));
         let mut schedules: Vec<Arc<dyn ScheduledTask>> = vec![
             Arc::new(SweepConsultations { sweeps, every: config.worker.sweep_every }),
             Arc::new(EscalateUnanswered { escalations, every: config.worker.sweep_every }),
