@@ -1,7 +1,9 @@
 //! Black-box suites over the real binaries, and the tools that measure them.
 
 pub mod dialog;
+pub mod history;
 pub mod load;
 pub mod server;
+pub mod services;
 pub mod socket;
 pub mod world;

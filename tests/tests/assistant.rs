@@ -4,6 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tests::load::export::{doctor_id, doctor_phone, patient_phone};
 use tests::server::{Api, Database, Deployment};
+use tests::socket::Socket;
 use tests::world::{Answer, As, Http, create_admin, populate};
 
 struct World {
@@ -254,9 +255,19 @@ fn chats_are_handed_over_and_taken_over() {
         let accepted = w.post(&format!("{transfer}/accept"), &w.agents[1], &Value::Null);
         assert_eq!((&accepted["agentId"], &accepted["assignReason"]), (&json!(w.agent_ids[1]), &json!("transferred")));
         let over = json!({ "reason": "客户要求" });
+        let cursor = w.get("/sync", &w.agents[1]);
         let taken = w.post(&format!("/desk/chats/{chat}/take-over"), &w.agents[0], &over);
         assert_eq!((&taken["agentId"], &taken["assignReason"]), (&json!(w.agent_ids[0]), &json!("taken_over")));
         assert_eq!(w.audited("desk.take_over"), 1);
+        // The first agent is told, and everybody at the desk hears where the chat is now.
+        let since = format!("/sync?cursor={}&epoch={}", cursor["cursor"], cursor["epoch"].as_str().unwrap());
+        let told = w.get(&since, &w.agents[1])["items"].as_array().unwrap().clone();
+        let whats: Vec<&str> = told.iter().filter_map(|item| item["data"]["what"].as_str()).collect();
+        assert!(whats.contains(&"taken_over") && whats.contains(&"chat") && whats.contains(&"entry"), "{whats:?}");
+        let others = w.get(&since, &w.agents[0])["items"].as_array().unwrap().clone();
+        assert!(!others.iter().any(|item| item["data"]["what"] == "taken_over"));
+        let customers = w.get(&since, &w.patients[0])["items"].as_array().unwrap().clone();
+        assert!(!customers.iter().any(|item| item["kind"] == "desk"), "{customers:?}");
         // Looking into another's chat leaves a trace, looking into one's own does not.
         w.get(&format!("/desk/chats/{chat}/messages"), &w.agents[0]);
         assert_eq!(w.audited("desk.read_other"), 0);
@@ -402,4 +413,68 @@ fn a_block_between_doctor_and_patient_does_not_touch_the_assistant() {
     w.ok(Method::PATCH, &format!("/relations/{relation}"), &w.doctor, &json!({ "block": true }));
     let chat = w.open(&w.patients[0]);
     w.write(&chat, &w.patients[0], "p1", "在吗");
+}
+
+/// The next event of a kind about a conversation.
+fn event_of(socket: &mut Socket, kind: &str, chat: &str) -> Value {
+    loop {
+        let event = socket.expect("event");
+        if event["kind"] == kind && event["conversationId"] == chat {
+            return event;
+        }
+    }
+}
+
+#[test]
+fn the_desk_hears_at_once_and_customers_hear_nothing_of_the_desk() {
+    for database in Database::available() {
+        let world = World::new(database);
+        let (mut agent, ready) = Socket::open(&world.api, &world.agents[0]);
+        let own = format!("agent:{}", world.agent_ids[0]);
+        assert_eq!(ready["clientIds"][0], own.as_str(), "{ready}");
+        let (mut patient, _) = Socket::open(&world.api, &world.patients[0]);
+        world.come(0);
+        let chat = world.open(&world.patients[0]);
+        patient.sent(&chat, "q-1", "怎么预约");
+        let asked = loop {
+            let event = event_of(&mut agent, "message", &chat);
+            if event["message"]["clientMessageId"] == "q-1" {
+                break event;
+            }
+        };
+        assert_eq!(asked["message"]["content"], json!({ "text": "怎么预约" }));
+        event_of(&mut agent, "desk", &chat);
+        patient.say(&json!({ "type": "typing", "conversationId": chat }));
+        assert_eq!(agent.expect("typing")["conversationId"], chat.as_str());
+
+        world.answer(&chat, &world.agents[0], "a-1", "点首页的预约");
+        let answered = loop {
+            let event = event_of(&mut patient, "message", &chat);
+            if event["message"]["clientMessageId"] == "a-1" {
+                break event;
+            }
+        };
+        assert_eq!(answered["message"]["actedBy"], world.agent_ids[0].as_str());
+        agent.say(&json!({ "type": "typing", "conversationId": chat }));
+        assert_eq!(patient.expect("typing")["clientId"], answered["message"]["sender"], "the assistant writes");
+
+        world.post(&format!("/desk/chats/{chat}/notes"), &world.agents[0], &json!({ "text": "脾气急" }));
+        let noted = loop {
+            let event = event_of(&mut agent, "desk", &chat);
+            if event["data"]["what"] == "entry" && event.to_string().contains("脾气急") {
+                break event;
+            }
+        };
+        // What the agent missed is there after coming back, and nothing of it is the customer's.
+        let cursor = noted["cursor"].as_i64().unwrap() - 1;
+        let mut again = Socket::resume(&world.api, &world.agents[0], cursor, ready["epoch"].as_str().unwrap());
+        assert_eq!(event_of(&mut again, "desk", &chat)["cursor"], noted["cursor"]);
+        let frames = patient.until_pong();
+        assert!(
+            frames.iter().all(|frame| frame["kind"] != "desk" && !frame.to_string().contains("脾气急")),
+            "{frames:?}"
+        );
+        let missed = world.get("/sync?cursor=0", &world.patients[0]);
+        assert!(!missed.to_string().contains("脾气急"), "{missed}");
+    }
 }

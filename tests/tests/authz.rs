@@ -110,6 +110,14 @@ fn cases(s: &Stage) -> Vec<Case> {
         case("get_captcha", M::GET, "/auth/captcha", Body::None, Right::Patient).also(ALL),
         case("sign_in_with_sms_code", M::POST, "/auth/sign-in/sms", empty(), Right::Patient).also(ALL),
         case("sign_in_agent", M::POST, "/auth/sign-in/agent", empty(), Right::Patient).also(ALL),
+        case("create_console_session", M::POST, "/auth/console-session", empty(), Right::Patient).also(ALL),
+        case(
+            "approve_dev_certification",
+            M::POST,
+            format!("/dev/certifications/{doctor}/approve"),
+            Body::None,
+            Right::Doctor,
+        ),
         case("list_dev_sms", M::GET, "/dev/sms", Body::None, Right::Patient).also(ALL),
         case("get_me", M::GET, "/me", Body::None, Right::Patient).also(PEOPLE),
         case("list_sessions", M::GET, "/auth/sessions", Body::None, Right::Patient).also(PEOPLE),
@@ -194,6 +202,8 @@ fn cases(s: &Stage) -> Vec<Case> {
         case("get_message", M::GET, message(""), Body::None, Right::Doctor),
         case("get_original_message", M::GET, message("/original"), Body::None, Right::Admin),
         case("recall_message", M::POST, message("/recall"), Body::None, Right::Patient),
+        case("export_consultation", M::GET, consultation("/export"), Body::None, Right::Patient),
+        case("export_consultation_page", M::GET, consultation("/export.html"), Body::None, Right::Doctor),
         case("export_conversation", M::GET, dialog("/export"), Body::None, Right::Doctor),
         // Everybody searches what is theirs; of somebody else's conversation nothing is told.
         case(
@@ -203,7 +213,7 @@ fn cases(s: &Stage) -> Vec<Case> {
             Body::None,
             Right::Patient,
         ),
-        case("sync_log", M::GET, "/sync", Body::None, Right::Patient).also(&[WrongPatient, WrongDoctor]),
+        case("sync_log", M::GET, "/sync", Body::None, Right::Patient).also(PEOPLE),
         case("list_desk_tasks", M::GET, "/desk/tasks", Body::None, Right::Admin).also(&[Agent]),
         case(
             "close_desk_task",
@@ -333,6 +343,7 @@ fn cases(s: &Stage) -> Vec<Case> {
             Body::Json(json!({ "isEnabled": false })),
             Right::Admin,
         ),
+        case("delete_console_session", M::DELETE, "/auth/console-session", Body::None, Right::Admin).also(&[Agent]),
     ]
 }
 

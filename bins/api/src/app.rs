@@ -46,7 +46,7 @@ use crate::http::sms_receipts::{self, ReceiptGate};
 use crate::http::wechat::{Wechat, callback};
 use crate::leancloud::{PathLinks, WechatMiniPrograms};
 use crate::messaging::{Messaging, MessagingError};
-use crate::{leancloud, settings, standin};
+use crate::{console, leancloud, settings, standin};
 
 /// Longest wait for requests in hand, and then for background tasks, when asked to stop.
 const SHUTDOWN: Duration = Duration::from_secs(20);
@@ -194,7 +194,7 @@ impl App {
             settings: settings::frame(&self.config),
             render_leancloud: leancloud::render,
         };
-        server(parts, router)
+        server(parts, console::add_to(router))
     }
 
     pub(crate) fn gatekeeper(&self) -> Arc<AccountGatekeeper> {

@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod commands;
+pub mod console;
 mod content_gate;
 pub mod gateway;
 pub mod http;

@@ -7,7 +7,7 @@ use ::sms::poll::Polls;
 use ::sms::reconcile::Reconciler;
 use account::housekeeping::Housekeeping;
 use account::{AccountKeys, keys};
-use consultation::service::{Context, Deliveries, Dialogs, Escalations, Sweeps};
+use consultation::service::{Context, Deliveries, Dialogs, Escalations, Sweeps, Unseen};
 use domain::id::IdSource;
 use domain::{Clock, StoreError};
 use im::desk::{Desk, DeskError};
@@ -28,7 +28,7 @@ use crate::channels::Channels;
 use crate::chat_content::ChatContent;
 use crate::jobs::{
     ApplySmsReceipts, AssignChats, DeliverNotification, EscalateUnanswered, PollSms, PurgeAccounts, PurgeJobs,
-    PurgeSms, ReconcileSms, RelayAnswers, SweepConsultations, SweepDesk, wechat_jobs, wechat_schedules,
+    PurgeSms, ReconcileSms, RelayAnswers, SweepConsultations, SweepDesk, TellUnseen, wechat_jobs, wechat_schedules,
 };
 use crate::notices::SmsNotifier;
 use crate::wechat_notifier::WechatNotifier;
@@ -140,6 +140,7 @@ impl Ground {
         let concurrency = config.worker.concurrency.get();
         let sweeps = Sweeps::new(self.context.clone());
         let escalations = Escalations::new(self.context.clone());
+        let unseen = Unseen::new(self.context.clone());
         let (inbox, polls) = (Inbox::new(sms.context.clone()), Polls::new(sms.context.clone()));
         let mut handlers: Vec<Arc<dyn JobHandler>> = vec![
             Arc::new(DeliverNotification(deliveries)),
@@ -166,6 +167,7 @@ impl Ground {
             Arc::new(SweepConsultations { sweeps, every: config.worker.sweep_every }),
             Arc::new(EscalateUnanswered { escalations, every: config.worker.sweep_every }),
             Arc::new(SweepDesk(self.desk.clone())),
+            Arc::new(TellUnseen { unseen, every: config.worker.sweep_every }),
             Arc::new(PollSms { polls: polls.clone(), inbox }),
             Arc::new(PurgeSms(polls)),
             Arc::new(PurgeAccounts(Housekeeping { store: queue.clone(), clock: self.clock.clone() })),

@@ -70,6 +70,8 @@ pub(super) fn cases(s: &Stage) -> Vec<Case> {
         staff("delete_canned_reply", M::DELETE, canned, none()),
         staff("get_desk_report", M::GET, format!("/desk/reports?{PERIOD}"), none()),
         staff("export_desk_report", M::GET, format!("/desk/reports/csv?{PERIOD}"), none()),
+        case("list_all_doctors", M::GET, "/admin/doctors?q=x", none(), Right::Admin),
+        case("list_notifications", M::GET, "/admin/notifications", none(), Right::Admin),
         staff("get_assistant_settings", M::GET, "/admin/assistant", none()),
         case(
             "update_assistant_settings",

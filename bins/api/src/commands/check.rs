@@ -1,5 +1,5 @@
-//! `check`: says whether the server could run with this configuration, whether stored rows contradict each other,
-//! and changes nothing.
+//! `check`: says whether the server could run with this configuration, and whether stored rows contradict each other.
+//! It changes nothing unless it is told to count unread anew.
 
 use std::sync::Arc;
 
@@ -24,6 +24,9 @@ pub(super) struct Arguments {
     /// Also try the outside services.
     #[arg(long)]
     online: bool,
+    /// Count unread anew from the messages and correct the stored numbers, also while servers run.
+    #[arg(long)]
+    recount_unread: bool,
     /// Print only the rules that stored rows break, as JSON for programs.
     #[arg(long)]
     json: bool,
@@ -33,6 +36,15 @@ pub(super) struct Arguments {
 const ABSENT_KEY: &str = "check/absent";
 
 pub(super) async fn run(config: Config, arguments: Arguments) -> Result<(), Failure> {
+    if arguments.recount_unread {
+        let store = SeaStore::connect(&database_options(&config)).await?;
+        let recounted = store.recount_unread().await;
+        store.close().await;
+        let recounted = recounted?;
+        if !arguments.json {
+            println!("unread numbers corrected of {recounted} members");
+        }
+    }
     if arguments.json {
         let store = SeaStore::connect(&database_options(&config)).await?;
         println!("{}", json!({ "violations": store.inspect().await? }));

@@ -7,6 +7,7 @@ pub mod body;
 pub mod caller;
 pub mod catalogue;
 pub mod certification;
+pub mod console_session;
 pub mod consultations;
 pub mod context;
 pub mod conversations;
@@ -110,7 +111,7 @@ pub type Apis = (
     admin::certifications::ReviewApi,
     (admin::consultations::VoidApi, desk_tasks::DeskTasksApi),
     admin::agents::AgentsApi,
-    admin::oversight::OversightApi,
+    (admin::oversight::OversightApi, admin::directory::DirectoryApi),
     admin::sms::SmsApi,
     dev::DevApi,
     wechat::WechatApis,
@@ -131,7 +132,7 @@ pub const fn apis() -> Apis {
         admin::certifications::ReviewApi,
         (admin::consultations::VoidApi, desk_tasks::DeskTasksApi),
         admin::agents::AgentsApi,
-        admin::oversight::OversightApi,
+        (admin::oversight::OversightApi, admin::directory::DirectoryApi),
         admin::sms::SmsApi,
         dev::DevApi,
         wechat::apis(),

@@ -60,6 +60,11 @@ pub struct Services {
 }
 
 impl Services {
+    /// Whether clients reach the server by https.
+    pub fn is_https(&self) -> bool {
+        self.public_url.starts_with("https://")
+    }
+
     /// Makes the download addresses inside views.
     pub fn links(&self) -> Links<'_> {
         Links::new(&self.accounts, &self.public_url)

@@ -11,6 +11,7 @@ mod reconcile_sms;
 mod relay_answers;
 mod sweep_consultations;
 mod sweep_desk;
+mod tell_unseen;
 mod wechat;
 mod wechat_upkeep;
 
@@ -25,5 +26,6 @@ pub(crate) use reconcile_sms::ReconcileSms;
 pub(crate) use relay_answers::RelayAnswers;
 pub(crate) use sweep_consultations::SweepConsultations;
 pub(crate) use sweep_desk::SweepDesk;
+pub(crate) use tell_unseen::TellUnseen;
 pub(crate) use wechat::wechat_jobs;
 pub(crate) use wechat_upkeep::wechat_schedules;

@@ -17,9 +17,10 @@ mod relations;
 mod reports;
 mod sweeps;
 mod transition;
+mod unseen;
 
 pub use certifications::Certifications;
-pub use consultations::{ConsultationTrail, Consultations};
+pub use consultations::{ConsultationRecord, ConsultationTrail, Consultations};
 pub use context::Context;
 pub use deliveries::{DELIVER_NOTIFICATION, Deliveries, DeliveryProgress};
 pub use desk_history::DeskConsultation;
@@ -32,3 +33,4 @@ pub use invitations::Invitations;
 pub use relations::{RelationWithDoctor, RelationWithPatient, Relations};
 pub use reports::Reports;
 pub use sweeps::Sweeps;
+pub use unseen::Unseen;

@@ -173,6 +173,8 @@ pub struct ChatDetail {
     /// The running episode, or the last one.
     pub episode: Option<EpisodeId>,
     pub is_rated: bool,
+    /// What the customer thought of it.
+    pub rating: Option<u8>,
     /// The next opening that was named to the customer: told once in a closed period.
     pub told_next_open: Option<Timestamp>,
     pub tags: Vec<String>,
@@ -285,7 +287,7 @@ impl Chat {
                     resolve: aim(settings.resolve_ms),
                 };
                 if !reopens {
-                    self.detail.is_rated = false;
+                    (self.detail.is_rated, self.detail.rating) = (false, None);
                     (self.detail.group, self.detail.skills) = (None, Vec::new());
                 }
                 (self.detail.closed_at, self.detail.close_reason) = (None, None);

@@ -86,7 +86,12 @@ pub trait ChatRepository: Send {
     async fn let_go(&mut self, chat: &Chat, from: AgentId) -> Result<(), StoreError>;
     /// Gives a chat that nobody has to the agent it names, in one statement: only if its version is still the one
     /// read, nobody has it in the store, and the agent is there at `now` and has room. Says whether it did.
-    async fn claim(&mut self, chat: &Chat, now: Timestamp) -> Result<bool, StoreError>;
+    async fn claim(
+        &mut self,
+        chat: &Chat,
+        next_action_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<bool, StoreError>;
     /// Lets units that give chats out run one after another: later ones wait here until this one ends.
     async fn lock_queue(&mut self) -> Result<(), StoreError>;
     /// Chats in the queue, longest waiting first.

@@ -68,7 +68,8 @@ impl History {
         Ok(found)
     }
 
-    /// Every message that was not recalled, ascending, for members; an administrator's export is audited.
+    /// Every message, ascending, for members; an administrator's export is audited. Of recalled ones only that they
+    /// were there is to be shown.
     ///
     /// # Errors
     /// [`ImError::ConversationNotFound`] also when it is somebody else's.
@@ -82,7 +83,7 @@ impl History {
             let part = unit.messages().history(id, HistoryPage::After(after), MAX_PAGE).await?;
             let Some(last) = part.last() else { break };
             after = last.seq;
-            exported.extend(part.into_iter().filter(|m| m.seq <= last_seq && !m.is_recalled()));
+            exported.extend(part.into_iter().filter(|m| m.seq <= last_seq));
         }
         reader.audit(&self.context, actor, "conversation.export", id).await?;
         hide_notes(&mut exported, &reader);

@@ -10,7 +10,7 @@ mod recalls;
 mod search;
 mod sync;
 
-pub use context::{ImContext, client_ids};
+pub use context::{ImContext, client_ids, listener_ids};
 pub use conversations::{ConversationEntry, Conversations};
 pub use history::{History, MAX_PAGE, MessagePage};
 pub(crate) use history::{check_limit, cut};

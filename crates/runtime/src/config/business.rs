@@ -43,6 +43,8 @@ pub struct Business {
     pub cool_down: Duration,
     #[serde(deserialize_with = "duration::deserialize")]
     pub escalate_after: Duration,
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub unseen_after: Duration,
 }
 
 impl Default for Business {
@@ -63,6 +65,7 @@ impl Default for Business {
             },
             cool_down: policy.cool_down,
             escalate_after: policy.escalate_after,
+            unseen_after: policy.unseen_after,
         }
     }
 }
@@ -84,6 +87,7 @@ impl Business {
             },
             cool_down: self.cool_down,
             escalate_after: self.escalate_after,
+            unseen_after: self.unseen_after,
             require_session,
         }
     }

@@ -129,8 +129,13 @@ impl ChatRepository for SeaUnit {
         if self.execute(sql, [text(&from).into()]).await? == 1 { Ok(()) } else { Err(StoreError::Conflict) }
     }
 
-    async fn claim(&mut self, chat: &Chat, now: Timestamp) -> Result<bool, StoreError> {
-        let mut values = changes(chat, None)?;
+    async fn claim(
+        &mut self,
+        chat: &Chat,
+        next_action_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let mut values = changes(chat, next_action_at)?;
         let is_free = "conversation_id = $1 AND version = $2 AND agent_id IS NULL";
         match self.backend {
             // One statement: the chat is locked and looked at again, then the agent, whose row counts what they have.
@@ -159,7 +164,7 @@ impl ChatRepository for SeaUnit {
                 if self.execute(sql, room).await? == 0 {
                     return Ok(false);
                 }
-                write(self, chat, None).await?;
+                write(self, chat, next_action_at).await?;
                 Ok(true)
             }
         }

@@ -184,7 +184,19 @@ impl DoctorRepository for SeaUnit {
     }
 
     async fn search_certified(&mut self, search: &DoctorSearch, page: PageRequest) -> Result<Page<Doctor>, StoreError> {
-        let mut select = Entity::find().filter(Column::Certification.eq(Certification::Certified.as_str()));
+        self.search_all(search, Some(Certification::Certified), page).await
+    }
+
+    async fn search_all(
+        &mut self,
+        search: &DoctorSearch,
+        state: Option<Certification>,
+        page: PageRequest,
+    ) -> Result<Page<Doctor>, StoreError> {
+        let mut select = Entity::find();
+        if let Some(state) = state {
+            select = select.filter(Column::Certification.eq(state.as_str()));
+        }
         if let Some(part) = search.text.as_deref().filter(|t| !t.is_empty()) {
             let line = |column| format!("LOWER(doctor.{column}) LIKE LOWER($1) ESCAPE '\\'");
             let any = ["name", "hospital", "department", "title"].map(line).join(" OR ");

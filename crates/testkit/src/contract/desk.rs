@@ -81,7 +81,7 @@ async fn agent(h: &dyn Harness, n: u32) -> DeskAgent {
 async fn claim(h: &dyn Harness, chat: &Chat, n: u32, now: Timestamp) -> bool {
     let mut chat = chat.clone();
     chat.assign(agent_id(n), AssignReason::Claimed, now);
-    within(h, async |unit| unit.chats().claim(&chat, now).await.unwrap()).await
+    within(h, async |unit| unit.chats().claim(&chat, None, now).await.unwrap()).await
 }
 
 pub async fn the_assistant_is_kept_and_versioned(h: &dyn Harness) {
@@ -419,7 +419,7 @@ pub async fn claims_at_once_never_overfill(h: &dyn Harness) {
                 let mut unit = store.begin().await.unwrap();
                 let mut wanted = chat;
                 wanted.assign(agent_id(n), AssignReason::Claimed, at(50));
-                let was_given = unit.chats().claim(&wanted, at(50)).await.unwrap();
+                let was_given = unit.chats().claim(&wanted, None, at(50)).await.unwrap();
                 unit.commit().await.unwrap();
                 was_given
             });

@@ -170,6 +170,7 @@ macro_rules! contract_suite {
             presence: [
                 sockets_count_while_the_lease_runs,
                 a_node_that_died_is_forgotten_when_another_renews,
+                what_a_node_had_in_front_is_decided_about_anew_when_it_is_gone,
                 what_is_in_front_is_known_by_conversation,
                 one_socket_may_be_two_clients,
                 removed_sockets_and_nodes_are_gone,
@@ -198,12 +199,14 @@ macro_rules! contract_suite {
             ],
             notifications: [
                 a_notification_keeps_every_field,
+                decisions_are_listed_newest_first,
                 every_cause_state_and_reason_is_kept,
                 settling_writes_all_that_may_change,
                 only_what_is_in_a_given_state_is_settled,
                 a_notification_id_is_taken_once,
                 cancelling_spares_closing_notices_and_what_is_settled,
-                who_was_told_and_did_not_answer_is_found_until_reminded,
+                what_its_viewer_left_unseen_is_found,
+                who_was_told_and_neither_read_nor_answered_is_found_until_reminded,
                 the_last_notification_is_found_within_the_cool_down,
                 another_notification_of_the_same_run_is_known_within_the_cool_down,
                 only_what_reached_this_recipient_counts_as_notified,

@@ -131,7 +131,12 @@ impl ChatRepository for MemoryUnit {
         })
     }
 
-    async fn claim(&mut self, chat: &Chat, now: Timestamp) -> Result<bool, StoreError> {
+    async fn claim(
+        &mut self,
+        chat: &Chat,
+        next_action_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
         self.write(|tables| {
             let row = tables.desk.chats.get(&chat.conversation_id).map(|row| &row.chat);
             let is_free = row.is_some_and(|row| row.version == chat.version && row.agent.is_none());
@@ -141,7 +146,7 @@ impl ChatRepository for MemoryUnit {
             };
             agent.load += 1;
             agent.last_assigned_at = Some(now);
-            write(tables, chat, None)?;
+            write(tables, chat, next_action_at)?;
             Ok(true)
         })
     }

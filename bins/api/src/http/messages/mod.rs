@@ -156,7 +156,8 @@ impl MessagesApi {
         id: Path<Id>,
     ) -> Result<Json<Vec<ExportedMessageView>>, ApiError> {
         let messages = app.messaging.history.export(&caller.actor, ConversationId(id.0.0)).await?;
-        Ok(Json(messages.iter().map(|message| ExportedMessageView::of(message, app.links())).collect()))
+        let shown = messages.iter().filter(|message| !message.is_recalled());
+        Ok(Json(shown.map(|message| ExportedMessageView::of(message, app.links())).collect()))
     }
 
     /// Search messages

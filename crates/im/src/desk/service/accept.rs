@@ -117,7 +117,7 @@ pub(super) async fn begin_episode(desk: &Desk, work: &mut Work, chat: &mut Chat)
     let episode = Episode::new(id, chat.conversation_id, chat.customer_kind, number, work.now);
     work.unit.episodes().insert(&episode).await?;
     chat.detail.episode = Some(id);
-    chat.detail.is_rated = false;
+    (chat.detail.is_rated, chat.detail.rating) = (false, None);
     Ok(())
 }
 

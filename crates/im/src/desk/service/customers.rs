@@ -1,5 +1,7 @@
 //! What patients and doctors do with the assistant.
 
+use std::collections::HashMap;
+
 use domain::actor::AccessError;
 use domain::id::ConversationId;
 use domain::{Actor, FieldError, Timestamp, text};
@@ -171,7 +173,7 @@ impl Desk {
         let mut episode = work.unit.episodes().find(episode).await?.ok_or(DeskError::CannotRate)?;
         (episode.rating, episode.comment, episode.rated_at) = (Some(score), comment.clone(), Some(work.now));
         work.unit.episodes().update(&episode).await?;
-        chat.detail.is_rated = true;
+        (chat.detail.is_rated, chat.detail.rating) = (true, Some(score));
         work.entry(id, EntryKind::Rated, None, comment.as_deref(), json!({ "score": score }));
         work.save(&mut chat).await?;
         self.finish(work).await?;
@@ -206,15 +208,11 @@ impl Desk {
     async fn as_customer(&self, chat: Chat) -> Result<CustomerChat, DeskError> {
         let mut unit = self.store.read();
         let queue_position = match chat.status {
-            ChatStatus::Queued => self.queue_position(&chat).await?,
+            ChatStatus::Queued => self.queue_positions().await?.get(&chat.conversation_id).copied(),
             _ => None,
         };
         let agent_name = match chat.agent {
             Some(agent) => unit.agents().find(agent).await?.map(|agent| agent.display_name),
-            None => None,
-        };
-        let rating = match chat.detail.episode {
-            Some(episode) => unit.episodes().find(episode).await?.and_then(|episode| episode.rating),
             None => None,
         };
         Ok(CustomerChat {
@@ -223,18 +221,17 @@ impl Desk {
             queue_position,
             agent_name,
             can_rate: chat.can_rate(),
-            rating,
+            rating: chat.detail.rating,
         })
     }
 
-    /// The chat's place in the order in which the queue is served, from 1.
-    pub(super) async fn queue_position(&self, chat: &Chat) -> Result<Option<u64>, DeskError> {
+    /// The places of waiting chats in the order in which the queue is served, from 1.
+    pub(super) async fn queue_positions(&self) -> Result<HashMap<ConversationId, u64>, DeskError> {
         let mut unit = self.store.read();
         let assistant = self.assistant(&mut *unit).await?;
         let queue = unit.chats().queue(MAX_COUNTED).await?;
         let ordered = assign::in_order(&queue, &assistant.settings, self.clock.now());
-        let place = ordered.iter().position(|other| other.conversation_id == chat.conversation_id);
-        Ok(place.map(|place| place as u64 + 1))
+        Ok(ordered.into_iter().map(|chat| chat.conversation_id).zip(1..).collect())
     }
 }
 

@@ -205,23 +205,17 @@ impl Desk {
         let mut summaries: HashMap<_, _> = summaries.into_iter().map(|s| (s.conversation.id, s)).collect();
         let names = self.agent_names().await?;
         let drafts = unit.drafts().list(agent).await?;
+        let is_waiting = chats.iter().any(|chat| chat.status == ChatStatus::Queued);
+        let positions = if is_waiting { self.queue_positions().await? } else { HashMap::new() };
         let mut rows = Vec::with_capacity(chats.len());
         for chat in chats {
             let summary = summaries.remove(&chat.conversation_id);
-            let queue_position = match chat.status {
-                ChatStatus::Queued => self.queue_position(&chat).await?,
-                _ => None,
-            };
-            let rating = match (chat.status, chat.detail.episode.filter(|_| chat.detail.is_rated)) {
-                (ChatStatus::Closed, Some(id)) => unit.episodes().find(id).await?.and_then(|episode| episode.rating),
-                _ => None,
-            };
+            let queue_position = positions.get(&chat.conversation_id).copied();
             rows.push(ChatRow {
                 customer: customers.remove(&chat.customer_id).unwrap_or(Customer::Unknown),
                 agent_name: chat.agent.and_then(|agent| names.get(&agent).cloned()),
                 queue_position,
                 has_draft: drafts.iter().any(|draft| draft.conversation_id == chat.conversation_id),
-                rating,
                 ..self.seats(chat, summary.as_ref())
             });
         }
@@ -248,7 +242,7 @@ impl Desk {
             agent_name: None,
             queue_position: None,
             has_draft: false,
-            rating: None,
+            rating: chat.detail.rating,
             chat,
         }
     }

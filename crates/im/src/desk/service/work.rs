@@ -104,7 +104,8 @@ impl Work {
 
     /// Gives a chat that nobody has to the agent it names; false when somebody has it, or the agent has no room.
     pub(super) async fn claim(&mut self, chat: &mut Chat) -> Result<bool, DeskError> {
-        if !self.unit.chats().claim(chat, self.now).await? {
+        let next = chat.next_action_at(&self.assistant.settings);
+        if !self.unit.chats().claim(chat, next, self.now).await? {
             return Ok(false);
         }
         chat.version += 1;

@@ -97,6 +97,8 @@ CREATE TABLE notification (
 );
 CREATE INDEX notification_consultation ON notification (consultation_id, created_at);
 CREATE INDEX notification_told ON notification (updated_at) WHERE state = 'sent' AND recipient_kind = 'doctor';
+CREATE INDEX notification_unseen ON notification (updated_at)
+    WHERE state = 'suppressed' AND reason = 'ONLINE_VIEWING';
 CREATE INDEX notification_escalation ON notification (updated_at) WHERE cause = 'escalation';
 
 -- What the desk is asked to look after.
