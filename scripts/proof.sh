@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # The long proofs, whole: 1,000 rounds of 64 simultaneous initiates, races with end, block and revoke, 50 rounds of
 # kill -9 on each database, 5,000 schedules of the desk on the rules alone and 200 on each database, 100 rounds of the
-# history checker of messaging on each (docs/history-checker.md). `--short` runs a few rounds. Needs DATABASE_URL_PG: run it as
-# `just proof`.
+# history checker of messaging on each (docs/history-checker.md). `--short` runs a few rounds. Needs DATABASE_URL_PG:
+# run it as `just proof`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

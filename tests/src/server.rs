@@ -117,6 +117,17 @@ impl Deployment {
         out.into_owned()
     }
 
+    /// Starts `zhaoguan-api` with arguments and does not wait for it.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn start(&self, arguments: &[&str]) -> Process {
+        let log = self.dir.path().join(format!("command-{}.log", free_port()));
+        let mut command = self.command("zhaoguan-api");
+        command.args(arguments);
+        Process::start(command, &log)
+    }
+
     /// Starts the API on a free port and waits until it is ready.
     ///
     /// # Panics

@@ -47,7 +47,7 @@ impl World {
 
     /// Stops the server and starts it again over the same database.
     fn restart(&mut self) {
-        self.api.terminate();
+        self.api.process.terminate();
         self.api = self.deployment.start_api();
         self.http = Http::new(&self.api);
     }

@@ -2,6 +2,7 @@
 //!
 //! An operation of the published spec without a case here fails the test, and so does a case without an operation.
 
+#[path = "authz/desk.rs"]
 mod desk;
 
 use std::collections::BTreeSet;

@@ -26,7 +26,10 @@ struct World {
 
 impl World {
     fn new(database: Database) -> Self {
-        let deployment = Deployment::new(database);
+        Self::of(Deployment::new(database))
+    }
+
+    fn of(deployment: Deployment) -> Self {
         populate(&deployment, 1, 2);
         let (name, password) = create_admin(&deployment);
         let api = deployment.start_api();
@@ -380,4 +383,33 @@ fn a_picture_comes_with_an_address_that_works() {
     let last = export.as_array().unwrap().last().unwrap().clone();
     assert_eq!(last["type"], "image");
     assert!(last["content"].as_str().unwrap().contains(&file), "{last}");
+}
+
+#[test]
+fn a_patient_may_write_so_many_messages_and_no_more() {
+    for database in Database::available() {
+        let world = World::of(Deployment::new(database).with("business.max_patient_messages", "2"));
+        let consultation =
+            || world.http.get(&format!("/api/v1/consultations/{}", world.consultation), &world.doctor).body;
+        for name in ["m1", "m2"] {
+            assert_eq!(world.send(&world.patient, name, "在吗").status, 201);
+        }
+        assert_eq!(world.send(&world.doctor, "d1", "在的").status, 201);
+        let last = world.last_seq();
+        refused(&world.send(&world.patient, "m3", "还有"), 409, "MESSAGE_LIMIT");
+        assert_eq!((world.last_seq(), &consultation()["status"]), (last, &json!("1")));
+        // The doctor is not limited, and what was sent before is not sent again.
+        assert_eq!(world.send(&world.doctor, "d2", "请讲").status, 201);
+        assert_eq!(world.send(&world.patient, "m2", "在吗").status, 200);
+        world.is_consistent();
+
+        // Without any reply one message too many ends it.
+        let unanswered = World::of(Deployment::new(database).with("business.max_patient_messages", "1"));
+        assert_eq!(unanswered.send(&unanswered.patient, "m1", "在吗").status, 201);
+        refused(&unanswered.send(&unanswered.patient, "m2", "人呢"), 409, "CONSULTATION_ENDED");
+        let path = format!("/api/v1/consultations/{}", unanswered.consultation);
+        let ended = unanswered.http.get(&path, &unanswered.patient).body;
+        assert_eq!((&ended["status"], &ended["endReason"]), (&json!("2"), &json!("expired_no_reply")), "{ended}");
+        unanswered.is_consistent();
+    }
 }

@@ -23,13 +23,12 @@ use consultation::service::{
 use domain::file::BlobStore;
 use domain::{Clock, StoreError};
 use im::feed::FanoutState;
-use poem::listener::{Listener, TcpListener};
 use poem::{Endpoint, Response, Route, Server};
 use runtime::config::ConfigError;
 use runtime::tasks::{self, StillRunning};
 use runtime::telemetry::Metrics;
 use runtime::thumbnails::Thumbnails;
-use runtime::{BatchError, BatchSettings, Batcher, Config, Credentials, LiveLog, OpendalBlobs, StartError, Tasks};
+use runtime::{BatchError, BatchSettings, Batcher, Config, Credentials, LiveLog, StartError, Tasks};
 use storage::{DocumentIndex, SeaStore};
 use wechat::identity::Logins;
 use worker::sms::SmsSetupError;
@@ -45,6 +44,7 @@ use crate::http::services::{InitiateQueue, Services};
 use crate::http::sms_receipts::{self, ReceiptGate};
 use crate::http::wechat::{Wechat, callback};
 use crate::leancloud::{PathLinks, WechatMiniPrograms};
+use crate::listen::listen;
 use crate::messaging::{Messaging, MessagingError};
 use crate::{console, leancloud, settings, standin};
 
@@ -109,7 +109,7 @@ impl App {
         let ground = Ground::lay(&config).await?;
         ground.store.index_documents(&indexes, ground.clock.now()).await.map_err(ServeError::Indexes)?;
         let credentials = ground.credentials.clone();
-        let blobs: Arc<dyn BlobStore> = Arc::new(OpendalBlobs::open(&config.files)?);
+        let blobs = ground.blobs.clone();
         let keys = AccountKeys::derive(credentials.secret.expose().as_bytes())?;
         let sms = Sms::wire(&config, &ground, &credentials.secret)?;
         let captcha = ProofOfWork::new(ProofOfWorkSettings::default(), keys.clone(), ground.random.clone());
@@ -133,8 +133,7 @@ impl App {
     /// [`ServeError`] when it cannot listen, or something did not stop in time.
     pub async fn serve(self, metrics: Metrics) -> Result<(), ServeError> {
         let address = self.config.http.listen;
-        let acceptor = TcpListener::bind(address).into_acceptor().await;
-        let acceptor = acceptor.map_err(|source| ServeError::Listen { address, source })?;
+        let acceptor = listen(address).map_err(|source| ServeError::Listen { address, source })?;
         let tasks = Tasks::new();
         metrics.keep_up(&tasks);
         if self.config.worker_is_embedded() {

@@ -7,6 +7,7 @@ mod content_gate;
 pub mod gateway;
 pub mod http;
 pub mod leancloud;
+pub mod listen;
 pub mod messaging;
 pub mod settings;
 pub mod standin;

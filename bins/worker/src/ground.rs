@@ -7,7 +7,9 @@ use ::sms::poll::Polls;
 use ::sms::reconcile::Reconciler;
 use account::housekeeping::Housekeeping;
 use account::{AccountKeys, keys};
+use consultation::retention::Retention;
 use consultation::service::{Context, Deliveries, Dialogs, Escalations, Sweeps, Unseen};
+use domain::file::BlobStore;
 use domain::id::IdSource;
 use domain::{Clock, StoreError};
 use im::desk::{Desk, DeskError};
@@ -15,7 +17,7 @@ use im::log::LogListener;
 use im::owner::OwnerByKind;
 use im::service::ImContext;
 use runtime::config::SqliteSynchronous;
-use runtime::{Config, Credentials, HyperWire, ObjectIds, OsRandom, StartError, SystemClock};
+use runtime::{Config, Credentials, HyperWire, ObjectIds, OpendalBlobs, OsRandom, StartError, SystemClock};
 use storage::{ConnectError, DatabaseOptions, RecordingNotifier, SeaStore, SqliteSync};
 use wechat::message::Messages;
 use wechat::message_link::MessageLinks;
@@ -28,7 +30,8 @@ use crate::channels::Channels;
 use crate::chat_content::ChatContent;
 use crate::jobs::{
     ApplySmsReceipts, AssignChats, DeliverNotification, EscalateUnanswered, PollSms, PurgeAccounts, PurgeJobs,
-    PurgeSms, ReconcileSms, RelayAnswers, SweepConsultations, SweepDesk, TellUnseen, wechat_jobs, wechat_schedules,
+    PurgeRecords, PurgeSms, ReconcileSms, RelayAnswers, SweepConsultations, SweepDesk, TellUnseen, wechat_jobs,
+    wechat_schedules,
 };
 use crate::notices::SmsNotifier;
 use crate::wechat_notifier::WechatNotifier;
@@ -46,12 +49,13 @@ pub struct Ground {
     pub clock: Arc<dyn Clock>,
     pub ids: Arc<dyn IdSource>,
     pub random: Arc<OsRandom>,
+    pub blobs: Arc<dyn BlobStore>,
     pub credentials: Credentials,
     pub wechat: wechat::Context,
-    /// Signs addresses of files and makes indexes of numbers.
-    pub account_keys: AccountKeys,
     /// The assistant and its desk.
     pub desk: Desk,
+    /// Signs addresses of files and makes indexes of numbers.
+    pub account_keys: AccountKeys,
 }
 
 /// The ground could not be laid.
@@ -92,10 +96,10 @@ impl Ground {
             signal: bell.clone(),
             policy: Arc::new(config.consultation_policy()),
         };
+        let blobs: Arc<dyn BlobStore> = Arc::new(OpendalBlobs::open(&config.files)?);
         let credentials = Credentials::resolve(config, random.as_ref())?;
         let parts = WechatParts { store: &store, clock: &clock, ids: &ids, random: &random, bell: &bell };
         let wechat = parts.context(config, &credentials)?;
-        let account_keys = AccountKeys::derive(credentials.secret.expose().as_bytes())?;
         let policy = config.im_policy();
         let desk = Desk {
             store: Arc::new(store.clone()),
@@ -108,7 +112,8 @@ impl Ground {
             relays_messages: !wechat.apps.is_empty(),
         };
         desk.ensure_assistant().await.map_err(GroundError::Assistant)?;
-        Ok(Self { store, context, bell, clock, ids, random, credentials, wechat, account_keys, desk })
+        let account_keys = AccountKeys::derive(credentials.secret.expose().as_bytes())?;
+        Ok(Self { store, context, bell, clock, ids, random, blobs, credentials, wechat, desk, account_keys })
     }
 
     /// What the messaging use cases stand on; `log` is told of what they commit.
@@ -172,6 +177,13 @@ impl Ground {
             Arc::new(PurgeSms(polls)),
             Arc::new(PurgeAccounts(Housekeeping { store: queue.clone(), clock: self.clock.clone() })),
             Arc::new(PurgeJobs { queue: queue.clone(), clock: self.clock.clone() }),
+            Arc::new(PurgeRecords(Retention {
+                store: queue.clone(),
+                blobs: self.blobs.clone(),
+                clock: self.clock.clone(),
+                ids: self.ids.clone(),
+                years: config.business.retention_years.get(),
+            })),
         ];
         schedules.extend(wechat_schedules(&self.wechat, config));
         Worker {

@@ -13,10 +13,10 @@ export interface DeskCounts { mine: number; waiting: number; all: number; closed
 export type View = "mine" | "waiting" | "all" | "closed";
 export const VIEWS: View[] = ["mine", "waiting", "all", "closed"];
 
-export interface Offer { fromAgentId: string; toAgentId?: string; toGroup?: string; note?: string; until: string }
+export interface Offer { fromAgentId: string; toAgentId: string; note: string; until: string }
 export interface DeskChat {
   conversationId: string;
-  customer: { clientId: string; kind: "patient" | "doctor"; name?: string; iconUrl?: string; title?: string; hospital?: string };
+  customer: { clientId: string; kind: "patient" | "doctor"; name?: string; icon?: { objectId: string; url: string }; title?: string; hospital?: string };
   status: "idle" | "queued" | "assigned" | "closed";
   turn?: "waiting_agent" | "waiting_user";
   priority: number; group?: string; skills: string[];
@@ -38,7 +38,7 @@ export interface Episode {
 }
 export interface DeskProfile {
   clientId: string; kind: "patient" | "doctor"; name?: string; gender?: string; age?: number; birthday?: string; city?: string; phone?: string;
-  iconUrl?: string; hospital?: string; department?: string; title?: string; certification?: string; latestReportId?: string;
+  icon?: { objectId: string; url: string }; hospital?: string; department?: string; title?: string; certification?: string; latestReportId?: string;
   consultations: { objectId: string; doctorName?: string; patientName?: string; status: string; startedAt: string; endedAt?: string }[];
   episodes: Episode[]; tags: string[]; remark?: string; isBlocked: boolean; createdAt: string;
 }
@@ -48,16 +48,19 @@ export interface CannedReply {
   group?: string; ownerId?: string; pinyin: string; initials: string; updatedAt: string;
 }
 export interface AssistantSettings {
-  objectId: string; name: string; icon?: { objectId: string; url: string }; welcomeText?: string; offHoursText?: string; isEnabled: boolean;
-  timezone?: string; weeklyHours: WeeklyHours[]; closingText?: string; warningText?: string; settings: Record<string, number>; version: number;
+  objectId: string; name: string; icon?: { objectId: string; url: string }; welcomeText: string; offHoursText: string; isEnabled: boolean;
+  timezone?: string; weeklyHours: WeeklyHours[]; closingText: string; warningText: string; settings: Record<string, number>; version: number;
 }
-export interface Spread { count: number; average?: number; median?: number; p90?: number }
-export interface Report {
-  from: string; to: string; episodes: number; closed: number; firstResponseMs: Spread; waitMs: Spread; handleMs: Spread;
+export interface Spread { count: number; averageMs: number; medianMs: number; p90Ms: number }
+export interface Figures {
+  episodes: number; closed: number; replies: number; firstResponse: Spread; wait: Spread; handling: Spread;
   csat: { count: number; average?: number; scores: number[] };
-  byHour: { hour: number; opened: number; closed: number; replies: number }[];
-  byAgent: { agentId: string; displayName: string; episodes: number; closed: number; firstResponseMs: Spread; handleMs: Spread; csat: { count: number; average?: number } }[];
+}
+export interface Report {
+  from: string; to: string; figures: Figures;
+  byHour: { hour: number; opened: number; closed: number }[];
   byDay: { date: string; opened: number; closed: number }[];
+  byAgent: { agentId: string; displayName: string; figures: Figures }[];
 }
 
 /** The one line under a name. */

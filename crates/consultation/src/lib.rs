@@ -14,6 +14,7 @@ pub mod machine;
 pub mod notification;
 pub mod policy;
 pub mod relation;
+pub mod retention;
 pub mod service;
 pub mod trace;
 pub mod unit;

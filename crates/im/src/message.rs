@@ -11,6 +11,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 
+/// The key within a content under which a client of another protocol keeps its own form of the message. Views leave
+/// it out.
+pub const FOREIGN_KEY: &str = "$lc";
+
 /// What a message is. Kinds this product does not know come from LeanCloud clients and pass through unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum MessageKind {
@@ -85,6 +89,21 @@ impl Content {
     pub fn to_value(&self) -> Value {
         serde_json::from_str(self.as_str()).unwrap_or(Value::Null)
     }
+
+    /// Without what is kept under [`FOREIGN_KEY`].
+    fn without_foreign(&self) -> Self {
+        // Within a text the quotes would be escaped.
+        if !self.as_str().contains(concat!('"', "$lc", '"', ':')) {
+            return self.clone();
+        }
+        match self.to_value() {
+            Value::Object(mut content) => {
+                content.remove(FOREIGN_KEY);
+                Self::of(&content)
+            }
+            _ => self.clone(),
+        }
+    }
 }
 
 /// Equal when written in the same way.
@@ -144,8 +163,8 @@ impl Message {
     }
 
     /// What it says, unless it was recalled. Views and frames show this and nothing else.
-    pub fn shown_content(&self) -> Option<&Content> {
-        if self.is_recalled() { None } else { Some(&self.content) }
+    pub fn shown_content(&self) -> Option<Content> {
+        if self.is_recalled() { None } else { Some(self.content.without_foreign()) }
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use domain::id::ConversationId;
 use im::gate::{self, Admission, ContentGate};
-use im::service::{Ack, MessageQueue};
+use im::service::{Ack, MessageQueue, Told};
 use im::{ImError, NewMessage};
 use tokio::sync::oneshot;
 
@@ -66,10 +66,16 @@ fn leave(lines: &Mutex<HashMap<Line, Tail>>, line: &Line, turn: Turn) {
 
 impl MessageQueue for GatedQueue {
     fn hand_in(&self, message: NewMessage) -> Pin<Box<dyn Future<Output = Result<Ack, ImError>> + Send>> {
+        let (answer, answered) = oneshot::channel();
+        // Whoever dropped the future does not want the answer.
+        self.hand_in_told(message, Box::new(move |outcome| drop(answer.send(outcome))));
+        Box::pin(async move { answered.await.unwrap_or(Err(ImError::OutcomeUnknown)) })
+    }
+
+    fn hand_in_told(&self, message: NewMessage, told: Told) {
         let line = (message.conversation_id, message.sender.clone());
         let mut turn = self.line_up(&line);
         let (inner, gate, lines) = (self.inner.clone(), self.gate.clone(), self.lines.clone());
-        let (answer, answered) = oneshot::channel();
         // Of its own, so that it is handed on even when nobody waits for the answer.
         self.tasks.spawn("im.content_gate", async move {
             let admission = gate.admit(&message).await;
@@ -77,24 +83,21 @@ impl MessageQueue for GatedQueue {
                 // An error means the same: the message before is past.
                 let _ = before.await;
             }
-            let outcome = match admission {
+            match admission {
                 Admission::Pass => {
-                    let handed_in = inner.hand_in(message);
+                    inner.hand_in_told(message, told);
                     leave(&lines, &line, turn);
-                    handed_in.await
                 }
                 Admission::Refuse => {
                     leave(&lines, &line, turn);
-                    Err(gate::refused())
+                    told(Err(gate::refused()));
                 }
                 Admission::Hold => {
                     leave(&lines, &line, turn);
-                    Err(gate::held())
+                    told(Err(gate::held()));
                 }
-            };
-            let _ = answer.send(outcome);
+            }
         });
-        Box::pin(async move { answered.await.unwrap_or(Err(ImError::OutcomeUnknown)) })
     }
 }
 
@@ -133,12 +136,15 @@ mod tests {
     struct Kept(Mutex<Vec<String>>);
 
     impl MessageQueue for Kept {
-        fn hand_in(&self, message: NewMessage) -> Pin<Box<dyn Future<Output = Result<Ack, ImError>> + Send>> {
+        fn hand_in(&self, _: NewMessage) -> Pin<Box<dyn Future<Output = Result<Ack, ImError>> + Send>> {
+            panic!("the gate hands in with a callback")
+        }
+
+        fn hand_in_told(&self, message: NewMessage, told: Told) {
             let mut kept = self.0.lock().unwrap();
             kept.push(gate::words_of(&message.kind, &message.content).unwrap());
             let seq = i64::try_from(kept.len()).unwrap();
-            let ack = Ack { message_id: message.id, seq, server_time: message.created_at, is_duplicate: false };
-            Box::pin(async move { Ok(ack) })
+            told(Ok(Ack { message_id: message.id, seq, server_time: message.created_at, is_duplicate: false }));
         }
     }
 

@@ -1,6 +1,6 @@
 //! What the binaries stand on: configuration, generated secrets, the clock, ids, randomness, background
 //! tasks, batching, the log of messaging as it is passed on, logs and metrics, the file store, the development SMS
-//! provider and the connection to WeChat.
+//! provider, a client for web addresses and the connection to WeChat.
 //!
 //! Nothing here knows HTTP routes or the database.
 
@@ -13,16 +13,18 @@ pub mod fanout;
 pub mod gated_queue;
 pub mod ids;
 pub mod message_lanes;
+pub mod ops;
 pub mod random;
 pub mod secrets;
 pub mod sms_log;
 pub mod tasks;
 pub mod telemetry;
 pub mod thumbnails;
+pub mod web;
 pub mod wechat_apps;
 pub mod wechat_wire;
 
-pub use batcher::{Answer, BatchError, BatchSettings, Batcher, HandInError};
+pub use batcher::{Answer, BatchError, BatchSettings, Batcher, HandInError, Told};
 pub use blobs::OpendalBlobs;
 pub use clock::SystemClock;
 pub use config::{Config, ConfigSources, Profile, Secret};

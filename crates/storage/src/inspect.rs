@@ -137,6 +137,11 @@ const RULES: [(&str, &str); 17] = [
     ),
 ];
 
+/// How many rules there are.
+pub(crate) const fn rule_count() -> usize {
+    RULES.len()
+}
+
 impl SeaStore {
     /// Every rule that some rows break. Reads whole tables: for operators and proofs, not for requests.
     ///

@@ -23,7 +23,7 @@ mod store;
 mod values;
 mod wechat;
 
-pub use backend::{Backend, ConnectError, DatabaseOptions, SqliteSync};
+pub use backend::{Backend, ConnectError, DatabaseOptions, SqliteSync, copy_sqlite};
 pub use consulting::RecordingNotifier;
 pub use leancloud::DocumentIndex;
 pub use store::{SeaStore, SeaUnit};

@@ -1,6 +1,7 @@
 //! `check`: says whether the server could run with this configuration, and whether stored rows contradict each other.
 //! It changes nothing unless it is told to count unread anew.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use ::wechat::errcode::advice;
@@ -120,7 +121,7 @@ async fn wechat(config: &Config) -> Vec<bool> {
 }
 
 async fn database(config: &Config) -> Result<(), Failure> {
-    if config.database.kind() == DatabaseKind::Sqlite && !sqlite_file_exists(config) {
+    if sqlite_file(config).is_some_and(|file| !file.is_file()) {
         return Err("there is no database yet; `migrate` or the first start makes it".into());
     }
     let store = SeaStore::connect(&database_options(config)).await?;
@@ -137,11 +138,14 @@ async fn database(config: &Config) -> Result<(), Failure> {
     }
 }
 
-fn sqlite_file_exists(config: &Config) -> bool {
+/// The file of the database, if it is one.
+pub(super) fn sqlite_file(config: &Config) -> Option<PathBuf> {
+    if config.database.kind() != DatabaseKind::Sqlite {
+        return None;
+    }
     let url = config.database.url.expose();
     let path = url.trim_start_matches("sqlite:").trim_start_matches("//");
-    let path = path.split('?').next().unwrap_or_default();
-    std::path::Path::new(path).is_file()
+    path.split('?').next().map(PathBuf::from)
 }
 
 async fn files(config: &Config) -> Result<(), Failure> {

@@ -111,8 +111,7 @@ pub type Apis = (
     admin::certifications::ReviewApi,
     (admin::consultations::VoidApi, desk_tasks::DeskTasksApi),
     admin::agents::AgentsApi,
-    (admin::oversight::OversightApi, admin::directory::DirectoryApi),
-    admin::sms::SmsApi,
+    (admin::oversight::OversightApi, admin::directory::DirectoryApi, admin::sms::SmsApi),
     dev::DevApi,
     wechat::WechatApis,
 );
@@ -132,8 +131,7 @@ pub const fn apis() -> Apis {
         admin::certifications::ReviewApi,
         (admin::consultations::VoidApi, desk_tasks::DeskTasksApi),
         admin::agents::AgentsApi,
-        (admin::oversight::OversightApi, admin::directory::DirectoryApi),
-        admin::sms::SmsApi,
+        (admin::oversight::OversightApi, admin::directory::DirectoryApi, admin::sms::SmsApi),
         dev::DevApi,
         wechat::apis(),
     )

@@ -26,7 +26,7 @@ use im::desk::{Desk, DeskStore, DeskUnit};
 use im::log::{MockLogListener, MockLogWatch};
 use im::owner::MockConversationOwner;
 use im::policy::{DEFAULT_ASSISTANT, ImPolicy};
-use im::service::{Ack, ImContext, MessageQueue};
+use im::service::{Ack, ImContext, MessageQueue, Told};
 use im::{Appended, ImError, ImStore, ImUnit, NewMessage};
 use poem::http::StatusCode;
 use poem::{Body, Endpoint, Request, RequestBuilder, Response, Route};
@@ -151,6 +151,10 @@ impl DeskStore for World {
 impl MessageQueue for World {
     fn hand_in(&self, _: NewMessage) -> Pin<Box<dyn Future<Output = Result<Ack, ImError>> + Send>> {
         Box::pin(std::future::ready(Err(ImError::Stopping)))
+    }
+
+    fn hand_in_told(&self, _: NewMessage, told: Told) {
+        told(Err(ImError::Stopping));
     }
 }
 

@@ -1,6 +1,6 @@
 //! Escalation: a doctor who was told of a patient, and has neither read nor answered, is told again by text message,
-//! once for each time the patient waits. What counts are the messages of the dialog and how far the doctor has read.
-//! When that does not help either, the desk gets a task.
+//! once for each time the patient waits. When that does not help either, the desk gets a task. What counts are the
+//! messages of the dialog and how far the doctor has read.
 //!
 //! "Told" is a notification that was sent, so the time outside of office hours, when notifications wait, does not
 //! count; whether the text message may leave now is decided like that of any notification.

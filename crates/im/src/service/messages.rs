@@ -43,10 +43,15 @@ pub struct Ack {
     pub is_duplicate: bool,
 }
 
+/// Told what became of a message.
+pub type Told = Box<dyn FnOnce(Result<Ack, ImError>) + Send>;
+
 /// Takes prepared messages in order and answers each once it is committed.
 pub trait MessageQueue: Send + Sync {
     /// Hands a message in. The future may be dropped; the message is then committed all the same.
     fn hand_in(&self, message: NewMessage) -> Pin<Box<dyn Future<Output = Result<Ack, ImError>> + Send>>;
+    /// The same for a caller that does not wait: `told` is called once, and must be quick.
+    fn hand_in_told(&self, message: NewMessage, told: Told);
 }
 
 /// The use cases of sending.
@@ -144,7 +149,8 @@ impl Messages {
         let mut waiting: Vec<usize> = (0..batch.len()).collect();
         while !waiting.is_empty() {
             let round = first_of_each_name(&batch, &waiting);
-            let messages: Vec<NewMessage> = round.iter().filter_map(|slot| batch.get(*slot)).cloned().collect();
+            let mut messages: Vec<NewMessage> = round.iter().filter_map(|slot| batch.get(*slot)).cloned().collect();
+            self.stamp(&mut messages);
             let outcomes = self.append(&messages).await;
             self.announce(&messages, &outcomes);
             let mut asked = HashSet::new();
@@ -152,7 +158,9 @@ impl Messages {
                 // Of one sender's messages to ask the owner about, the first decides when to ask again.
                 let answer = match outcome {
                     Ok(Appended::AskOwner) if asked.insert((message.conversation_id, message.sender.clone())) => {
-                        Some(self.ask_owner(message).await)
+                        let mut message = message.clone();
+                        self.stamp(std::slice::from_mut(&mut message));
+                        Some(self.ask_owner(&message).await)
                     }
                     Ok(Appended::AskOwner) => None,
                     other => Some(other.and_then(|appended| answer(message, appended))),
@@ -164,6 +172,16 @@ impl Messages {
             waiting.retain(|slot| answers.get(*slot).is_some_and(Option::is_none));
         }
         answers.into_iter().map(|answer| answer.unwrap_or(Err(ImError::OutcomeUnknown))).collect()
+    }
+
+    /// Gives messages their ids and times when they are about to be stored, not when they were prepared: a lane commits
+    /// one batch after the other, so that both grow with the sequence numbers.
+    fn stamp(&self, messages: &mut [NewMessage]) {
+        let now = self.context.clock.now();
+        for message in messages {
+            message.id = MessageId(self.context.ids.next());
+            message.created_at = now;
+        }
     }
 
     /// Appends in one unit; what loses a race to another node is tried again, and what spoils a batch is found out

@@ -1,5 +1,6 @@
 //! `business.*`: the settings of the consultation rules.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use chrono_tz::Tz;
@@ -45,6 +46,8 @@ pub struct Business {
     pub escalate_after: Duration,
     #[serde(deserialize_with = "duration::deserialize")]
     pub unseen_after: Duration,
+    /// Years for which the records of a doctor and a patient are kept after the last of them.
+    pub retention_years: NonZeroU32,
 }
 
 impl Default for Business {
@@ -66,6 +69,7 @@ impl Default for Business {
             cool_down: policy.cool_down,
             escalate_after: policy.escalate_after,
             unseen_after: policy.unseen_after,
+            retention_years: NonZeroU32::MIN.saturating_add(14),
         }
     }
 }

@@ -194,7 +194,7 @@ pub struct Im {
     pub max_sockets_per_user: NonZeroUsize,
     /// Most bytes of one frame of a client.
     pub max_frame_bytes: NonZeroUsize,
-    /// Frames of one socket a second, in the long run; twice as many may come at once.
+    /// Frames of one socket a second, and at once. A sender that waits for each acknowledgement stays far below.
     pub frames_per_second: NonZeroU32,
     /// Frames saying that somebody is writing, of one socket a minute.
     pub typing_per_minute: NonZeroU32,
@@ -246,7 +246,7 @@ impl Default for Im {
             max_sockets: count(20_000),
             max_sockets_per_user: count(8),
             max_frame_bytes: count(192 * 1024),
-            frames_per_second: NonZeroU32::MIN.saturating_add(49),
+            frames_per_second: NonZeroU32::MIN.saturating_add(3999),
             typing_per_minute: NonZeroU32::MIN.saturating_add(39),
             sends_in_flight: count(64),
             queue_frames: count(512),
@@ -355,6 +355,9 @@ pub struct Worker {
     pub sweep_every: Duration,
     /// Tries before a job becomes a dead letter.
     pub max_attempts: NonZeroU32,
+    /// Where a worker that is a process of its own answers `/healthz`, `/readyz` and `/metrics`; nowhere unless set.
+    #[serde(deserialize_with = "some_socket_address")]
+    pub listen: Option<SocketAddr>,
 }
 
 impl Default for Worker {
@@ -366,6 +369,7 @@ impl Default for Worker {
             lease: span::minutes(1),
             sweep_every: Duration::from_secs(15),
             max_attempts: NonZeroU32::MIN.saturating_add(9),
+            listen: None,
         }
     }
 }
@@ -413,6 +417,10 @@ impl Default for Security {
 fn socket_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
     let text = String::deserialize(deserializer)?;
     text.parse().map_err(|_malformed| de::Error::custom("is an address with a port like 127.0.0.1:3000"))
+}
+
+fn some_socket_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+    socket_address(deserializer).map(Some)
 }
 
 /// Networks, or single addresses as networks of one.

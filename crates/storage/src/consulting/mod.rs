@@ -9,6 +9,7 @@ mod notification;
 pub(crate) mod probe;
 mod reach;
 pub(crate) mod relation;
+mod retention;
 mod trace;
 
 pub use delivery::RecordingNotifier;

@@ -289,7 +289,7 @@ fn json<T: Serialize + ?Sized>(value: &T) -> Result<Value, StoreError> {
     serde_json::to_string(value).map(Value::from).map_err(StoreError::backend)
 }
 
-fn read_members(rows: &[QueryResult]) -> Result<Vec<Member>, StoreError> {
+pub(crate) fn read_members(rows: &[QueryResult]) -> Result<Vec<Member>, StoreError> {
     rows.iter().map(|row| member(member::Model::from_query_result(row, "").map_err(store_error)?)).collect()
 }
 

@@ -11,6 +11,7 @@ use domain::{Phone, StoreError, Timestamp};
 use sea_orm::ActiveValue::Set;
 use sea_orm::entity::prelude::*;
 use sea_orm::{QueryOrder, QuerySelect, QueryTrait, Select};
+use serde::Serialize;
 
 use crate::backend::store_error;
 use crate::convert::{
@@ -20,7 +21,7 @@ use crate::convert::{
 use crate::store::SeaUnit;
 use crate::values::condition;
 
-#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel, Serialize)]
 #[sea_orm(table_name = "doctor")]
 pub(crate) struct Model {
     #[sea_orm(primary_key, auto_increment = false)]

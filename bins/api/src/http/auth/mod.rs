@@ -121,7 +121,7 @@ impl AuthApi {
     #[oai(path = "/auth/console-session", method = "delete", operation_id = "delete_console_session")]
     async fn delete_console_session(&self, app: App, caller: By<Staff>) -> Result<ConsoleSignedOut, ApiError> {
         let session = caller.session.ok_or(AccessError::Unauthenticated)?;
-        app.accounts.revoke_session(&caller.actor, session).await?;
+        app.accounts.revoke_session(&caller.actor, session, Some(SIGNED_OUT)).await?;
         Ok(ConsoleSignedOut::new(app.is_https()))
     }
 

@@ -99,6 +99,20 @@ CREATE INDEX notification_consultation ON notification (consultation_id, created
 CREATE INDEX notification_told ON notification (updated_at) WHERE state = 'sent' AND recipient_kind = 'doctor';
 CREATE INDEX notification_unseen ON notification (updated_at)
     WHERE state = 'suppressed' AND reason = 'ONLINE_VIEWING';
+
+-- That records were destroyed when their time was over.
+CREATE TABLE purge_certificate (
+    id text PRIMARY KEY,
+    relation_id text NOT NULL,
+    doctor_id text NOT NULL,
+    patient_id text NOT NULL,
+    consultations bigint NOT NULL,
+    messages bigint NOT NULL,
+    files bigint NOT NULL,
+    last_activity_at bigint NOT NULL,
+    purged_at bigint NOT NULL
+);
+CREATE INDEX purge_certificate_time ON purge_certificate (purged_at, id);
 CREATE INDEX notification_escalation ON notification (updated_at) WHERE cause = 'escalation';
 
 -- What the desk is asked to look after.
