@@ -13,7 +13,16 @@ setup *parts:
 
 # Start the server on SQLite, with a stand-in for WeChat unless apps are configured; generated credentials are printed once
 run *args: (setup "base")
+    scripts/console.sh --if-stale
     ZHAOGUAN__WECHAT__STANDIN="${ZHAOGUAN__WECHAT__STANDIN-127.0.0.1:3900}" cargo run --bin zhaoguan-api -- serve "$@"
+
+# Look at the types of the web console and build it into console/dist
+console:
+    scripts/console.sh
+
+# Drive the web console in a browser against a real server; arguments name scenes
+console-test *args: (setup "browser") console build
+    node console/e2e/run.mjs "$@"
 
 # The programs together with the tests, so that both share what is compiled
 [private]
@@ -65,4 +74,4 @@ demo *args: (setup "base")
     cargo run --quiet --bin zhaoguan-api -- demo "$@"
 
 # What must pass before pushing
-ci: lint openapi-check spec-check (test-pg "--profile" "ci")
+ci: lint openapi-check spec-check console-test (test-pg "--profile" "ci")

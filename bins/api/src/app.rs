@@ -17,7 +17,8 @@ use account::{AccountKeys, AccountPorts, Accounts, AppCredentials};
 use async_trait::async_trait;
 use consultation::ConsultationError;
 use consultation::service::{
-    Certifications, Consultations, Doctors, Initiate, InitiateConsultations, Initiated, Invitations, Relations, Reports,
+    Certifications, Consultations, DeskTasks, Doctors, Initiate, InitiateConsultations, Initiated, Invitations,
+    Relations, Reports,
 };
 use domain::file::BlobStore;
 use domain::{Clock, StoreError};
@@ -27,8 +28,9 @@ use runtime::config::ConfigError;
 use runtime::tasks::{self, StillRunning};
 use runtime::telemetry::Metrics;
 use runtime::thumbnails::Thumbnails;
-use runtime::{BatchError, BatchSettings, Batcher, Config, Credentials, LiveLog, OpendalBlobs, StartError, Tasks};
+use runtime::{BatchError, BatchSettings, Batcher, Config, Credentials, LiveLog, StartError, Tasks};
 use storage::{DocumentIndex, SeaStore};
+use wechat::identity::Logins;
 use worker::sms::SmsSetupError;
 use worker::{Ground, GroundError, Sms};
 
@@ -41,10 +43,10 @@ use crate::http::router::{Parts, server};
 use crate::http::services::{InitiateQueue, Services};
 use crate::http::sms_receipts::{self, ReceiptGate};
 use crate::http::wechat::{Wechat, callback};
-use crate::leancloud::{NoMiniProgram, PathLinks};
+use crate::leancloud::{PathLinks, WechatMiniPrograms};
 use crate::listen::listen;
 use crate::messaging::{Messaging, MessagingError};
-use crate::{leancloud, settings, standin};
+use crate::{console, leancloud, settings, standin};
 
 /// Longest wait for requests in hand, and then for background tasks, when asked to stop.
 const SHUTDOWN: Duration = Duration::from_secs(20);
@@ -107,7 +109,7 @@ impl App {
         let ground = Ground::lay(&config).await?;
         ground.store.index_documents(&indexes, ground.clock.now()).await.map_err(ServeError::Indexes)?;
         let credentials = ground.credentials.clone();
-        let blobs: Arc<dyn BlobStore> = Arc::new(OpendalBlobs::open(&config.files)?);
+        let blobs = ground.blobs.clone();
         let keys = AccountKeys::derive(credentials.secret.expose().as_bytes())?;
         let sms = Sms::wire(&config, &ground, &credentials.secret)?;
         let captcha = ProofOfWork::new(ProofOfWorkSettings::default(), keys.clone(), ground.random.clone());
@@ -191,7 +193,7 @@ impl App {
             settings: settings::frame(&self.config),
             render_leancloud: leancloud::render,
         };
-        server(parts, router)
+        server(parts, console::add_to(router))
     }
 
     pub(crate) fn gatekeeper(&self) -> Arc<AccountGatekeeper> {
@@ -211,7 +213,9 @@ impl App {
             accounts: self.accounts.clone(),
             certifications: Certifications::new(context.clone()),
             consultations: Consultations::new(context.clone()),
+            desk_tasks: DeskTasks::new(context.clone()),
             doctors: Doctors::new(context.clone()),
+            desk: self.ground.desk.clone(),
             initiate,
             invitations: Invitations::new(context.clone(), random.clone()),
             messaging: messaging.use_cases(self.config.http.request_timeout),
@@ -253,7 +257,11 @@ impl App {
             certifications: Certifications::new(context.clone()),
             doctors: Doctors::new(context.clone()),
             relations: Relations::new(context.clone()),
-            mini_program: Arc::new(NoMiniProgram),
+            mini_program: Arc::new(WechatMiniPrograms {
+                apps: self.ground.wechat.apps.clone(),
+                logins: Logins::new(self.ground.wechat.clone()),
+                shows_session_key: self.config.leancloud.weapp_session_key,
+            }),
             spares_captcha: self.config.leancloud.sms_without_captcha,
         })
     }

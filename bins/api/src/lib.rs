@@ -2,6 +2,8 @@
 
 pub mod app;
 pub mod commands;
+pub mod console;
+mod content_gate;
 pub mod gateway;
 pub mod http;
 pub mod leancloud;

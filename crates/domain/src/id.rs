@@ -172,6 +172,16 @@ typed_ids! {
     SmsReceiptId,
     /// A text message somebody sent back.
     SmsReplyId,
+    /// The official assistant.
+    AssistantId,
+    /// One time somebody was served at the desk, from waiting to closed.
+    EpisodeId,
+    /// A note or an event between the messages of a chat at the desk.
+    DeskEntryId,
+    /// An answer that agents keep ready.
+    CannedReplyId,
+    /// Something the desk is asked to look after.
+    DeskTaskId,
 }
 
 #[cfg(test)]

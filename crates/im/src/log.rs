@@ -29,20 +29,23 @@ pub enum EventKind {
     Left,
     /// `{"consultationId", "status", "isInvalid", "endReason"}`: the consultation of this dialog has moved on.
     Consultation,
-    /// `{"agentId", "state"}`: who answers for the assistant.
+    /// `{"status", "agentName"}`: where a chat with the assistant stands, and who answers.
     Assignment,
+    /// `{"what", …}`: something at the desk, for agents only.
+    Desk,
     /// `{"sessionId", "reason"}`: a session is over; its sockets are closed.
     SessionEnded,
 }
 
 impl EventKind {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Recalled,
         Self::Read,
         Self::Joined,
         Self::Left,
         Self::Consultation,
         Self::Assignment,
+        Self::Desk,
         Self::SessionEnded,
     ];
 
@@ -54,6 +57,7 @@ impl EventKind {
             Self::Left => "left",
             Self::Consultation => "consultation",
             Self::Assignment => "assignment",
+            Self::Desk => "desk",
             Self::SessionEnded => "session_ended",
         }
     }

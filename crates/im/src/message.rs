@@ -11,6 +11,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 
+/// The key within a content under which a client of another protocol keeps its own form of the message. Views leave
+/// it out.
+pub const FOREIGN_KEY: &str = "$lc";
+
 /// What a message is. Kinds this product does not know come from LeanCloud clients and pass through unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum MessageKind {
@@ -85,6 +89,21 @@ impl Content {
     pub fn to_value(&self) -> Value {
         serde_json::from_str(self.as_str()).unwrap_or(Value::Null)
     }
+
+    /// Without what is kept under [`FOREIGN_KEY`].
+    fn without_foreign(&self) -> Self {
+        // Within a text the quotes would be escaped.
+        if !self.as_str().contains(concat!('"', "$lc", '"', ':')) {
+            return self.clone();
+        }
+        match self.to_value() {
+            Value::Object(mut content) => {
+                content.remove(FOREIGN_KEY);
+                Self::of(&content)
+            }
+            _ => self.clone(),
+        }
+    }
 }
 
 /// Equal when written in the same way.
@@ -144,8 +163,8 @@ impl Message {
     }
 
     /// What it says, unless it was recalled. Views and frames show this and nothing else.
-    pub fn shown_content(&self) -> Option<&Content> {
-        if self.is_recalled() { None } else { Some(&self.content) }
+    pub fn shown_content(&self) -> Option<Content> {
+        if self.is_recalled() { None } else { Some(self.content.without_foreign()) }
     }
 }
 
@@ -285,6 +304,13 @@ pub trait MessageRepository: Send {
     /// One page of a conversation, ascending; at most `limit`.
     async fn history(&mut self, id: ConversationId, page: HistoryPage, limit: u32) -> Result<Vec<Message>, StoreError>;
     async fn find(&mut self, conversation: ConversationId, id: MessageId) -> Result<Option<Message>, StoreError>;
+    /// The message a sender stored under a name of their own.
+    async fn find_named(
+        &mut self,
+        conversation: ConversationId,
+        sender: &str,
+        client_message_id: &str,
+    ) -> Result<Option<Message>, StoreError>;
     async fn find_seq(&mut self, conversation: ConversationId, seq: i64) -> Result<Option<Message>, StoreError>;
     /// Marks a message recalled and takes it out of the unread counts; the caller has locked the conversation.
     async fn recall(&mut self, message: &Message, at: Timestamp) -> Result<(), StoreError>;

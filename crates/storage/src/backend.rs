@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use domain::StoreError;
-use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr, RuntimeErr, SqlErr};
+use sea_orm::{ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DbErr, RuntimeErr, SqlErr};
 use sqlx::error::DatabaseError;
 
 /// Which database this is.
@@ -202,6 +202,21 @@ async fn connect_sqlite(options: &DatabaseOptions) -> Result<Connections, Connec
     let writer = open(options, sqlite_options(options, false)).await?;
     let reader = open(options, sqlite_options(options, true)).await?;
     Ok(Connections { backend: Backend::Sqlite, appender: writer.clone(), writer, reader })
+}
+
+/// Copies an SQLite database as it is committed now, whoever is writing to it meanwhile.
+///
+/// # Errors
+/// [`ConnectError`] when the one cannot be read or the other not written.
+pub async fn copy_sqlite(original: &Path, copy: &Path) -> Result<(), ConnectError> {
+    let options = DatabaseOptions::new(format!("sqlite://{}?mode=ro", original.display()));
+    let connection = open(&options, ConnectOptions::new(options.url.clone())).await?;
+    let quoted = copy.display().to_string().replace('\'', "''");
+    let copied = connection.execute_unprepared(&format!("VACUUM INTO '{quoted}'")).await;
+    // Closing a connection fails only when it is closed already.
+    let _ = connection.close().await;
+    let address = original.display().to_string();
+    copied.map(|_| ()).map_err(|error| ConnectError::Unreachable { address, reason: reason_of(&error) })
 }
 
 fn make_folder(url: &str) -> Result<(), ConnectError> {

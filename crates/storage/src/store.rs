@@ -3,11 +3,12 @@
 use std::fmt::Display;
 use std::sync::{Arc, OnceLock};
 
+use ::consultation::desk_task::DeskTaskRepository;
 use ::consultation::notification::NotificationRepository;
 use ::consultation::relation::{InvitationRepository, RelationRepository};
 use ::consultation::trace::TraceRepository;
 use ::consultation::{ConsultationStore, ConsultationUnit, consultation::ConsultationRepository};
-use ::im::log::{LogListener, LogRepository};
+use ::im::log::{Committed, LogListener, LogRepository};
 use ::im::presence::PresenceRepository;
 use ::im::{ConversationRepository, MessageRepository};
 use async_trait::async_trait;
@@ -117,6 +118,21 @@ impl SeaStore {
 
     fn sea_backend(&self) -> sea_orm::DbBackend {
         self.writer.get_database_backend()
+    }
+}
+
+/// Tells the listener of [`SeaStore::announce_to`], if there is one in this process.
+impl LogListener for SeaStore {
+    fn committed(&self, committed: Committed) {
+        if let Some(listener) = self.news.get() {
+            listener.committed(committed);
+        }
+    }
+
+    fn moved(&self) {
+        if let Some(listener) = self.news.get() {
+            listener.moved();
+        }
     }
 }
 
@@ -235,6 +251,9 @@ impl ConsultationUnit for SeaUnit {
         self
     }
     fn presence(&mut self) -> &mut dyn PresenceRepository {
+        self
+    }
+    fn desk_tasks(&mut self) -> &mut dyn DeskTaskRepository {
         self
     }
     fn notifications(&mut self) -> &mut dyn NotificationRepository {

@@ -54,19 +54,27 @@ pub(super) struct Socket {
     pub(super) outlet: Arc<SocketOutlet>,
     /// Set once `hello` was accepted.
     pub(super) identity: Option<Box<Identity>>,
+    /// Of the console's cookie; taken when `hello` brings no token of its own.
+    pub(super) console_token: Option<Box<str>>,
     pub(super) work: FuturesUnordered<Work>,
     stream: WebSocketStream,
     is_flushed: bool,
 }
 
 impl Socket {
-    pub(super) fn new(gateway: Arc<Gateway>, stream: WebSocketStream, id: u64) -> Self {
+    pub(super) fn new(
+        gateway: Arc<Gateway>,
+        stream: WebSocketStream,
+        id: u64,
+        console_token: Option<Box<str>>,
+    ) -> Self {
         let outlet = SocketOutlet::new(gateway.settings.queue_frames);
         Self {
             id,
             session: Session::new(gateway.settings.limits, Instant::now()),
             outlet: Arc::new(outlet),
             identity: None,
+            console_token,
             work: FuturesUnordered::new(),
             stream,
             is_flushed: true,

@@ -17,7 +17,7 @@ use serde_json::json;
 
 pub use answer::render;
 pub use files::PathLinks;
-pub use mini_program::NoMiniProgram;
+pub use mini_program::WechatMiniPrograms;
 
 use crate::http::services::Services;
 

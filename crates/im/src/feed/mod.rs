@@ -21,7 +21,7 @@ use serde_json::Value;
 use crate::conversation::Member;
 use crate::log::{Committed, EventKind, LogEntry, LogEvent, LogHead};
 use crate::message::MessageKind;
-use crate::protocol::{Bye, ByeReason, EventFrame, ServerFrame};
+use crate::protocol::{Bye, ByeReason, EventFrame};
 
 pub use ephemeral::{Ephemeral, EphemeralKind};
 use members::{ClientIds, MemberCache};

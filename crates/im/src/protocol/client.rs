@@ -32,8 +32,8 @@ pub enum ClientFrame<'a> {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HelloFrame<'a> {
-    /// The session token. Never part of the address, where logs would keep it.
-    #[serde(borrow)]
+    /// The session token. Never part of the address, where logs would keep it. Left out where a cookie says who it is.
+    #[serde(default, borrow, skip_serializing_if = "str::is_empty")]
     pub token: Cow<'a, str>,
     /// The last cursor seen, to go on from there. Together with `epoch`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -124,6 +124,7 @@ pub enum EventBody {
     Left { data: Value },
     Consultation { data: Value },
     Assignment { data: Value },
+    Desk { data: Value },
     SessionEnded { data: Value },
 }
 
@@ -164,7 +165,7 @@ impl MessageView {
             acted_by: message.acted_by,
             client_message_id: message.client_message_id.clone(),
             kind: message.kind.as_str().to_owned(),
-            content: (!message.is_recalled()).then(|| message.content.clone()),
+            content: message.shown_content(),
             corrects: message.corrects,
             recalled_at: message.recalled_at,
             created_at: message.created_at,
@@ -206,7 +207,7 @@ struct WrittenMessage<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     client_message_id: Option<&'a str>,
     r#type: &'a str,
-    content: Option<&'a Content>,
+    content: Option<Content>,
     #[serde(skip_serializing_if = "Option::is_none")]
     corrects: Option<MessageId>,
     #[serde(with = "rfc3339_option", skip_serializing_if = "Option::is_none")]
@@ -253,6 +254,7 @@ impl EventBody {
             EventKind::Left => Self::Left { data },
             EventKind::Consultation => Self::Consultation { data },
             EventKind::Assignment => Self::Assignment { data },
+            EventKind::Desk => Self::Desk { data },
             EventKind::SessionEnded => Self::SessionEnded { data },
         }
     }

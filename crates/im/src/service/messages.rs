@@ -149,7 +149,8 @@ impl Messages {
         let mut waiting: Vec<usize> = (0..batch.len()).collect();
         while !waiting.is_empty() {
             let round = first_of_each_name(&batch, &waiting);
-            let messages: Vec<NewMessage> = round.iter().filter_map(|slot| batch.get(*slot)).cloned().collect();
+            let mut messages: Vec<NewMessage> = round.iter().filter_map(|slot| batch.get(*slot)).cloned().collect();
+            self.stamp(&mut messages);
             let outcomes = self.append(&messages).await;
             self.announce(&messages, &outcomes);
             let mut asked = HashSet::new();
@@ -157,7 +158,9 @@ impl Messages {
                 // Of one sender's messages to ask the owner about, the first decides when to ask again.
                 let answer = match outcome {
                     Ok(Appended::AskOwner) if asked.insert((message.conversation_id, message.sender.clone())) => {
-                        Some(self.ask_owner(message).await)
+                        let mut message = message.clone();
+                        self.stamp(std::slice::from_mut(&mut message));
+                        Some(self.ask_owner(&message).await)
                     }
                     Ok(Appended::AskOwner) => None,
                     other => Some(other.and_then(|appended| answer(message, appended))),
@@ -169,6 +172,16 @@ impl Messages {
             waiting.retain(|slot| answers.get(*slot).is_some_and(Option::is_none));
         }
         answers.into_iter().map(|answer| answer.unwrap_or(Err(ImError::OutcomeUnknown))).collect()
+    }
+
+    /// Gives messages their ids and times when they are about to be stored, not when they were prepared: a lane commits
+    /// one batch after the other, so that both grow with the sequence numbers.
+    fn stamp(&self, messages: &mut [NewMessage]) {
+        let now = self.context.clock.now();
+        for message in messages {
+            message.id = MessageId(self.context.ids.next());
+            message.created_at = now;
+        }
     }
 
     /// Appends in one unit; what loses a race to another node is tried again, and what spoils a batch is found out
@@ -254,7 +267,7 @@ fn is_same(message: &NewMessage, known: &KnownMessage) -> bool {
     known.kind == message.kind && known.content == message.content
 }
 
-fn check_client_message_id(id: &str) -> Result<(), FieldError> {
+pub(crate) fn check_client_message_id(id: &str) -> Result<(), FieldError> {
     let is_fitting = (1..=MAX_CLIENT_MESSAGE_ID_BYTES).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic());
     let fault = || FieldError::new("clientMessageId", "is 1 to 64 visible ASCII characters");
     if is_fitting { Ok(()) } else { Err(fault()) }

@@ -5,8 +5,9 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use domain::id::AssistantId;
 use domain::time::span;
-use im::policy::ImPolicy;
+use im::policy::{DEFAULT_ASSISTANT, ImPolicy};
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, de};
 
@@ -223,6 +224,20 @@ pub struct Im {
     pub(super) lanes: Option<NonZeroUsize>,
 }
 
+/// `assistant.*`: the official assistant. What can be changed while the server runs is kept in the database.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Assistant {
+    /// The assistant's fixed id, which is its client id in conversations.
+    pub id: AssistantId,
+}
+
+impl Default for Assistant {
+    fn default() -> Self {
+        Self { id: DEFAULT_ASSISTANT }
+    }
+}
+
 impl Default for Im {
     fn default() -> Self {
         let policy = ImPolicy::default();
@@ -258,6 +273,7 @@ pub struct App {
 /// `leancloud.*`
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
 pub struct Leancloud {
     /// Whether the LeanCloud surface is served.
     pub enabled: bool,
@@ -265,13 +281,22 @@ pub struct Leancloud {
     pub require_session: bool,
     /// Whether its clients, which cannot solve captchas, get SMS codes without one unless the server is under attack.
     pub sms_without_captcha: bool,
+    /// Whether a sign-in with a mini-program answers the key of its WeChat session, for clients that decrypt by
+    /// themselves.
+    pub weapp_session_key: bool,
     /// Fields of document classes to have indexes for, as `Class.field`.
     pub indexes: Vec<String>,
 }
 
 impl Default for Leancloud {
     fn default() -> Self {
-        Self { enabled: true, require_session: false, sms_without_captcha: true, indexes: Vec::new() }
+        Self {
+            enabled: true,
+            require_session: false,
+            sms_without_captcha: true,
+            weapp_session_key: false,
+            indexes: Vec::new(),
+        }
     }
 }
 
@@ -330,6 +355,9 @@ pub struct Worker {
     pub sweep_every: Duration,
     /// Tries before a job becomes a dead letter.
     pub max_attempts: NonZeroU32,
+    /// Where a worker that is a process of its own answers `/healthz`, `/readyz` and `/metrics`; nowhere unless set.
+    #[serde(deserialize_with = "some_socket_address")]
+    pub listen: Option<SocketAddr>,
 }
 
 impl Default for Worker {
@@ -341,6 +369,7 @@ impl Default for Worker {
             lease: span::minutes(1),
             sweep_every: Duration::from_secs(15),
             max_attempts: NonZeroU32::MIN.saturating_add(9),
+            listen: None,
         }
     }
 }
@@ -388,6 +417,10 @@ impl Default for Security {
 fn socket_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
     let text = String::deserialize(deserializer)?;
     text.parse().map_err(|_malformed| de::Error::custom("is an address with a port like 127.0.0.1:3000"))
+}
+
+fn some_socket_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+    socket_address(deserializer).map(Some)
 }
 
 /// Networks, or single addresses as networks of one.

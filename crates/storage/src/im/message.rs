@@ -77,7 +77,7 @@ pub(super) fn content(json: &str) -> Result<Content, StoreError> {
 }
 
 /// Reads the rows of a statement that selects whole messages.
-pub(super) fn messages(rows: &[QueryResult]) -> Result<Vec<Message>, StoreError> {
+pub(crate) fn messages(rows: &[QueryResult]) -> Result<Vec<Message>, StoreError> {
     rows.iter().map(|row| message(Model::from_query_result(row, "").map_err(store_error)?)).collect()
 }
 
@@ -107,6 +107,19 @@ impl MessageRepository for SeaUnit {
             .filter(Column::ConversationId.eq(text(&conversation)))
             .filter(Column::Id.eq(text(&id)))
             .order_by_desc(Column::Seq);
+        select.one(&self.db()).await.map_err(store_error)?.map(message).transpose()
+    }
+
+    async fn find_named(
+        &mut self,
+        conversation: ConversationId,
+        sender: &str,
+        client_message_id: &str,
+    ) -> Result<Option<Message>, StoreError> {
+        let select = Entity::find()
+            .filter(Column::ConversationId.eq(text(&conversation)))
+            .filter(Column::Sender.eq(sender))
+            .filter(Column::ClientMessageId.eq(client_message_id));
         select.one(&self.db()).await.map_err(store_error)?.map(message).transpose()
     }
 

@@ -10,6 +10,7 @@ mod index;
 mod product;
 mod source;
 
+pub(crate) use document::insertion;
 pub use index::DocumentIndex;
 
 use ::leancloud::rest::{DocumentRepository, RestStore, RestUnit};

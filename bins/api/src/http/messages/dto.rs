@@ -107,7 +107,7 @@ pub struct ExportedMessageView {
 
 impl MessageView {
     pub fn of(message: Message, links: Links<'_>) -> Self {
-        let content = message.shown_content().map(im::Content::to_value);
+        let content = message.shown_content().map(|content| content.to_value());
         Self::with_content(message, content, links)
     }
 
@@ -154,7 +154,8 @@ impl From<Ack> for SentAnswer {
 
 impl ExportedMessageView {
     pub fn of(message: &Message, links: Links<'_>) -> Self {
-        let content = message.content.to_value();
+        let shown = message.shown_content().unwrap_or_else(|| message.content.clone());
+        let content = shown.to_value();
         let field = |name: &str| content.get(name).and_then(Value::as_str).map(str::to_owned);
         let said = match message.kind {
             MessageKind::Text | MessageKind::System | MessageKind::Note => field("text"),
@@ -163,10 +164,7 @@ impl ExportedMessageView {
             MessageKind::Image | MessageKind::File | MessageKind::Voice => file_of(&content).map(|id| links.url(id)),
             MessageKind::Other(_) => None,
         };
-        Self {
-            content: said.unwrap_or_else(|| message.content.as_str().to_owned()),
-            kind: message.kind.as_str().to_owned(),
-        }
+        Self { content: said.unwrap_or_else(|| shown.as_str().to_owned()), kind: message.kind.as_str().to_owned() }
     }
 }
 
