@@ -101,7 +101,15 @@ export class Person {
     this.typing.delete(id);
     if (bubbles.some((one) => one.message.id === message.id || (message.clientMessageId && one.key === message.clientMessageId))) return;
     bubbles.push(this.#bubble(message));
+    if (message.content && "fileId" in message.content) void this.#sign(id, message);
     bubbles.sort((a, b) => (a.message.seq || 1e12) - (b.message.seq || 1e12));
+  }
+
+  /** Files come over the socket without their signed address. */
+  async #sign(id: string, message: Message): Promise<void> {
+    const signed = await this.api.get<Message>(`/conversations/${id}/messages/${message.id}`).catch(() => null);
+    const bubble = this.chats.get(id)?.find((one) => one.message.id === message.id);
+    if (signed && bubble) bubble.message = signed;
   }
 
   #bubbles(id: string): Bubble[] {
