@@ -87,7 +87,6 @@ export const useDesk = defineStore("desk", () => {
       if (own.status !== "offline") await beat();
     });
     await Promise.all([loadList(), loadCounts()]);
-    if (view.value === "mine" && counts.value.mine === 0 && counts.value.waiting > 0 && !activeId.value) view.value = "waiting";
   }
 
   function stop(): void {
