@@ -18,6 +18,7 @@ export class Person {
   readonly readSeq = reactive(new Map<string, number>());
   readonly typing = reactive(new Map<string, number>());
   readonly onStatus: ((data: Record<string, unknown>) => void)[] = [];
+  onConsultation?: () => void;
   clientId = "";
   #token = "";
   #client: ImClient | null = null;
@@ -50,6 +51,7 @@ export class Person {
       onEvent: (event) => {
         if (event.kind === "read" && event.conversationId && event.data.clientId !== this.clientId) this.readSeq.set(event.conversationId, Number(event.data.seq));
         if (event.kind === "recalled" && event.conversationId) void this.load(event.conversationId);
+        if (event.kind === "consultation") this.onConsultation?.();
         if ((event.kind as string) === "assignment") this.onStatus.forEach((tell) => tell(event.data));
       },
     });
