@@ -7,7 +7,7 @@ use consultation::service::Dialogs;
 use domain::StoreError;
 use domain::id::IdSource;
 use im::ImStore;
-use im::service::{ImContext, Messages};
+use im::service::{ImContext, MessageQueue, Messages};
 use runtime::fanout::{self, NatsAddressError};
 use runtime::{LiveLog, MessageLanes, Tasks};
 use tokio_util::sync::CancellationToken;
@@ -66,6 +66,16 @@ impl Messaging {
         };
         let gateway = Gateway::start(ports, GatewaySettings::of(config), tasks);
         Ok(Self { gateway, live, context, lanes, stop_waiting: tasks.stop_token() })
+    }
+
+    /// What the use cases of messaging are given.
+    pub const fn context(&self) -> &ImContext {
+        &self.context
+    }
+
+    /// The queue every message goes through.
+    pub fn queue(&self) -> Arc<dyn MessageQueue> {
+        self.lanes.clone()
     }
 
     pub fn use_cases(&self, request_timeout: Duration) -> MessagingUseCases {

@@ -10,6 +10,7 @@ use consultation::service::{
     Certifications, Consultations, Doctors, Initiate, Initiated, Invitations, Relations, Reports,
 };
 use domain::Clock;
+use leancloud::realtime::Realtime;
 use leancloud::rest::Rest;
 use poem::{Request, RequestBody, Result};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
@@ -48,6 +49,8 @@ pub struct Services {
     pub wechat: Wechat,
     /// The storage interface of LeanCloud clients.
     pub rest: Arc<Rest>,
+    /// The realtime protocol of LeanCloud clients.
+    pub realtime: Arc<Realtime>,
     pub thumbnails: Thumbnails,
     pub sms: SmsOversight,
     /// Messages that were not sent anywhere, where the profile lets them be shown.

@@ -1,4 +1,4 @@
-//! The LeanCloud surface: cloud functions, storage and files, as unmodified SDK clients call them.
+//! The LeanCloud surface: cloud functions, storage, files and messaging, as unmodified SDK clients call them.
 
 mod answer;
 mod caller;
@@ -6,6 +6,7 @@ mod dispatch;
 mod files;
 mod functions;
 mod mini_program;
+mod realtime;
 mod storage;
 
 use std::sync::Arc;
@@ -18,15 +19,16 @@ use serde_json::json;
 pub use answer::render;
 pub use files::PathLinks;
 pub use mini_program::NoMiniProgram;
+pub use realtime::{RealtimeGateway, RealtimeLimits};
 
 use crate::http::services::Services;
 
 /// Adds everything below `/1.1` and `/1.2`.
-pub fn add_to(router: Route, services: &Arc<Services>) -> Route {
+pub fn add_to(router: Route, services: &Arc<Services>, sockets: &Arc<RealtimeGateway>) -> Route {
     let clock = Arc::clone(&services.clock);
     let date = make_sync(move |_| answer::ok(&json!(wire::date(clock.now()))));
     let unknown = || make_sync(|_| answer::error(&ErrorBody::unknown_path()));
-    router
+    realtime::add_to(router, sockets, &services.public_url)
         .at("/1.1/functions/:name", post(with(services, |s, r| async move { functions::call(&s, r).await })))
         .at("/1.1/call/:name", post(with(services, |s, r| async move { functions::call(&s, r).await })))
         .at("/1.1/date", get(date))
@@ -36,6 +38,8 @@ pub fn add_to(router: Route, services: &Arc<Services>) -> Route {
             "/1.1/lcfiles/:id/:expires/:signature/:name",
             get(with(services, |s, r| async move { files::download(&s, &r).await })),
         )
+        .at("/1.1/rtm/*", with(services, |s, r| async move { realtime::serve_1_1(&s, r).await }))
+        .at("/1.2/rtm/*", with(services, |s, r| async move { realtime::serve_1_2(&s, r).await }))
         .at("/1.1/*", with(services, |s, r| async move { storage::serve(&s, r).await }))
         .at("/1.2/*", unknown())
 }

@@ -31,7 +31,7 @@ pub use problem::{ConfigError, Problem};
 pub use rate::Rate;
 pub use secret::Secret;
 pub use sections::{
-    App, Database, DatabaseKind, Fanout, Files, Http, Im, Leancloud, Log, LogFormat, Profile, Security, Session,
+    App, Database, DatabaseKind, Fanout, Files, Http, Im, ImLogin, Leancloud, Log, LogFormat, Profile, Security, Session,
     SqliteSynchronous, Worker,
 };
 

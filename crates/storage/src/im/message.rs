@@ -77,7 +77,7 @@ pub(super) fn content(json: &str) -> Result<Content, StoreError> {
 }
 
 /// Reads the rows of a statement that selects whole messages.
-pub(super) fn messages(rows: &[QueryResult]) -> Result<Vec<Message>, StoreError> {
+pub(crate) fn messages(rows: &[QueryResult]) -> Result<Vec<Message>, StoreError> {
     rows.iter().map(|row| message(Model::from_query_result(row, "").map_err(store_error)?)).collect()
 }
 
