@@ -13,16 +13,28 @@ setup *parts:
 
 # Start the server on SQLite, with a stand-in for WeChat unless apps are configured; generated credentials are printed once
 run *args: (setup "base")
+    scripts/console.sh --if-stale
     ZHAOGUAN__WECHAT__STANDIN="${ZHAOGUAN__WECHAT__STANDIN-127.0.0.1:3900}" cargo run --bin zhaoguan-api -- serve "$@"
 
+# Look at the types of the web console and build it into console/dist
+console:
+    scripts/console.sh
+
+# Drive the web console in a browser against a real server; arguments name scenes
+console-test *args: (setup "browser") console build
+    node console/e2e/run.mjs "$@"
+
+# The programs together with the tests, so that both share what is compiled
+[private]
+build: (setup "base")
+    cargo build --workspace --bins --tests
+
 # All tests, on SQLite and fakes; arguments go to nextest
-test *args: (setup "base")
-    cargo build --workspace --bins
+test *args: build
     cargo nextest run --workspace "$@"
 
 # All tests, with a private PostgreSQL and NATS as well
-test-pg *args: (setup "base" "services")
-    cargo build --workspace --bins
+test-pg *args: build (setup "services")
     scripts/services.sh run --fast -- cargo nextest run --workspace "$@"
 
 # Formatting, clippy, and what dependencies may be used
@@ -41,14 +53,12 @@ openapi:
     cargo run --quiet --bin zhaoguan-api -- openapi --output openapi/api.json --errors docs/errors.md
 
 # Fail when openapi/api.json or docs/errors.md is not what the code says
-openapi-check:
-    @mkdir -p target
-    cargo run --quiet --bin zhaoguan-api -- openapi --output target/api.json --errors target/errors.md
+openapi-check: build
+    target/debug/zhaoguan-api openapi --output target/api.json --errors target/errors.md
     diff -u openapi/api.json target/api.json && diff -u docs/errors.md target/errors.md || { echo "the document is out of date: run 'just openapi' and commit it" >&2; exit 1; }
 
 # Try generated requests, right and wrong, on the API and compare its answers with openapi/api.json
-spec-check: (setup "base" "py")
-    cargo build --quiet --bin zhaoguan-api
+spec-check: build (setup "py")
     scripts/schemathesis.sh
 
 # Requests per second and latencies of initiate, on SQLite and PostgreSQL
@@ -64,4 +74,4 @@ demo *args: (setup "base")
     cargo run --quiet --bin zhaoguan-api -- demo "$@"
 
 # What must pass before pushing
-ci: lint openapi-check spec-check (test-pg "--profile" "ci")
+ci: lint openapi-check spec-check console-test (test-pg "--profile" "ci")

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Installs what a Debian machine with Rust and Node lacks. Safe to run again: what is there is left alone.
+# Installs what a Debian machine with Rust lacks. Safe to run again: what is there is left alone.
 #
 #   scripts/setup.sh [base] [lint] [services] [browser] [py]
 #
-#   base      linker, just, cargo-nextest (the default)
+#   base      linker, Node, just, cargo-nextest (the default)
 #   lint      cargo-deny
 #   services  PostgreSQL and nats-server, without starting either
 #   browser   Chromium, for tests of the console
@@ -38,6 +38,8 @@ base() {
     has cargo || { say "Rust is missing: see https://rustup.rs"; exit 1; }
     has cc || apt_install gcc libc6-dev
     has ld.lld || apt_install lld
+    # The official SDK runs in one of the tests.
+    has npm || apt_install nodejs npm
     has just || install_just
     cargo nextest --version >/dev/null 2>&1 || cargo install --locked "cargo-nextest@$NEXTEST_VERSION"
 }

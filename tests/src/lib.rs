@@ -1,8 +1,11 @@
 //! Black-box suites over the real binaries, and the tools that measure them.
 
 pub mod dialog;
+pub mod history;
 pub mod leancloud;
+pub mod leancloud_standin;
 pub mod load;
 pub mod server;
+pub mod services;
 pub mod socket;
 pub mod world;

@@ -21,12 +21,17 @@ pub enum Database {
 
 impl Database {
     /// The databases to test: SQLite always, PostgreSQL when `DATABASE_URL_PG` is set.
+    ///
+    /// # Panics
+    /// In CI and in proofs without PostgreSQL: what does not run there proves nothing.
     pub fn available() -> Vec<Self> {
         if std::env::var_os("DATABASE_URL_PG").is_some() {
-            vec![Self::Sqlite, Self::Postgres]
-        } else {
-            vec![Self::Sqlite]
+            return vec![Self::Sqlite, Self::Postgres];
         }
+        let profile = std::env::var("NEXTEST_PROFILE").unwrap_or_default();
+        assert!(!["ci", "proof"].contains(&profile.as_str()), "DATABASE_URL_PG is not set: run it as `just test-pg`");
+        eprintln!("SKIPPED on PostgreSQL: DATABASE_URL_PG is not set");
+        vec![Self::Sqlite]
     }
 }
 
@@ -40,6 +45,8 @@ pub struct Deployment {
     dir: TempDir,
     database: Database,
     database_url: String,
+    /// Where the database was made and is to be removed; none for a file.
+    server_url: Option<String>,
     settings: Vec<(String, String)>,
 }
 
@@ -49,12 +56,25 @@ impl Deployment {
     /// # Panics
     /// When the folder or the database cannot be made.
     pub fn new(database: Database) -> Self {
+        match database {
+            Database::Sqlite => {
+                let dir = TempDir::new().expect("a temporary folder");
+                let database_url = format!("sqlite://{}/data/zhaoguan.db", dir.path().display());
+                Self { dir, database, database_url, server_url: None, settings: Vec::new() }
+            }
+            Database::Postgres => Self::on_server(&std::env::var("DATABASE_URL_PG").expect("DATABASE_URL_PG")),
+        }
+    }
+
+    /// The same, in a new database of a PostgreSQL server that any database of it names.
+    ///
+    /// # Panics
+    /// When the folder or the database cannot be made.
+    pub fn on_server(server_url: &str) -> Self {
         let dir = TempDir::new().expect("a temporary folder");
-        let database_url = match database {
-            Database::Sqlite => format!("sqlite://{}/data/zhaoguan.db", dir.path().display()),
-            Database::Postgres => create_database(&dir),
-        };
-        Self { dir, database, database_url, settings: Vec::new() }
+        let database_url = create_database(&dir, server_url);
+        let server_url = Some(server_url.to_owned());
+        Self { dir, database: Database::Postgres, database_url, server_url, settings: Vec::new() }
     }
 
     /// Sets a configuration key like `worker.lease`.
@@ -97,12 +117,30 @@ impl Deployment {
         out.into_owned()
     }
 
+    /// Starts `zhaoguan-api` with arguments and does not wait for it.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn start(&self, arguments: &[&str]) -> Process {
+        let log = self.dir.path().join(format!("command-{}.log", free_port()));
+        let mut command = self.command("zhaoguan-api");
+        command.args(arguments);
+        Process::start(command, &log)
+    }
+
     /// Starts the API on a free port and waits until it is ready.
     ///
     /// # Panics
     /// When it is not ready in time; shows its log.
     pub fn start_api(&self) -> Api {
-        let port = free_port();
+        self.start_api_at(free_port())
+    }
+
+    /// The same, on a port of the caller's choice: where it was before, for one that comes back.
+    ///
+    /// # Panics
+    /// When it is not ready in time; shows its log.
+    pub fn start_api_at(&self, port: u16) -> Api {
         let address = format!("127.0.0.1:{port}");
         let log = self.dir.path().join(format!("api-{port}.log"));
         let mut command = self.command("zhaoguan-api");
@@ -137,9 +175,9 @@ impl Deployment {
 
 impl Drop for Deployment {
     fn drop(&mut self) {
-        if self.database == Database::Postgres {
+        if let Some(server_url) = &self.server_url {
             let name = self.database_url.rsplit('/').next().unwrap_or_default();
-            psql(&format!("DROP DATABASE IF EXISTS \"{name}\" WITH (FORCE)"));
+            psql(server_url, &format!("DROP DATABASE IF EXISTS \"{name}\" WITH (FORCE)"));
         }
     }
 }
@@ -149,7 +187,7 @@ pub struct Process(Child);
 
 impl Process {
     fn start(mut command: Command, log: &Path) -> Self {
-        let file = File::create(log).expect("a log file");
+        let file = File::options().create(true).append(true).open(log).expect("a log file");
         let copy = file.try_clone().expect("a log file");
         command.stdin(Stdio::null()).stdout(Stdio::from(file)).stderr(Stdio::from(copy));
         Self(command.spawn().expect("the process starts"))
@@ -238,17 +276,15 @@ fn binary_path(name: &str) -> PathBuf {
     profile_dir.unwrap_or_else(|| panic!("{name} is not built; run `cargo build --bins` first")).join(name)
 }
 
-fn create_database(dir: &TempDir) -> String {
+fn create_database(dir: &TempDir, server_url: &str) -> String {
     let unique: String = dir.path().to_string_lossy().chars().filter(char::is_ascii_alphanumeric).collect();
     let name = format!("t{}_{}", std::process::id(), unique.to_lowercase());
-    psql(&format!("CREATE DATABASE \"{name}\""));
-    let base = std::env::var("DATABASE_URL_PG").expect("DATABASE_URL_PG");
-    let (server, _) = base.rsplit_once('/').expect("DATABASE_URL_PG names a database");
+    psql(server_url, &format!("CREATE DATABASE \"{name}\""));
+    let (server, _) = server_url.rsplit_once('/').expect("the address names a database");
     format!("{server}/{name}")
 }
 
-fn psql(sql: &str) {
-    let base = std::env::var("DATABASE_URL_PG").expect("DATABASE_URL_PG");
-    let output = Command::new("psql").args([&base, "-qc", sql]).output().expect("psql runs");
+fn psql(server_url: &str, sql: &str) {
+    let output = Command::new("psql").args([server_url, "-qc", sql]).output().expect("psql runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }

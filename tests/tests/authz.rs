@@ -2,6 +2,9 @@
 //!
 //! An operation of the published spec without a case here fails the test, and so does a case without an operation.
 
+#[path = "authz/desk.rs"]
+mod desk;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -75,6 +78,8 @@ struct Stage {
     /// Path and query of the file's signed link.
     download: String,
     agent: String,
+    /// The patient's conversation with the assistant.
+    assistant: String,
 }
 
 /// Signed-in people with a session.
@@ -106,6 +111,14 @@ fn cases(s: &Stage) -> Vec<Case> {
         case("get_captcha", M::GET, "/auth/captcha", Body::None, Right::Patient).also(ALL),
         case("sign_in_with_sms_code", M::POST, "/auth/sign-in/sms", empty(), Right::Patient).also(ALL),
         case("sign_in_agent", M::POST, "/auth/sign-in/agent", empty(), Right::Patient).also(ALL),
+        case("create_console_session", M::POST, "/auth/console-session", empty(), Right::Patient).also(ALL),
+        case(
+            "approve_dev_certification",
+            M::POST,
+            format!("/dev/certifications/{doctor}/approve"),
+            Body::None,
+            Right::Doctor,
+        ),
         case("list_dev_sms", M::GET, "/dev/sms", Body::None, Right::Patient).also(ALL),
         case("get_me", M::GET, "/me", Body::None, Right::Patient).also(PEOPLE),
         case("list_sessions", M::GET, "/auth/sessions", Body::None, Right::Patient).also(PEOPLE),
@@ -190,6 +203,8 @@ fn cases(s: &Stage) -> Vec<Case> {
         case("get_message", M::GET, message(""), Body::None, Right::Doctor),
         case("get_original_message", M::GET, message("/original"), Body::None, Right::Admin),
         case("recall_message", M::POST, message("/recall"), Body::None, Right::Patient),
+        case("export_consultation", M::GET, consultation("/export"), Body::None, Right::Patient),
+        case("export_consultation_page", M::GET, consultation("/export.html"), Body::None, Right::Doctor),
         case("export_conversation", M::GET, dialog("/export"), Body::None, Right::Doctor),
         // Everybody searches what is theirs; of somebody else's conversation nothing is told.
         case(
@@ -199,7 +214,16 @@ fn cases(s: &Stage) -> Vec<Case> {
             Body::None,
             Right::Patient,
         ),
-        case("sync_log", M::GET, "/sync", Body::None, Right::Patient).also(&[WrongPatient, WrongDoctor]),
+        case("sync_log", M::GET, "/sync", Body::None, Right::Patient).also(PEOPLE),
+        case("list_desk_tasks", M::GET, "/desk/tasks", Body::None, Right::Admin).also(&[Agent]),
+        case(
+            "close_desk_task",
+            M::POST,
+            format!("/desk/tasks/{ABSENT}/close"),
+            Body::Json(json!({ "note": "已电话联系" })),
+            Right::Admin,
+        )
+        .also(&[Agent]),
         case("list_agents", M::GET, "/admin/agents", Body::None, Right::Admin),
         case(
             "create_agent",
@@ -320,6 +344,7 @@ fn cases(s: &Stage) -> Vec<Case> {
             Body::Json(json!({ "isEnabled": false })),
             Right::Admin,
         ),
+        case("delete_console_session", M::DELETE, "/auth/console-session", Body::None, Right::Admin).also(&[Agent]),
     ]
 }
 
@@ -393,7 +418,9 @@ fn set_stage(http: &Http, people: &People) -> Stage {
     let dialog = text(&found.body["idDialog"]);
     let said = json!({ "clientMessageId": "a0", "type": "text", "content": { "text": "在吗" } });
     let sent = http.post(&format!("/api/v1/conversations/{dialog}/messages"), &people.patient, &said);
+    let opened = http.post("/api/v1/assistant/conversation", &people.patient, &json!({}));
     Stage {
+        assistant: text(&opened.body["conversation"]["id"]),
         consultation,
         dialog,
         message: text(&sent.body["messageId"]),
@@ -430,7 +457,9 @@ fn every_operation_lets_in_exactly_whom_it_should() {
     let api = deployment.start_api();
     let http = Http::new(&api);
     let people = people(&http, &admin);
-    let cases = cases(&set_stage(&http, &people));
+    let stage = set_stage(&http, &people);
+    // Those of the desk first: the others end sessions.
+    let cases: Vec<Case> = desk::cases(&stage).into_iter().chain(cases(&stage)).collect();
     assert_covers_the_spec(&cases);
     let mut faults = Vec::new();
     // Refusals first: they must change nothing.

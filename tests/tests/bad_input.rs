@@ -214,7 +214,8 @@ fn unknown_people_functions_and_paths_are_named() {
         world.send_json(FUNCTION, &As::App, &body).is(404, 101).says(code).says(ABSENT);
     }
     world.send_json("/1.1/functions/other", &As::App, &json!({})).is(404, 1).says("No such cloud function");
-    world.send_json("/1.1/classes/Doctor", &As::App, &json!({})).is(404, 101);
+    world.send_json("/1.1/classes/Doctor", &As::App, &json!({})).is(403, 403);
+    world.send_json("/1.1/nothing", &As::App, &json!({})).is(404, 101);
     world.send_json("/api/v1/nothing", &As::App, &json!({})).is(404, "request.unknown_path");
     let path = format!("{NATIVE}/{ABSENT}");
     let told = Told::of(world.http.request(Method::GET, &path, &As::Integrator).send().unwrap());

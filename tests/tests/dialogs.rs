@@ -26,7 +26,10 @@ struct World {
 
 impl World {
     fn new(database: Database) -> Self {
-        let deployment = Deployment::new(database);
+        Self::of(Deployment::new(database))
+    }
+
+    fn of(deployment: Deployment) -> Self {
         populate(&deployment, 1, 2);
         let (name, password) = create_admin(&deployment);
         let api = deployment.start_api();
@@ -213,6 +216,56 @@ fn a_recalled_message_is_shown_to_nobody_but_the_audited() {
 }
 
 #[test]
+fn a_consultation_is_exported_whole_for_its_parties_and_the_audited() {
+    for database in Database::available() {
+        let world = World::new(database);
+        let wrong = world.send(&world.patient, "m1", "写错了").body;
+        world.send(&world.patient, "m2", "<script>alert('x')</script> & \"引号\"");
+        world.send(&world.doctor, "m3", "请多休息");
+        let first = world.send(&world.doctor, "m4", "每天一片").body["messageId"].clone();
+        let correction =
+            json!({ "clientMessageId": "m5", "type": "text", "content": { "text": "每天两片" }, "corrects": first });
+        assert_eq!(world.http.post(&world.path("/messages"), &world.doctor, &correction).status, 201);
+        let recall = world.path(&format!("/messages/{}/recall", wrong["messageId"].as_str().unwrap()));
+        assert_eq!(world.http.post(&recall, &world.patient, &json!({})).status, 200);
+
+        let path = format!("/api/v1/consultations/{}/export", world.consultation);
+        let export = world.http.get(&path, &world.patient);
+        assert_eq!(export.status, 200, "{}", export.body);
+        assert_eq!(export.body["consultation"]["objectId"], world.consultation.as_str());
+        assert_eq!(
+            (&export.body["doctor"]["name"], &export.body["patient"]["name"]),
+            (&json!("医生0"), &json!("患者0"))
+        );
+        assert_eq!(export.body["events"][0]["event"], "initiated");
+        let messages = export.body["messages"].as_array().unwrap();
+        let last_seq = world.last_seq();
+        let seqs: Vec<_> = messages.iter().filter_map(|m| m["seq"].as_i64()).collect();
+        assert_eq!(seqs, (1..=last_seq).collect::<Vec<_>>(), "every message has its place");
+        let recalled = messages.iter().find(|m| m["id"] == wrong["messageId"]).unwrap();
+        assert!(recalled["recalledAt"].is_string() && recalled.get("content").is_none(), "{recalled}");
+        assert_eq!(messages.last().unwrap()["corrects"], first, "a correction names what it corrects");
+
+        let request = world.http.request(Method::GET, &format!("{path}.html"), &world.doctor);
+        let answer = request.send().unwrap();
+        assert!(answer.headers()["content-type"].to_str().unwrap().starts_with("text/html"), "{answer:?}");
+        assert!(answer.headers()["content-security-policy"].to_str().unwrap().starts_with("default-src 'none'"));
+        let page = answer.text().unwrap();
+        for shown in ["问诊记录", "医生0", "患者0", "请多休息", "（更正）", "（此消息已撤回）", "&lt;script&gt;"]
+        {
+            assert!(page.contains(shown), "{shown} is missing: {page}");
+        }
+        assert!(!page.contains("写错了") && !page.contains("<script"), "{page}");
+
+        refused(&world.http.get(&path, &world.stranger), 404, "consultation.not_found");
+        assert_eq!(world.http.get(&path, &world.admin).status, 200);
+        let subject = format!("/api/v1/admin/audit-events?subject=consultation:{}", world.consultation);
+        let audit = world.http.get(&subject, &world.admin).body;
+        assert!(audit["items"].as_array().unwrap().iter().any(|a| a["action"] == "consultation.export"), "{audit}");
+    }
+}
+
+#[test]
 fn what_cannot_be_sent_is_refused_by_name() {
     let world = World::new(Database::Sqlite);
     let fields = |answer: &Answer| {
@@ -330,4 +383,33 @@ fn a_picture_comes_with_an_address_that_works() {
     let last = export.as_array().unwrap().last().unwrap().clone();
     assert_eq!(last["type"], "image");
     assert!(last["content"].as_str().unwrap().contains(&file), "{last}");
+}
+
+#[test]
+fn a_patient_may_write_so_many_messages_and_no_more() {
+    for database in Database::available() {
+        let world = World::of(Deployment::new(database).with("business.max_patient_messages", "2"));
+        let consultation =
+            || world.http.get(&format!("/api/v1/consultations/{}", world.consultation), &world.doctor).body;
+        for name in ["m1", "m2"] {
+            assert_eq!(world.send(&world.patient, name, "在吗").status, 201);
+        }
+        assert_eq!(world.send(&world.doctor, "d1", "在的").status, 201);
+        let last = world.last_seq();
+        refused(&world.send(&world.patient, "m3", "还有"), 409, "MESSAGE_LIMIT");
+        assert_eq!((world.last_seq(), &consultation()["status"]), (last, &json!("1")));
+        // The doctor is not limited, and what was sent before is not sent again.
+        assert_eq!(world.send(&world.doctor, "d2", "请讲").status, 201);
+        assert_eq!(world.send(&world.patient, "m2", "在吗").status, 200);
+        world.is_consistent();
+
+        // Without any reply one message too many ends it.
+        let unanswered = World::of(Deployment::new(database).with("business.max_patient_messages", "1"));
+        assert_eq!(unanswered.send(&unanswered.patient, "m1", "在吗").status, 201);
+        refused(&unanswered.send(&unanswered.patient, "m2", "人呢"), 409, "CONSULTATION_ENDED");
+        let path = format!("/api/v1/consultations/{}", unanswered.consultation);
+        let ended = unanswered.http.get(&path, &unanswered.patient).body;
+        assert_eq!((&ended["status"], &ended["endReason"]), (&json!("2"), &json!("expired_no_reply")), "{ended}");
+        unanswered.is_consistent();
+    }
 }

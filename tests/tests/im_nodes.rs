@@ -1,50 +1,14 @@
 //! Two nodes over one PostgreSQL database and NATS: what happens on one is seen on the other, with and without NATS.
 //! Runs where `DATABASE_URL_PG` is set.
 
-use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tests::dialog::{Dialog, text};
-use tests::server::{Api, Database, Deployment, free_port};
+use tests::server::{Api, Database, Deployment};
+use tests::services::Nats;
 use tests::socket::Socket;
 use tests::world::{As, Http, populate};
-
-/// A NATS server of the test's own, so that it can be stopped.
-struct Nats {
-    port: u16,
-    process: Option<Child>,
-}
-
-impl Nats {
-    fn start() -> Self {
-        let mut nats = Self { port: free_port(), process: None };
-        nats.run();
-        nats
-    }
-
-    fn run(&mut self) {
-        let path = format!("{}:/usr/sbin", std::env::var("PATH").unwrap());
-        let mut command = Command::new("nats-server");
-        command.env("PATH", path).args(["-a", "127.0.0.1", "-p", &self.port.to_string()]);
-        self.process = Some(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("nats-server runs"));
-        wait_until("nats-server listens", || TcpStream::connect(("127.0.0.1", self.port)).is_ok());
-    }
-
-    fn stop(&mut self) {
-        if let Some(mut process) = self.process.take() {
-            process.kill().unwrap();
-            process.wait().unwrap();
-        }
-    }
-}
-
-impl Drop for Nats {
-    fn drop(&mut self) {
-        self.stop();
-    }
-}
 
 fn wait_until(what: &str, holds: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(20);
@@ -74,9 +38,8 @@ fn nodes_share_the_log_with_and_without_nats() {
         return;
     }
     let mut nats = Nats::start();
-    let deployment = Deployment::new(Database::Postgres)
-        .with("fanout.url", &format!("nats://127.0.0.1:{}", nats.port))
-        .with("sms.limits.per_number", "[\"9/1m\"]");
+    let deployment =
+        Deployment::new(Database::Postgres).with("fanout.url", &nats.url()).with("sms.limits.per_number", "[\"9/1m\"]");
     populate(&deployment, 2, 2);
     let (here, there) = (deployment.start_api(), deployment.start_api());
     for api in [&here, &there] {
@@ -122,7 +85,7 @@ fn a_client_goes_on_at_another_node_when_its_own_dies() {
         return;
     }
     let nats = Nats::start();
-    let deployment = Deployment::new(Database::Postgres).with("fanout.url", &format!("nats://127.0.0.1:{}", nats.port));
+    let deployment = Deployment::new(Database::Postgres).with("fanout.url", &nats.url());
     populate(&deployment, 2, 2);
     let (mut here, there) = (deployment.start_api(), deployment.start_api());
     let dialog = Dialog::begin_on(&there);

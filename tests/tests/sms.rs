@@ -10,8 +10,9 @@ use runtime::SystemClock;
 use serde_json::{Value, json};
 use testkit::SmsStandIn;
 use testkit::sms::{ALIYUN_KEY, ALIYUN_TEMPLATES, At, Fault, SDK_APP_ID, SIGN_NAME, TENCENT_KEY, TENCENT_TEMPLATES};
+use tests::load::export::{doctor_id, doctor_phone, patient_id};
 use tests::server::{Api, Database, Deployment};
-use tests::world::{As, Http, create_admin};
+use tests::world::{As, Http, create_admin, populate};
 
 const PHONE: &str = "13900000001";
 const RECEIPT_SECRET: &str = "aSecretOfTwentyTwoAndMore";
@@ -35,7 +36,7 @@ fn deployment(database: Database, providers: &SmsStandIn) -> Deployment {
     let templates = format!(
         "{{ login_code = {{ aliyun = {{ id = {:?}, params = [\"code\"] }}, \
          tencent = {{ id = {:?}, params = [\"code\", \"minutes\"] }} }}, \
-         new_message = {{ aliyun = {{ id = {:?} }}, tencent = {{ id = {:?} }} }} }}",
+         new_message = {{ aliyun = {{ id = {:?}, params = [\"link\"] }}, tencent = {{ id = {:?} }} }} }}",
         ALIYUN_TEMPLATES[0], TENCENT_TEMPLATES[0], ALIYUN_TEMPLATES[1], TENCENT_TEMPLATES[1],
     );
     Deployment::new(database)
@@ -115,8 +116,14 @@ fn a_person_signs_in_with_the_code_a_provider_got_and_its_receipt_settles_it() {
 
 #[test]
 fn an_answer_that_was_lost_after_acceptance_leaves_one_message() {
+    for database in Database::available() {
+        one_message_after_a_lost_answer(database);
+    }
+}
+
+fn one_message_after_a_lost_answer(database: Database) {
     let providers = SmsStandIn::start(Arc::new(SystemClock));
-    let deployment = deployment(Database::Sqlite, &providers);
+    let deployment = deployment(database, &providers);
     let api = deployment.start_api();
     let http = Http::new(&api);
     let (name, password) = create_admin(&deployment);
@@ -145,8 +152,14 @@ fn a_request_that_was_lost_fails_over_without_anybody_asking() {
 
 #[test]
 fn a_hundred_simultaneous_requests_for_one_number_send_one_message() {
+    for database in Database::available() {
+        a_hundred_requests(database);
+    }
+}
+
+fn a_hundred_requests(database: Database) {
     let providers = SmsStandIn::start(Arc::new(SystemClock));
-    let deployment = deployment(Database::Sqlite, &providers);
+    let deployment = deployment(database, &providers);
     let api = deployment.start_api();
     let http = Http::new(&api);
     let callers: Vec<_> = (0..100)
@@ -188,4 +201,128 @@ fn production_does_not_start_with_the_log_provider() {
     assert!(!refused.status.success());
     let told = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(told.contains("sms.providers"), "{told}");
+}
+
+/// Everything in the database that is not a person's own profile or a code's request, as text.
+fn columns_beside_profiles(deployment: &Deployment) -> String {
+    let mut dump = std::process::Command::new("pg_dump");
+    dump.arg("--data-only").arg("--inserts").arg(deployment.database_url());
+    for table in ["account_user", "patient", "doctor", "sms_challenge"] {
+        dump.arg(format!("--exclude-table={table}"));
+    }
+    let dumped = dump.output().unwrap();
+    assert!(dumped.status.success(), "{}", String::from_utf8_lossy(&dumped.stderr));
+    String::from_utf8(dumped.stdout).unwrap()
+}
+
+#[test]
+fn a_doctor_without_wechat_gets_a_neutral_notice_and_nothing_personal_is_left_lying_about() {
+    for database in Database::available() {
+        a_notice(database);
+    }
+}
+
+fn a_notice(database: Database) {
+    let providers = SmsStandIn::start(Arc::new(SystemClock));
+    let deployment = deployment(database, &providers).with("sms.notice_link", "abc").with("log.filter", "debug");
+    populate(&deployment, 1, 1);
+    let (name, password) = create_admin(&deployment);
+    let api = deployment.start_api();
+    let http = Http::new(&api);
+    let admin = http.sign_in_staff(&name, &password);
+    let asked = ask_for_code(&http);
+    let code = providers.accepted().remove(0).params[0].clone();
+    let answer = json!({ "challengeId": asked["challengeId"], "code": code, "role": "patient" });
+    assert_eq!(http.post("/api/v1/auth/sign-in/sms", &As::Nobody, &answer).status, 201);
+
+    let started = http.initiate(&doctor_id(0), &patient_id(0)).body;
+    let consultation = started["result"]["consultationId"].as_str().unwrap();
+    let notice =
+        wait_for("the notice", || providers.accepted().into_iter().find(|m| m.template == ALIYUN_TEMPLATES[1]));
+    assert_eq!(notice.phone, doctor_phone(0));
+    assert_eq!(notice.params, ["abc"], "a link and nothing else: the words are the template's");
+    let trail = format!("/api/v1/consultations/{consultation}/notifications");
+    let sent = wait_for("the trail", || {
+        let items = http.get(&trail, &admin).body["items"].clone();
+        items.as_array()?.iter().find(|item| item["state"] == "sent").cloned()
+    });
+    assert_eq!((&sent["channel"], &sent["cause"]), (&json!("sms"), &json!("initiated")));
+    let receipts = Value::Array(providers.receipts(At::Aliyun)).to_string();
+    assert_eq!(push(&api, "aliyun", RECEIPT_SECRET, &receipts).0, 200);
+    wait_for_state(&http, &admin, "delivered");
+
+    let metrics = http.request(Method::GET, "/metrics", &As::Nobody).send().unwrap().text().unwrap();
+    let listed = http.get("/api/v1/admin/sms/messages", &admin).body.to_string();
+    let logs = std::fs::read_dir(deployment.path()).unwrap().map(|entry| entry.unwrap().path());
+    let logs = logs.filter(|path| path.extension().is_some_and(|extension| extension == "log"));
+    let logs: String = logs.map(|path| std::fs::read_to_string(path).unwrap()).collect();
+    assert!(logs.contains("text message submitted") && metrics.contains("sms_attempts_total"));
+    let mut places = vec![("the log", logs), ("the metrics", metrics), ("the list", listed)];
+    if database == Database::Postgres {
+        places.push(("the database", columns_beside_profiles(&deployment)));
+    }
+    let secrets = [PHONE, &doctor_phone(0), ALIYUN_KEY.1, TENCENT_KEY.1, &format!("\"{code}\"")];
+    for (place, text) in &places {
+        for secret in secrets {
+            assert!(!text.contains(secret), "{place} shows {secret}");
+        }
+    }
+}
+
+/// Words of providers that only some stand-ins write: fields in another order, more of them, numbers for texts, chunks,
+/// odd content types, and a path before everything.
+#[test]
+fn another_stand_in_needs_nothing_but_its_address() {
+    let (address, requests) = other_stand_in();
+    let settings = |name: &str| format!("http://{address}/{name}/");
+    let aliyun = format!(
+        "{{ base_url = {:?}, access_key_id = \"other-id\", access_key_secret = \"other-secret\", sign_name = \"x\" }}",
+        settings("gateway/aliyun")
+    );
+    let templates = "{ login_code = { aliyun = { id = \"SMS_1\", params = [\"code\"] } } }";
+    let deployment = Deployment::new(Database::Sqlite)
+        .with("sms.providers", "[\"aliyun\"]")
+        .with("sms.aliyun", &aliyun)
+        .with("sms.templates", templates);
+    let api = deployment.start_api();
+    let http = Http::new(&api);
+    let asked = ask_for_code(&http);
+    let request = requests.recv_timeout(PATIENCE).unwrap();
+    let (_, sent) = request.split_once("%22code%22%3A%22").unwrap();
+    let answer = json!({ "challengeId": asked["challengeId"], "code": &sent[..6], "role": "patient" });
+    assert_eq!(http.post("/api/v1/auth/sign-in/sms", &As::Nobody, &answer).status, 201);
+    let head = request.to_lowercase();
+    assert!(head.starts_with("post /gateway/aliyun/?"), "{head}");
+    for line in [format!("host: {address}"), "content-length: 0".to_owned(), "x-acs-action: sendsms".to_owned()] {
+        assert!(head.lines().any(|l| l == line), "{line} is not in {head}");
+    }
+}
+
+/// Accepts everything, in its own way; tells each request's head.
+fn other_stand_in() -> (std::net::SocketAddr, std::sync::mpsc::Receiver<String>) {
+    use std::io::{BufRead, BufReader, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let lines = BufReader::new(stream.try_clone().unwrap()).lines();
+            let head: Vec<String> = lines.map(Result::unwrap).take_while(|line| !line.is_empty()).collect();
+            let body = r#"{"RequestId":1,"Extra":{"a":[null]},"BizId":900619746936498440,"Message":"OK","Code":"OK"}"#;
+            let (first, rest) = body.split_at(20);
+            write!(
+                stream,
+                "HTTP/1.1 200 \r\nCONTENT-TYPE: text/html;charset=GBK\r\ntransfer-encoding: chunked\r\n\r\n\
+                 {:x}\r\n{first}\r\n{:x};x=y\r\n{rest}\r\n0\r\n\r\n",
+                first.len(),
+                rest.len()
+            )
+            .unwrap();
+            if tell.send(head.join("\n")).is_err() {
+                return;
+            }
+        }
+    });
+    (address, told)
 }

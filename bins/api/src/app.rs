@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::leancloud::realtime::{Realtime, RealtimePorts, signature::Signer};
+use ::leancloud::realtime::{Realtime, RealtimePolicy, RealtimePorts, signature::Signer};
 use ::leancloud::rest::{Rest, RestPorts};
 use ::sms::Dispatcher;
 use ::sms::inbox::Inbox;
@@ -18,19 +18,20 @@ use account::{AccountKeys, AccountPorts, Accounts, AppCredentials};
 use async_trait::async_trait;
 use consultation::ConsultationError;
 use consultation::service::{
-    Certifications, Consultations, Doctors, Initiate, InitiateConsultations, Initiated, Invitations, Relations, Reports,
+    Certifications, Consultations, DeskTasks, Doctors, Initiate, InitiateConsultations, Initiated, Invitations,
+    Relations, Reports,
 };
 use domain::file::BlobStore;
 use domain::{Clock, StoreError};
 use im::feed::FanoutState;
-use poem::listener::{Listener, TcpListener};
 use poem::{Endpoint, Response, Route, Server};
 use runtime::config::ConfigError;
 use runtime::tasks::{self, StillRunning};
 use runtime::telemetry::Metrics;
 use runtime::thumbnails::Thumbnails;
-use runtime::{BatchError, BatchSettings, Batcher, Config, Credentials, LiveLog, OpendalBlobs, StartError, Tasks};
+use runtime::{BatchError, BatchSettings, Batcher, Config, Credentials, LiveLog, StartError, Tasks};
 use storage::{DocumentIndex, SeaStore};
+use wechat::identity::Logins;
 use worker::sms::SmsSetupError;
 use worker::{Ground, GroundError, Sms};
 
@@ -43,9 +44,10 @@ use crate::http::router::{Parts, server};
 use crate::http::services::{InitiateQueue, Services};
 use crate::http::sms_receipts::{self, ReceiptGate};
 use crate::http::wechat::{Wechat, callback};
-use crate::leancloud::{NoMiniProgram, PathLinks, RealtimeGateway, RealtimeLimits};
+use crate::leancloud::{PathLinks, RealtimeGateway, RealtimeLimits, WechatMiniPrograms};
+use crate::listen::listen;
 use crate::messaging::{Messaging, MessagingError};
-use crate::{leancloud, settings, standin};
+use crate::{console, leancloud, settings, standin};
 
 /// Longest wait for requests in hand, and then for background tasks, when asked to stop.
 const SHUTDOWN: Duration = Duration::from_secs(20);
@@ -108,7 +110,7 @@ impl App {
         let ground = Ground::lay(&config).await?;
         ground.store.index_documents(&indexes, ground.clock.now()).await.map_err(ServeError::Indexes)?;
         let credentials = ground.credentials.clone();
-        let blobs: Arc<dyn BlobStore> = Arc::new(OpendalBlobs::open(&config.files)?);
+        let blobs = ground.blobs.clone();
         let keys = AccountKeys::derive(credentials.secret.expose().as_bytes())?;
         let sms = Sms::wire(&config, &ground, &credentials.secret)?;
         let captcha = ProofOfWork::new(ProofOfWorkSettings::default(), keys.clone(), ground.random.clone());
@@ -132,8 +134,7 @@ impl App {
     /// [`ServeError`] when it cannot listen, or something did not stop in time.
     pub async fn serve(self, metrics: Metrics) -> Result<(), ServeError> {
         let address = self.config.http.listen;
-        let acceptor = TcpListener::bind(address).into_acceptor().await;
-        let acceptor = acceptor.map_err(|source| ServeError::Listen { address, source })?;
+        let acceptor = listen(address).map_err(|source| ServeError::Listen { address, source })?;
         let tasks = Tasks::new();
         metrics.keep_up(&tasks);
         if self.config.worker_is_embedded() {
@@ -198,7 +199,7 @@ impl App {
             settings: settings::frame(&self.config),
             render_leancloud: leancloud::render,
         };
-        server(parts, router)
+        server(parts, console::add_to(router))
     }
 
     pub(crate) fn gatekeeper(&self) -> Arc<AccountGatekeeper> {
@@ -223,7 +224,9 @@ impl App {
             accounts: self.accounts.clone(),
             certifications: Certifications::new(context.clone()),
             consultations: Consultations::new(context.clone()),
+            desk_tasks: DeskTasks::new(context.clone()),
             doctors: Doctors::new(context.clone()),
+            desk: self.ground.desk.clone(),
             initiate,
             invitations: Invitations::new(context.clone(), random.clone()),
             messaging: messaging.use_cases(self.config.http.request_timeout),
@@ -270,8 +273,12 @@ impl App {
             ids: ids.clone(),
             random: random.clone(),
             urls: Arc::new(urls),
+            desk: Arc::new(self.ground.desk.clone()),
             signer,
-            policy: settings::realtime(&self.config),
+            policy: RealtimePolicy {
+                assistant: Some(messaging.context().policy.assistant.to_string()),
+                ..settings::realtime(&self.config)
+            },
         });
         let limits = RealtimeLimits {
             max_sockets: self.config.im.max_sockets.get(),
@@ -294,7 +301,11 @@ impl App {
             certifications: Certifications::new(context.clone()),
             doctors: Doctors::new(context.clone()),
             relations: Relations::new(context.clone()),
-            mini_program: Arc::new(NoMiniProgram),
+            mini_program: Arc::new(WechatMiniPrograms {
+                apps: self.ground.wechat.apps.clone(),
+                logins: Logins::new(self.ground.wechat.clone()),
+                shows_session_key: self.config.leancloud.weapp_session_key,
+            }),
             spares_captcha: self.config.leancloud.sms_without_captcha,
         })
     }

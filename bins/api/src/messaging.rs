@@ -3,16 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use consultation::service::Dialogs;
 use domain::StoreError;
 use domain::id::IdSource;
 use im::ImStore;
 use im::service::{ImContext, MessageQueue, Messages};
 use runtime::fanout::{self, NatsAddressError};
-use runtime::{LiveLog, MessageLanes, Tasks};
+use runtime::{GatedQueue, LiveLog, MessageLanes, Tasks};
 use tokio_util::sync::CancellationToken;
+use wechat::content::Contents;
 
 use crate::app::App;
+use crate::content_gate::ChatGate;
 use crate::gateway::{Gateway, GatewayPorts, GatewaySettings};
 use crate::http::messaging::{MessagingUseCases, Waits};
 
@@ -31,6 +32,8 @@ pub struct Messaging {
     pub live: Arc<LiveLog>,
     context: ImContext,
     lanes: Arc<MessageLanes>,
+    /// Where messages are handed in: the lanes, behind the content checks if there are any.
+    queue: Arc<dyn MessageQueue>,
     /// Ends the waiting of requests for the log to move.
     stop_waiting: CancellationToken,
 }
@@ -47,25 +50,25 @@ impl Messaging {
         name_epoch(&*store, &*ground.ids).await?;
         let live = LiveLog::start(store.clone(), fanout, tasks).await?;
         ground.store.announce_to(live.clone());
-        let context = ImContext {
-            store,
-            clock: ground.clock.clone(),
-            ids: ground.ids.clone(),
-            log: live.clone(),
-            owner: Arc::new(Dialogs::new(ground.context.clone())),
-            policy: Arc::new(config.im_policy()),
-        };
+        let context = ground.messaging(config, live.clone());
         let messages = Messages::new(context.clone());
         let lanes = Arc::new(MessageLanes::start(&messages, config.message_lanes(), config.database.batch_max.get()));
+        let contents = Contents::new(ground.wechat.clone(), config.content_settings());
+        let queue: Arc<dyn MessageQueue> = if contents.is_enabled() {
+            let gate = ChatGate { contents, people: ground.context.store.clone(), im: store };
+            Arc::new(GatedQueue::new(lanes.clone(), Arc::new(gate), tasks.clone()))
+        } else {
+            lanes.clone()
+        };
         let ports = GatewayPorts {
             context: context.clone(),
             live: live.clone(),
-            queue: lanes.clone(),
+            queue: queue.clone(),
             gatekeeper: app.gatekeeper(),
             node: format!("api-{}", ground.ids.next()),
         };
         let gateway = Gateway::start(ports, GatewaySettings::of(config), tasks);
-        Ok(Self { gateway, live, context, lanes, stop_waiting: tasks.stop_token() })
+        Ok(Self { gateway, live, context, lanes, queue, stop_waiting: tasks.stop_token() })
     }
 
     /// What the use cases of messaging are given.
@@ -75,12 +78,12 @@ impl Messaging {
 
     /// The queue every message goes through.
     pub fn queue(&self) -> Arc<dyn MessageQueue> {
-        self.lanes.clone()
+        self.queue.clone()
     }
 
     pub fn use_cases(&self, request_timeout: Duration) -> MessagingUseCases {
         let waits = Waits { longest: request_timeout, stop: self.stop_waiting.clone() };
-        MessagingUseCases::new(&self.context, self.lanes.clone(), self.live.clone(), waits)
+        MessagingUseCases::new(&self.context, self.queue.clone(), self.live.clone(), waits)
     }
 
     /// What is to be done as soon as the process is asked to stop: sockets are sent away, waiting requests answered.

@@ -6,24 +6,34 @@ use ::sms::inbox::Inbox;
 use ::sms::poll::Polls;
 use ::sms::reconcile::Reconciler;
 use account::housekeeping::Housekeeping;
-use consultation::service::{Context, Deliveries, Escalations, Sweeps};
+use account::{AccountKeys, keys};
+use consultation::retention::Retention;
+use consultation::service::{Context, Deliveries, Dialogs, Escalations, Sweeps, Unseen};
+use domain::file::BlobStore;
 use domain::id::IdSource;
 use domain::{Clock, StoreError};
+use im::desk::{Desk, DeskError};
+use im::log::LogListener;
+use im::owner::OwnerByKind;
+use im::service::ImContext;
 use runtime::config::SqliteSynchronous;
-use runtime::{Config, Credentials, HyperWire, ObjectIds, OsRandom, StartError, SystemClock};
+use runtime::{Config, Credentials, HyperWire, ObjectIds, OpendalBlobs, OsRandom, StartError, SystemClock};
 use storage::{ConnectError, DatabaseOptions, RecordingNotifier, SeaStore, SqliteSync};
+use wechat::message_link::MessageLinks;
 use wechat::secret::SecretTooShort;
 use wechat::wire::Wire;
 use wechat::{Client, Sealer, Tokens};
 
+use crate::assistant::Assistant;
 use crate::channels::Channels;
+use crate::chat_content::ChatContent;
 use crate::jobs::{
-    ApplySmsReceipts, DeliverNotification, EscalateUnanswered, PollSms, PurgeAccounts, PurgeJobs, PurgeSms,
-    ReconcileSms, SweepConsultations, wechat_jobs, wechat_schedules,
+    ApplySmsReceipts, AssignChats, DeliverNotification, EscalateUnanswered, PollSms, PurgeAccounts, PurgeJobs,
+    PurgeRecords, PurgeSms, ReconcileSms, SweepConsultations, SweepDesk, TellUnseen, wechat_jobs, wechat_schedules,
 };
 use crate::notices::SmsNotifier;
 use crate::wechat_notifier::WechatNotifier;
-use crate::wechat_wiring::{NoWire, Unconnected};
+use crate::wechat_wiring::NoWire;
 use crate::{Bell, JobHandler, ScheduledTask, Sms, Worker, WorkerOptions};
 
 /// Jobs claimed at once for each one that runs side by side.
@@ -37,8 +47,13 @@ pub struct Ground {
     pub clock: Arc<dyn Clock>,
     pub ids: Arc<dyn IdSource>,
     pub random: Arc<OsRandom>,
+    pub blobs: Arc<dyn BlobStore>,
     pub credentials: Credentials,
     pub wechat: wechat::Context,
+    /// The assistant and its desk.
+    pub desk: Desk,
+    /// Signs addresses of files and makes indexes of numbers.
+    pub account_keys: AccountKeys,
 }
 
 /// The ground could not be laid.
@@ -48,10 +63,14 @@ pub enum GroundError {
     Connect(#[from] ConnectError),
     #[error("the tables could not be brought up to date")]
     Migrate(#[source] StoreError),
+    #[error("the assistant could not be set up")]
+    Assistant(#[source] DeskError),
     #[error(transparent)]
     Start(#[from] StartError),
     #[error("security.secret is too short")]
     Secret(#[from] SecretTooShort),
+    #[error("security.secret is too short")]
+    AccountSecret(#[from] keys::SecretTooShort),
     #[error("the connection to WeChat could not be prepared: no certificate authorities")]
     Wechat(#[source] std::io::Error),
 }
@@ -75,37 +94,83 @@ impl Ground {
             signal: bell.clone(),
             policy: Arc::new(config.consultation_policy()),
         };
+        let blobs: Arc<dyn BlobStore> = Arc::new(OpendalBlobs::open(&config.files)?);
         let credentials = Credentials::resolve(config, random.as_ref())?;
         let parts = WechatParts { store: &store, clock: &clock, ids: &ids, random: &random, bell: &bell };
         let wechat = parts.context(config, &credentials)?;
-        Ok(Self { store, context, bell, clock, ids, random, credentials, wechat })
+        let policy = config.im_policy();
+        let desk = Desk {
+            store: Arc::new(store.clone()),
+            clock: clock.clone(),
+            ids: ids.clone(),
+            signal: bell.clone(),
+            assistant: policy.assistant,
+            home: config.business.timezone,
+            recall_within: policy.recall_within,
+            relays_messages: false,
+        };
+        desk.ensure_assistant().await.map_err(GroundError::Assistant)?;
+        let account_keys = AccountKeys::derive(credentials.secret.expose().as_bytes())?;
+        Ok(Self { store, context, bell, clock, ids, random, blobs, credentials, wechat, desk, account_keys })
+    }
+
+    /// What the messaging use cases stand on; `log` is told of what they commit.
+    pub fn messaging(&self, config: &Config, log: Arc<dyn LogListener>) -> ImContext {
+        let owner = OwnerByKind {
+            store: Arc::new(self.store.clone()),
+            desk: Arc::new(self.desk.clone()),
+            others: Arc::new(Dialogs::new(self.context.clone())),
+        };
+        ImContext {
+            store: Arc::new(self.store.clone()),
+            clock: self.clock.clone(),
+            ids: self.ids.clone(),
+            log,
+            owner: Arc::new(owner),
+            policy: Arc::new(config.im_policy()),
+        }
     }
 
     /// A worker over this ground.
     pub fn worker(&self, config: &Config, sms: &Sms) -> Worker {
         let recorder = Arc::new(RecordingNotifier::new(self.store.clone(), self.clock.clone()));
         let wechat = WechatNotifier::new(self.wechat.clone(), Arc::new(self.store.clone()));
-        let notices = SmsNotifier::new(self.context.store.clone(), sms, recorder);
+        let links = MessageLinks::new(self.wechat.clone());
+        let notices = SmsNotifier::new(self.context.store.clone(), sms, links, recorder);
         let channels = Channels { wechat: Arc::new(wechat), sms: Arc::new(notices) };
         let deliveries = Deliveries::new(self.context.clone(), Arc::new(channels));
         let queue = Arc::new(self.store.clone());
         let concurrency = config.worker.concurrency.get();
         let sweeps = Sweeps::new(self.context.clone());
         let escalations = Escalations::new(self.context.clone());
+        let unseen = Unseen::new(self.context.clone());
         let (inbox, polls) = (Inbox::new(sms.context.clone()), Polls::new(sms.context.clone()));
         let mut handlers: Vec<Arc<dyn JobHandler>> = vec![
             Arc::new(DeliverNotification(deliveries)),
             Arc::new(ReconcileSms(Reconciler::new(sms.context.clone()))),
             Arc::new(ApplySmsReceipts(inbox.clone())),
+            Arc::new(AssignChats(self.desk.clone())),
         ];
-        handlers.extend(wechat_jobs(&self.wechat, config, Arc::new(Unconnected)));
+        // Whoever follows the log in this process is told by the store.
+        let messaging = self.messaging(config, Arc::new(self.store.clone()));
+        let chat = ChatContent::new(messaging, self.account_keys.clone(), &config.http.public_url());
+        handlers.extend(wechat_jobs(&self.wechat, config, &chat, Assistant));
         let mut schedules: Vec<Arc<dyn ScheduledTask>> = vec![
             Arc::new(SweepConsultations { sweeps, every: config.worker.sweep_every }),
             Arc::new(EscalateUnanswered { escalations, every: config.worker.sweep_every }),
+            Arc::new(SweepDesk(self.desk.clone())),
+            Arc::new(TellUnseen { unseen, every: config.worker.sweep_every }),
             Arc::new(PollSms { polls: polls.clone(), inbox }),
             Arc::new(PurgeSms(polls)),
             Arc::new(PurgeAccounts(Housekeeping { store: queue.clone(), clock: self.clock.clone() })),
             Arc::new(PurgeJobs { queue: queue.clone(), clock: self.clock.clone() }),
+            Arc::new(PurgeRecords(Retention {
+                store: queue.clone(),
+                blobs: self.blobs.clone(),
+                clock: self.clock.clone(),
+                ids: self.ids.clone(),
+                years: config.business.retention_years.get(),
+            })),
         ];
         schedules.extend(wechat_schedules(&self.wechat, config));
         Worker {

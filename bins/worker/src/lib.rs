@@ -3,8 +3,10 @@
 //! Any number of workers may run at once: a job belongs to one of them while its lease lasts, and every handler
 //! may run twice without harm. `zhaoguan-api serve` runs one in its own process by default on SQLite.
 
+mod assistant;
 mod bell;
 mod channels;
+mod chat_content;
 mod claim;
 mod ground;
 mod jobs;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::Parser;
 use mimalloc::MiMalloc;
 use runtime::fanout::{self, Announcer};
+use runtime::ops::{self, ReadyProbe};
 use runtime::{Config, ConfigSources, Credentials, Tasks, tasks, telemetry};
 use tracing::info;
 use worker::{Ground, Sms};
@@ -42,16 +43,30 @@ fn main() -> ExitCode {
 async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     let config = Config::load(&ConfigSources::from_process(arguments.config))?;
     telemetry::start_logging(&config.log)?;
+    let metrics = telemetry::Metrics::install()?;
     let ground = Ground::lay(&config).await?;
     let tasks = Tasks::new();
     let fanout = fanout::open(&config.fanout.url, &tasks).await?;
     ground.store.announce_to(Arc::new(Announcer(fanout)));
     let credentials = Credentials::resolve(&config, ground.random.as_ref())?;
     let sms = Sms::wire(&config, &ground, &credentials.secret)?;
+    metrics.keep_up(&tasks);
+    if let Some(address) = config.worker.listen {
+        ops::listen(address, metrics, ready_probe(&ground), &tasks).await?;
+    }
     ground.worker(&config, &sms).start(&tasks);
     info!("worker started");
     tasks::termination().await?;
     tasks.shut_down(SHUTDOWN).await?;
     ground.store.close().await;
     Ok(())
+}
+
+/// Whether the database can be written to.
+fn ready_probe(ground: &Ground) -> ReadyProbe {
+    let (store, clock) = (ground.store.clone(), ground.clock.clone());
+    Arc::new(move || {
+        let (store, now) = (store.clone(), clock.now());
+        Box::pin(async move { store.probe_write(now).await.is_ok() })
+    })
 }

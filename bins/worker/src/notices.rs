@@ -9,8 +9,13 @@ use consultation::notification::{Delivery, DeliveryError, Notifier, Recipient};
 use domain::time::span;
 use domain::{Clock, Coded, Phone, StoreError};
 use tracing::warn;
+use wechat::Audience;
+use wechat::message_link::MessageLinks;
 
 use crate::sms::Sms;
+
+/// Longest value of a variable in a notice, by the providers' rules.
+const MAX_LINK_CHARS: usize = 35;
 
 /// The logical template of all notices; its variable is `link`.
 const NOTICE_TEMPLATE: &str = "new_message";
@@ -25,19 +30,27 @@ pub(crate) struct SmsNotifier {
     clock: Arc<dyn Clock>,
     dispatcher: Dispatcher,
     is_offered: bool,
+    /// Value of `link` of the configuration; made from the mini-programs when it is empty.
     link: String,
+    links: MessageLinks,
     /// Keeps the delivery beside the message.
     recorder: Arc<dyn Notifier>,
 }
 
 impl SmsNotifier {
-    pub(crate) fn new(store: Arc<dyn ConsultationStore>, sms: &Sms, recorder: Arc<dyn Notifier>) -> Self {
+    pub(crate) fn new(
+        store: Arc<dyn ConsultationStore>,
+        sms: &Sms,
+        links: MessageLinks,
+        recorder: Arc<dyn Notifier>,
+    ) -> Self {
         Self {
             store,
             clock: sms.context.clock.clone(),
             dispatcher: Dispatcher::new(sms.context.clone()),
             is_offered: sms.context.providers.iter().any(|provider| provider.offers(NOTICE_TEMPLATE)),
             link: sms.notice_link.clone(),
+            links,
             recorder,
         }
     }
@@ -50,13 +63,35 @@ impl SmsNotifier {
         })
     }
 
+    /// What the variable `link` says: templates hold the address before it, as providers refuse whole addresses.
+    async fn link(&self, recipient: Recipient) -> String {
+        if !self.link.is_empty() {
+            return self.link.clone();
+        }
+        let audience = match recipient {
+            Recipient::Doctor(_) => Audience::Doctor,
+            Recipient::Patient(_) => Audience::Patient,
+        };
+        match self.links.get(audience).await {
+            Ok(url) => {
+                let end = url.as_deref().and_then(|url| url.rsplit('/').next()).unwrap_or_default();
+                if end.chars().count() <= MAX_LINK_CHARS { end.to_owned() } else { String::new() }
+            }
+            Err(error) => {
+                warn!(code = error.code(), "no link for a notice could be made; it leaves without one");
+                String::new()
+            }
+        }
+    }
+
     async fn send(&self, delivery: &Delivery, phone: &Phone) -> Result<(), SmsError> {
+        let link = self.link(delivery.recipient).await;
         let thread = format!("notification:{}", delivery.notification_id);
         for offer in 1..=MAX_OFFERS {
             let draft = Draft {
                 phone: phone.clone(),
                 template: NOTICE_TEMPLATE.to_owned(),
-                params: vec![("link".to_owned(), self.link.clone())],
+                params: vec![("link".to_owned(), link.clone())],
                 idempotency_key: format!("{thread}:{offer}"),
                 thread: thread.clone(),
                 useful_until: self.clock.now() + USEFUL_FOR,

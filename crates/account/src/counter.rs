@@ -27,12 +27,14 @@ pub enum LedgerScope {
     CodeFailureAll,
     /// Password sign-ins tried from one address.
     PasswordAddress,
+    /// Sign-ins with another provider's identity tried from one address.
+    IdentityAddress,
     /// Files uploaded by one account.
     Upload,
 }
 
 impl LedgerScope {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::SmsNumber,
         Self::SmsAddress,
         Self::SmsDevice,
@@ -41,6 +43,7 @@ impl LedgerScope {
         Self::CodeFailureAddress,
         Self::CodeFailureAll,
         Self::PasswordAddress,
+        Self::IdentityAddress,
         Self::Upload,
     ];
 
@@ -54,6 +57,7 @@ impl LedgerScope {
             Self::CodeFailureAddress => "code_failure_address",
             Self::CodeFailureAll => "code_failure_all",
             Self::PasswordAddress => "password_address",
+            Self::IdentityAddress => "identity_address",
             Self::Upload => "upload",
         }
     }

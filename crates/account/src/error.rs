@@ -51,6 +51,8 @@ pub enum AccountError {
     UserNameTaken,
     #[error("this e-mail address belongs to another account")]
     EmailTaken,
+    #[error("nobody signs in with this identity yet")]
+    IdentityUnknown,
     #[error("this identity belongs to another account")]
     IdentityTaken,
     #[error("a password is set already; change it with the old one")]
@@ -138,6 +140,7 @@ impl Coded for AccountError {
             Self::UsernameTaken => "agent.username_taken",
             Self::UserNameTaken => "user.name_taken",
             Self::EmailTaken => "user.email_taken",
+            Self::IdentityUnknown => "user.identity_unknown",
             Self::IdentityTaken => "user.identity_taken",
             Self::PasswordSet => "user.password_set",
             Self::PatientNotFound(_) => "patient.not_found",
@@ -178,6 +181,7 @@ impl Coded for AccountError {
             Self::PatientNotFound(_)
             | Self::DoctorNotFound(_)
             | Self::NoDoctorProfile
+            | Self::IdentityUnknown
             | Self::AgentNotFound(_)
             | Self::FileNotFound(_) => ErrorKind::NotFound,
             Self::PhoneTaken

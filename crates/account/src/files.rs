@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use crate::counter::{LedgerKey, LedgerScope, Window};
+use crate::keys::AccountKeys;
 use crate::service::Accounts;
 use crate::{AccountError, text};
 
@@ -89,6 +90,21 @@ pub fn may_use(actor: &Actor, file: &File) -> bool {
         _ => false,
     };
     is_owner || actor.staff().is_some() || actor.is_trusted()
+}
+
+impl FileLink {
+    /// Signs a link with the deployment's keys. Whoever calls this has checked that the person it is for may see the
+    /// file.
+    pub fn sign(keys: &AccountKeys, id: FileId, expires_at: Timestamp) -> Self {
+        let signature = hex::encode(keys.download_mac(&id.to_string(), expires_at.as_millis()));
+        Self { id, expires_at, signature }
+    }
+
+    /// The address below the address of the native API, e.g. `https://…/api/v1`.
+    pub fn address(&self, api: &str) -> String {
+        let expires = self.expires_at.as_millis();
+        format!("{api}/files/{}/content?expires={expires}&signature={}", self.id, self.signature)
+    }
 }
 
 impl Accounts {
@@ -180,15 +196,12 @@ impl Accounts {
     /// A download address that needs no further credentials until it expires. Whoever calls this has
     /// checked that the person it is for may see the file.
     pub fn sign_link(&self, id: FileId) -> FileLink {
-        let expires_at = self.clock.now() + self.settings.files.link_lifetime;
-        let signature = hex::encode(self.keys.download_mac(&id.to_string(), expires_at.as_millis()));
-        FileLink { id, expires_at, signature }
+        FileLink::sign(&self.keys, id, self.clock.now() + self.settings.files.link_lifetime)
     }
 
     /// As [`Accounts::sign_link`], good until a time of the caller's choosing.
     pub fn sign_link_until(&self, id: FileId, expires_at: Timestamp) -> FileLink {
-        let signature = hex::encode(self.keys.download_mac(&id.to_string(), expires_at.as_millis()));
-        FileLink { id, expires_at, signature }
+        FileLink::sign(&self.keys, id, expires_at)
     }
 
     /// The bytes behind a download address.

@@ -1,6 +1,9 @@
 //! Signing in as somebody whom another provider has proven, and a number that it has proven.
 //!
-//! Whoever calls this has traded the client's code with the provider: openid, unionid and phone are facts here.
+//! Whoever calls this has traded the client's code with the provider: identity and phone are facts here. The native
+//! sign-in with a mini-program and LeanCloud's `authData` are both this use case.
+
+use std::time::Duration;
 
 use domain::actor::AccessError;
 use domain::id::UserId;
@@ -8,38 +11,60 @@ use domain::{Actor, Phone};
 use serde_json::{Value, json};
 
 use crate::AccountError;
+use crate::challenge::Origin;
 use crate::codes::is_public;
+use crate::counter::{LedgerKey, LedgerScope};
+use crate::identity::{self, ProvenIdentity, WeappSeat};
 use crate::service::Accounts;
 use crate::sign_in::{Role, SignedIn};
 use crate::unit::AccountUnit;
-use crate::user::{AuthIdentity, User};
+use crate::user::{User, identities};
 
-/// Provider of mini-program identities, as LeanCloud's clients name it.
-pub const WEAPP: &str = "lc_weapp";
-/// Provider of identities across apps.
-pub const UNIONID: &str = "_weixin_unionid";
 /// Random characters of a name nobody chose.
-const NAME_CHARS: usize = 12;
+const NAME_CHARS: usize = 25;
 
-/// Somebody a mini-program's provider has proven.
+/// Somebody another provider has proven.
 #[derive(Clone)]
 pub struct IdentitySignIn {
-    /// Own name of the app.
-    pub app: String,
-    pub openid: String,
-    pub unionid: Option<String>,
+    pub proven: ProvenIdentity,
     /// Which profile is to exist afterwards; `None` leaves profiles alone, as LeanCloud does.
     pub role: Option<Role>,
     /// A number the provider has proven at the same time.
     pub phone: Option<Phone>,
     pub device_label: Option<String>,
+    /// Whether an account is made where there is none.
+    pub makes_account: bool,
 }
 
 impl Accounts {
+    /// Counts a sign-in with an identity against the address it comes from, before the provider is asked anything.
+    ///
+    /// # Errors
+    /// [`AccountError::SignInThrottled`]; [`AccountError::Access`] for staff.
+    pub async fn admit_identity_sign_in(&self, actor: &Actor, origin: &Origin) -> Result<(), AccountError> {
+        actor.require(is_public(actor))?;
+        if self.settings.codes.is_exempt(origin.address) {
+            return Ok(());
+        }
+        let (now, window) = (self.clock.now(), self.settings.identities_per_address);
+        let key = LedgerKey::new(LedgerScope::IdentityAddress, self.address_index(origin));
+        let mut unit = self.store.begin().await?;
+        let mut ledgers = unit.counters().lock_ledgers(&[key]).await?;
+        for ledger in &mut ledgers {
+            if let Some(wait) = ledger.wait(&[window], now) {
+                return Err(AccountError::SignInThrottled { wait });
+            }
+            ledger.record(now, None, Duration::ZERO, window.within);
+        }
+        unit.counters().save_ledgers(&ledgers, now).await?;
+        Ok(unit.commit().await?)
+    }
+
     /// Signs in: finds the account of the identity, or of the proven number, or makes one.
     ///
     /// # Errors
-    /// [`AccountError::PhoneTaken`] when identity and number belong to two people; [`AccountError::Access`] for staff.
+    /// [`AccountError::PhoneTaken`] when identity and number belong to two people; [`AccountError::IdentityUnknown`] when
+    /// there is no account and none is to be made; [`AccountError::Access`] for staff.
     pub async fn sign_in_with_identity(
         &self,
         actor: &Actor,
@@ -55,39 +80,30 @@ impl Accounts {
 
     async fn try_sign_in(&self, request: &IdentitySignIn) -> Result<SignedIn, AccountError> {
         let mut unit = self.store.begin().await?;
-        let holder = self.holder_of(unit.as_mut(), request).await?;
-        let (user, is_new) = match &request.phone {
-            Some(phone) => self.person_of_both(unit.as_mut(), holder, phone, request).await?,
-            None => match holder {
-                Some(user) => (user, false),
-                None => (self.new_user(unit.as_mut()).await?, true),
-            },
+        let holder = identity::holder(unit.as_mut(), &request.proven).await?;
+        let (user, is_new) = match (&request.phone, holder) {
+            (Some(phone), holder) => self.person_of_both(unit.as_mut(), holder, phone, request).await?,
+            (None, Some(user)) => (user, false),
+            (None, None) if request.makes_account => (self.new_user(unit.as_mut()).await?, true),
+            (None, None) => return Err(AccountError::IdentityUnknown),
         };
-        let user = self.attach(unit.as_mut(), user, request).await?;
+        let mut next = user.clone();
+        identity::attach(unit.as_mut(), &mut next, &request.proven).await?;
+        let user = if next.auth_data == user.auth_data { user } else { self.save_user(unit.as_mut(), next).await? };
         if let Some(role) = request.role {
             self.ensure_profile(unit.as_mut(), role, user.id, user.verified_phone()).await?;
         }
-        self.note_in_profiles(unit.as_mut(), user.id, request).await?;
-        let label = request.device_label.as_deref();
-        let signed_in = self.open_user_session(unit.as_mut(), user, is_new, label, "wechat").await?;
-        self.commit_accepted(unit).await?;
-        Ok(signed_in)
-    }
-
-    async fn holder_of(
-        &self,
-        unit: &mut dyn AccountUnit,
-        request: &IdentitySignIn,
-    ) -> Result<Option<User>, AccountError> {
-        let identity = |provider: &str, uid: &str| AuthIdentity { provider: provider.to_owned(), uid: uid.to_owned() };
-        let mut wanted = vec![identity(WEAPP, &request.openid), identity(&own_provider(&request.app), &request.openid)];
-        wanted.extend(request.unionid.as_ref().map(|unionid| identity(UNIONID, unionid)));
-        for identity in &wanted {
-            if let Some(user) = unit.users().find_by_identity(identity).await? {
-                return Ok(Some(user));
+        let method = match &request.proven.seat {
+            Some(seat) => {
+                self.note_in_profile(unit.as_mut(), user.id, seat).await?;
+                "wechat"
             }
-        }
-        Ok(None)
+            None => "identity",
+        };
+        let label = request.device_label.as_deref();
+        let signed_in = self.open_user_session(unit.as_mut(), user, is_new, label, method).await?;
+        unit.commit().await?;
+        Ok(signed_in)
     }
 
     /// Whose sign-in it is when the provider has proven an identity and a number.
@@ -105,7 +121,7 @@ impl Accounts {
             (Some(holder), Some(owner)) if holder.id == owner.id => Ok((owner, false)),
             // An account that was made by a sign-in without a number gives way to the one with this number.
             (Some(holder), Some(owner)) if holder.verified_phone().is_none() => {
-                self.detach(unit, holder, request).await?;
+                self.detach(unit, holder, &request.proven).await?;
                 Ok((owner, false))
             }
             (Some(_), Some(_)) => Err(AccountError::PhoneTaken),
@@ -123,37 +139,10 @@ impl Accounts {
     }
 
     async fn new_user(&self, unit: &mut dyn AccountUnit) -> Result<User, AccountError> {
-        let name = format!("wx-{}", self.random.base62(NAME_CHARS));
+        let name = self.random.base62(NAME_CHARS).to_lowercase();
         let user = User::new(UserId(self.ids.next()), name, self.clock.now());
         unit.users().insert(&user).await?;
         Ok(user)
-    }
-
-    /// Writes the identity into the account, if it is not there.
-    async fn attach(
-        &self,
-        unit: &mut dyn AccountUnit,
-        user: User,
-        request: &IdentitySignIn,
-    ) -> Result<User, AccountError> {
-        let mut next = user.clone();
-        let own = own_provider(&request.app);
-        let is_held = |provider: &str| next.auth_data.get(provider).and_then(|data| data.get("openid")).is_some();
-        let is_this = |provider: &str| {
-            next.auth_data.get(provider).and_then(|data| data.get("openid")) == Some(&json!(request.openid))
-        };
-        if !is_this(WEAPP) && !is_this(&own) {
-            // The common name for the first app, an own one for each further app of the same person.
-            let provider = if is_held(WEAPP) { own } else { WEAPP.to_owned() };
-            next.auth_data.insert(provider, json!({ "openid": request.openid }));
-        }
-        if let Some(unionid) = &request.unionid {
-            let held = next.auth_data.entry(UNIONID.to_owned()).or_insert_with(|| json!({ "uid": unionid }));
-            if held.get("uid") != Some(&json!(unionid)) {
-                *held = json!({ "uid": unionid });
-            }
-        }
-        if next.auth_data == user.auth_data { Ok(user) } else { self.save_user(unit, next).await }
     }
 
     /// Takes the identity out of an account that gives way.
@@ -161,22 +150,23 @@ impl Accounts {
         &self,
         unit: &mut dyn AccountUnit,
         mut holder: User,
-        request: &IdentitySignIn,
+        proven: &ProvenIdentity,
     ) -> Result<(), AccountError> {
-        let openid = json!(request.openid);
-        let unionid = request.unionid.as_ref().map(|unionid| json!(unionid));
-        holder.auth_data.retain(|_, data| {
-            data.get("openid") != Some(&openid) && (unionid.is_none() || data.get("uid") != unionid.as_ref())
-        });
+        let is_proven = |provider: &String, data: &Value| {
+            let one = serde_json::Map::from_iter([(provider.clone(), data.clone())]);
+            identities(&one).iter().any(|identity| proven.look_up.contains(identity))
+        };
+        holder.auth_data.retain(|provider, data| !is_proven(provider, data));
         let holder = self.save_user(unit, holder).await?;
+        let Some(seat) = &proven.seat else { return Ok(()) };
         let now = self.clock.now();
         if let Some(mut patient) = unit.patients().find_by_user(holder.id).await? {
-            patient.openids.remove(&request.app);
+            patient.openids.remove(&seat.app);
             patient.updated_at = now;
             unit.patients().update(&patient).await?;
         }
         if let Some(mut doctor) = unit.doctors().find_by_user(holder.id).await?
-            && doctor.openid.as_ref() == Some(&request.openid)
+            && doctor.openid.as_ref() == Some(&seat.openid)
         {
             (doctor.openid, doctor.updated_at) = (None, now);
             unit.doctors().update(&doctor).await?;
@@ -185,35 +175,34 @@ impl Accounts {
         Ok(unit.audit().append_all(&[event]).await?)
     }
 
-    /// The profile of the role is reached by this identity.
-    async fn note_in_profiles(
+    /// The profile that the mini-program is for, if there is one, is reached by this identity.
+    async fn note_in_profile(
         &self,
         unit: &mut dyn AccountUnit,
         user: UserId,
-        request: &IdentitySignIn,
+        seat: &WeappSeat,
     ) -> Result<(), AccountError> {
         let now = self.clock.now();
-        match request.role {
-            Some(Role::Patient) => {
+        match seat.audience {
+            Role::Patient => {
                 let Some(mut patient) = unit.patients().find_by_user(user).await? else { return Ok(()) };
-                let is_noted = patient.openids.get(&request.app) == Some(&json!(request.openid));
-                let unionid = request.unionid.clone().or(patient.unionid.clone());
+                let is_noted = patient.openids.get(&seat.app) == Some(&json!(seat.openid));
+                let unionid = seat.unionid.clone().or(patient.unionid.clone());
                 if !is_noted || patient.unionid != unionid {
-                    patient.openids.insert(request.app.clone(), Value::String(request.openid.clone()));
+                    patient.openids.insert(seat.app.clone(), Value::String(seat.openid.clone()));
                     (patient.unionid, patient.updated_at) = (unionid, now);
                     unit.patients().update(&patient).await?;
                 }
             }
-            Some(Role::Doctor) => {
+            Role::Doctor => {
                 let Some(mut doctor) = unit.doctors().find_by_user(user).await? else { return Ok(()) };
-                let unionid = request.unionid.clone().or(doctor.unionid.clone());
-                if doctor.openid.as_ref() != Some(&request.openid) || doctor.unionid != unionid {
-                    doctor.openid = Some(request.openid.clone());
+                let unionid = seat.unionid.clone().or(doctor.unionid.clone());
+                if doctor.openid.as_ref() != Some(&seat.openid) || doctor.unionid != unionid {
+                    doctor.openid = Some(seat.openid.clone());
                     (doctor.unionid, doctor.updated_at) = (unionid, now);
                     unit.doctors().update(&doctor).await?;
                 }
             }
-            None => {}
         }
         Ok(())
     }
@@ -227,7 +216,8 @@ impl Accounts {
         let caller = actor.require_user()?;
         let mut unit = self.store.begin().await?;
         let mut user = unit.users().find(caller.user).await?.ok_or(AccessError::Unauthenticated)?;
-        let has_another = user.verified_phone().is_some_and(|held| held != phone);
+        let replaced = user.verified_phone().cloned();
+        let has_another = replaced.as_ref().is_some_and(|held| held != phone);
         if has_another && !self.is_fresh(unit.as_mut(), caller).await? {
             return Err(AccountError::PhoneChangeUnproven);
         }
@@ -245,14 +235,10 @@ impl Accounts {
         });
         let event = self.audit_detail(actor.label(), "phone.bind", format!("user:{}", user.id), detail);
         unit.audit().append_all(&[event]).await?;
-        self.commit_accepted(unit).await?;
+        unit.commit().await?;
+        self.tell_replaced_number(replaced, &user).await;
         Ok(user)
     }
-}
-
-/// Provider of a further app's identities.
-fn own_provider(app: &str) -> String {
-    format!("{WEAPP}_{app}")
 }
 
 #[cfg(test)]
@@ -260,17 +246,19 @@ mod tests {
     use domain::time::span;
 
     use super::*;
-    use crate::memory::{Fixture, fixture};
+    use crate::identity::WEIXIN_UNIONID;
+    use crate::memory::{Fixture, fixture, from};
+    use crate::own_account::AccountChange;
 
     fn of(app: &str, openid: &str, role: Role) -> IdentitySignIn {
-        IdentitySignIn {
-            app: app.into(),
-            openid: openid.into(),
-            unionid: None,
-            role: Some(role),
-            phone: None,
-            device_label: None,
-        }
+        of_union(app, openid, None, role)
+    }
+
+    fn of_union(app: &str, openid: &str, unionid: Option<&str>, role: Role) -> IdentitySignIn {
+        let unionid = unionid.map(str::to_owned);
+        let seat = WeappSeat { app: app.into(), audience: role, openid: openid.into(), unionid };
+        let proven = ProvenIdentity::of_weapp(seat).across_apps(WEIXIN_UNIONID, false);
+        IdentitySignIn { proven, role: Some(role), phone: None, device_label: None, makes_account: true }
     }
 
     async fn sign_in(f: &Fixture, request: &IdentitySignIn) -> Result<SignedIn, AccountError> {
@@ -296,11 +284,8 @@ mod tests {
     #[tokio::test]
     async fn one_person_in_two_apps_is_one_account_by_unionid() {
         let f = fixture();
-        let unionid = Some("u1".to_owned());
-        let patient = IdentitySignIn { unionid: unionid.clone(), ..of("patient", "o1", Role::Patient) };
-        let doctor = IdentitySignIn { unionid, ..of("doctor", "o2", Role::Doctor) };
-        let first = sign_in(&f, &patient).await.unwrap();
-        let second = sign_in(&f, &doctor).await.unwrap();
+        let first = sign_in(&f, &of_union("patient", "o1", Some("u1"), Role::Patient)).await.unwrap();
+        let second = sign_in(&f, &of_union("doctor", "o2", Some("u1"), Role::Doctor)).await.unwrap();
         assert_eq!(second.user.id, first.user.id);
         assert_eq!(f.state().doctors[0].openid.as_deref(), Some("o2"));
         let again = sign_in(&f, &of("doctor", "o2", Role::Doctor)).await.unwrap();
@@ -362,5 +347,95 @@ mod tests {
         let admin = f.admin().await;
         let refused = f.accounts.sign_in_with_identity(&admin, &of("patient", "o1", Role::Patient)).await;
         assert!(matches!(refused, Err(AccountError::Access(_))));
+    }
+
+    /// As LeanCloud's clients sign in: no role, and the union's id first.
+    fn of_leancloud(openid: &str, unionid: Option<&str>) -> IdentitySignIn {
+        let mut request = of_union("patient", openid, unionid, Role::Patient);
+        request.proven.look_up.sort_by_key(|identity| identity.provider != WEIXIN_UNIONID);
+        IdentitySignIn { role: None, ..request }
+    }
+
+    #[tokio::test]
+    async fn a_leancloud_client_and_a_native_one_of_a_person_have_one_account() {
+        let f = fixture();
+        let native = sign_in(&f, &of("patient", "o1", Role::Patient)).await.unwrap();
+        let legacy = sign_in(&f, &of_leancloud("o1", None)).await.unwrap();
+        assert_eq!((legacy.user.id, legacy.is_new, legacy.patient), (native.user.id, false, native.patient));
+        let first = sign_in(&f, &of_leancloud("o2", None)).await.unwrap();
+        assert!(
+            first.is_new && first.patient.is_none() && first.user.username.len() == NAME_CHARS,
+            "no profile is made"
+        );
+        let later = sign_in(&f, &of("patient", "o2", Role::Patient)).await.unwrap();
+        assert_eq!((later.user.id, later.is_new), (first.user.id, false));
+    }
+
+    #[tokio::test]
+    async fn a_profile_that_is_there_is_reached_by_whoever_signs_in_without_asking_for_one() {
+        let f = fixture();
+        let native = sign_in(&f, &of_union("patient", "o1", Some("u1"), Role::Patient)).await.unwrap();
+        let legacy = sign_in(&f, &of_leancloud("o9", Some("u1"))).await.unwrap();
+        assert_eq!(legacy.user.id, native.user.id);
+        assert_eq!(f.state().patients[0].openids["patient"], "o9");
+    }
+
+    #[tokio::test]
+    async fn without_leave_no_account_is_made() {
+        let f = fixture();
+        let request = IdentitySignIn { makes_account: false, ..of_leancloud("o1", None) };
+        assert!(matches!(sign_in(&f, &request).await, Err(AccountError::IdentityUnknown)));
+        assert!(f.state().users.is_empty());
+    }
+
+    #[tokio::test]
+    async fn an_identity_is_linked_once_and_can_be_given_up() {
+        let f = fixture();
+        let holder = sign_in(&f, &of_leancloud("o1", None)).await.unwrap();
+        let other = f.sign_in("13900000000").await;
+        let actor = f.accounts.resolve(&other.session.token).await.unwrap().unwrap().actor;
+        let link =
+            |openid: &str| AccountChange { link: vec![of_leancloud(openid, None).proven], ..AccountChange::default() };
+        let taken = f.accounts.change_account(&actor, other.user.id, link("o1")).await;
+        assert!(matches!(taken, Err(AccountError::IdentityTaken)));
+        f.accounts.change_account(&actor, other.user.id, link("o2")).await.unwrap();
+        assert_eq!(sign_in(&f, &of_leancloud("o2", None)).await.unwrap().user.id, other.user.id);
+        let unlink = AccountChange { unlink: vec!["lc_weapp".into()], ..AccountChange::default() };
+        f.accounts.change_account(&actor, other.user.id, unlink).await.unwrap();
+        assert!(sign_in(&f, &of_leancloud("o2", None)).await.unwrap().is_new);
+        assert_eq!(sign_in(&f, &of_leancloud("o1", None)).await.unwrap().user.id, holder.user.id);
+    }
+
+    #[tokio::test]
+    async fn other_providers_are_the_same_use_case() {
+        let f = fixture();
+        let request =
+            |id: &str| IdentitySignIn { proven: ProvenIdentity::of("anonymous", id), ..of_leancloud("x", None) };
+        let first = sign_in(&f, &request("an-id-nobody-guesses")).await.unwrap();
+        let again = sign_in(&f, &request("an-id-nobody-guesses")).await.unwrap();
+        assert_eq!((first.is_new, again.is_new, again.user.id), (true, false, first.user.id));
+        assert_eq!(first.user.auth_data["anonymous"]["id"], "an-id-nobody-guesses");
+    }
+
+    #[tokio::test]
+    async fn sign_ins_of_one_address_are_held_back_before_the_provider_is_asked() {
+        let f = fixture();
+        let admit = async |address: &str| f.accounts.admit_identity_sign_in(&Actor::App, &from(address)).await;
+        let window = f.accounts.settings.identities_per_address;
+        for _ in 0..window.max {
+            admit("192.0.2.1").await.unwrap();
+        }
+        let refused = admit("192.0.2.1").await;
+        assert!(matches!(refused, Err(AccountError::SignInThrottled { wait }) if wait == window.within));
+        assert!(admit("192.0.2.2").await.is_ok() && admit("10.0.0.1").await.is_ok(), "others are not");
+        f.clock.advance(window.within);
+        assert!(admit("192.0.2.1").await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_sign_in_without_a_text_message_does_not_count_as_a_used_code() {
+        let f = fixture();
+        sign_in(&f, &of("patient", "o1", Role::Patient)).await.unwrap();
+        assert!(f.state().ledgers.keys().all(|key| key.scope != LedgerScope::CodeSuccessAll));
     }
 }

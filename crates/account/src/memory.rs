@@ -236,7 +236,13 @@ impl SessionRepository for MemoryUnit {
         }
         Ok(())
     }
-    async fn revoke(&mut self, subject: SessionSubject, id: SessionId, now: Timestamp) -> Result<bool, StoreError> {
+    async fn revoke(
+        &mut self,
+        subject: SessionSubject,
+        id: SessionId,
+        _reason: &str,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
         let mut rows = self.state.sessions.iter_mut();
         let row = rows.find(|row| row.session.id == id && row.session.subject == subject && row.revoked_at.is_none());
         Ok(row.map(|row| row.revoked_at = Some(now)).is_some())
@@ -416,6 +422,14 @@ impl DoctorRepository for MemoryUnit {
         page: PageRequest,
     ) -> Result<Page<Doctor>, StoreError> {
         self.list_by_certification(Certification::Certified, page).await
+    }
+    async fn search_all(
+        &mut self,
+        _search: &DoctorSearch,
+        state: Option<Certification>,
+        page: PageRequest,
+    ) -> Result<Page<Doctor>, StoreError> {
+        self.list_by_certification(state.unwrap_or(Certification::Certified), page).await
     }
     async fn list_by_certification(
         &mut self,

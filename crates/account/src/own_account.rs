@@ -8,10 +8,10 @@ use serde_json::{Map, Value, json};
 use crate::AccountError;
 use crate::challenge::Origin;
 use crate::codes::is_public;
+use crate::identity::{self, ProvenIdentity};
 use crate::password::Password;
 use crate::service::Accounts;
 use crate::sign_in::SignedIn;
-use crate::third_party::ProvenIdentity;
 use crate::unit::AccountUnit;
 use crate::user::User;
 
@@ -112,8 +112,8 @@ impl Accounts {
             user.auth_data.remove(provider);
         }
         for identity in &change.link {
-            crate::third_party::require_free(unit.as_mut(), identity, id).await?;
-            user.auth_data.extend(identity.auth_data.clone());
+            identity::require_free(unit.as_mut(), identity, id).await?;
+            identity::attach(unit.as_mut(), &mut user, identity).await?;
         }
         if let Some(extra) = change.extra {
             user.extra = extra;

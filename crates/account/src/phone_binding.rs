@@ -1,6 +1,10 @@
 //! Giving an account a number, changing it, and confirming one that was only written down.
 
+use std::time::Duration;
+
 use domain::actor::{AccessError, UserActor};
+use domain::sms::SmsRequest;
+use domain::time::span;
 use domain::{Actor, Phone};
 use serde_json::json;
 
@@ -11,6 +15,11 @@ use crate::service::Accounts;
 use crate::session::SessionSubject;
 use crate::unit::AccountUnit;
 use crate::user::User;
+
+/// The logical template of the notice to a number that was replaced; it has no variables.
+const CHANGE_TEMPLATE: &str = "phone_changed";
+/// A notice that could not leave for so long is not worth sending any more.
+const USEFUL_FOR: Duration = span::hours(6);
 
 /// An answer to one challenge.
 #[derive(Clone)]
@@ -40,7 +49,8 @@ impl Accounts {
         let caller = actor.require_user()?;
         let mut unit = self.store.begin().await?;
         let mut user = unit.users().find(caller.user).await?.ok_or(AccessError::Unauthenticated)?;
-        let had_number = user.verified_phone().is_some();
+        let replaced = user.verified_phone().cloned();
+        let had_number = replaced.is_some();
         if had_number && binding.old.is_none() && !self.is_fresh(unit.as_mut(), caller).await? {
             return Err(AccountError::PhoneChangeUnproven);
         }
@@ -77,7 +87,27 @@ impl Accounts {
         let event = self.audit_detail(actor.label(), "phone.bind", format!("user:{}", user.id), detail);
         unit.audit().append_all(&[event]).await?;
         self.commit_accepted(unit).await?;
+        self.tell_replaced_number(replaced, &user).await;
         Ok(user)
+    }
+
+    /// Tells whoever holds a number that an account is not reached by it any more: somebody who took over a session must
+    /// not be able to take the number away unnoticed. That the message cannot be sent changes nothing.
+    pub(crate) async fn tell_replaced_number(&self, replaced: Option<Phone>, user: &User) {
+        let Some(phone) = replaced.filter(|phone| user.phone.as_ref() != Some(phone)) else { return };
+        let name = format!("phone_changed:{}", self.ids.next());
+        let notice = SmsRequest {
+            phone,
+            template: CHANGE_TEMPLATE,
+            params: Vec::new(),
+            idempotency_key: name.clone(),
+            thread: name,
+            useful_until: self.clock.now() + USEFUL_FOR,
+            origin: None,
+        };
+        if self.sms.send(notice).await.is_err() {
+            tracing::warn!(user.id = %user.id, "the replaced number could not be told");
+        }
     }
 
     /// Confirms the number that is written in the signed-in account.
@@ -148,9 +178,6 @@ impl Accounts {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use domain::time::span;
 
     use super::*;
     use crate::memory::{Fixture, fixture, origin, other_code};
@@ -176,6 +203,8 @@ mod tests {
         let new = answer(&f, &actor, Purpose::BindPhone, NEW).await;
         let user = f.accounts.bind_phone(&actor, PhoneBinding { new, old: None, origin: origin() }).await.unwrap();
         assert_eq!(user.verified_phone().unwrap().national(), NEW);
+        let told = f.messages().pop().unwrap();
+        assert_eq!((told.phone.national(), told.template, told.params.len()), (OLD, "phone_changed", 0));
         let state = f.state();
         assert_eq!(state.patients[0].phone.as_ref().unwrap().national(), NEW);
         assert_eq!(state.users[0], user);

@@ -45,6 +45,8 @@ pub struct AccountSettings {
     pub codes: SmsCodePolicy,
     pub sessions: SessionSettings,
     pub passwords: PasswordPolicy,
+    /// Sign-ins with another provider's identity per address. Default 300/h: a hospital's visitors share one.
+    pub identities_per_address: Window,
     pub files: FileSettings,
     pub idempotency: IdempotencySettings,
     /// A sign-in not longer ago than this lets a number be changed without a code to the old one. Default 10 minutes.
@@ -58,6 +60,7 @@ impl Default for AccountSettings {
             codes: SmsCodePolicy::default(),
             sessions: SessionSettings::default(),
             passwords: PasswordPolicy::default(),
+            identities_per_address: Window::new(300, span::hours(1)),
             files: FileSettings::default(),
             idempotency: IdempotencySettings::default(),
             fresh_sign_in: span::minutes(10),

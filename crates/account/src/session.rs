@@ -21,6 +21,13 @@ const TOKEN_CHARS: usize = 43;
 const MAX_TOKEN_BYTES: usize = 256;
 /// Most characters kept of a device's label.
 pub const MAX_DEVICE_LABEL_CHARS: usize = 80;
+/// Most characters kept of why a device is signed out.
+pub const MAX_REVOKE_REASON_CHARS: usize = 100;
+
+/// The reasons sockets are told when nobody gave one.
+pub const REVOKED: &str = "revoked";
+pub const SIGNED_OUT: &str = "signed_out";
+const REPLACED: &str = "replaced";
 
 /// What the client holds. No revealing `Debug`.
 #[derive(Clone, PartialEq, Eq)]
@@ -192,8 +199,15 @@ pub trait SessionRepository: Send {
     async fn list(&mut self, subject: SessionSubject, now: Timestamp) -> Result<Vec<Session>, StoreError>;
     /// Writes `last_seen_at` and `expires_at`, unless the session was revoked meanwhile.
     async fn touch(&mut self, session: &Session) -> Result<(), StoreError>;
-    /// Revokes one session of the subject, whose open sockets are then closed; false if there is no such active one.
-    async fn revoke(&mut self, subject: SessionSubject, id: SessionId, now: Timestamp) -> Result<bool, StoreError>;
+    /// Revokes one session of the subject, whose open sockets are then closed with the reason; false if there is no
+    /// such active one.
+    async fn revoke(
+        &mut self,
+        subject: SessionSubject,
+        id: SessionId,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<bool, StoreError>;
     /// Revokes all sessions of the subject but `keep`; returns how many.
     async fn revoke_all(
         &mut self,
@@ -260,7 +274,7 @@ impl Accounts {
         let now = self.clock.now();
         let active = unit.sessions().list(subject, now).await?;
         for excess in active.iter().skip(self.settings.sessions.max_per_subject.saturating_sub(1)) {
-            unit.sessions().revoke(subject, excess.id, now).await?;
+            unit.sessions().revoke(subject, excess.id, REPLACED, now).await?;
         }
         let token = SessionToken::generate(self.random.as_ref());
         let label = device_label.map(|label| text::shortened(label, MAX_DEVICE_LABEL_CHARS)).filter(|l| !l.is_empty());
@@ -278,14 +292,17 @@ impl Accounts {
         Ok(self.store.read().sessions().list(subject, self.clock.now()).await?)
     }
 
-    /// Signs one of the caller's devices out.
+    /// Signs one of the caller's devices out; its sockets are told the reason.
     ///
     /// # Errors
     /// [`AccountError::Access`] without a session, or when the session is not the caller's.
-    pub async fn revoke_session(&self, actor: &Actor, id: SessionId) -> Result<(), AccountError> {
+    pub async fn revoke_session(&self, actor: &Actor, id: SessionId, reason: Option<&str>) -> Result<(), AccountError> {
         let subject = subject_of(actor)?;
+        let reason = reason.map(|reason| text::shortened(reason, MAX_REVOKE_REASON_CHARS));
+        let reason = reason.filter(|reason| !reason.is_empty());
         let mut unit = self.store.begin().await?;
-        let was_active = unit.sessions().revoke(subject, id, self.clock.now()).await?;
+        let reason = reason.as_deref().unwrap_or(REVOKED);
+        let was_active = unit.sessions().revoke(subject, id, reason, self.clock.now()).await?;
         actor.require_visible(was_active)?;
         unit.audit().append_all(&[self.audit_event(actor, "session.revoke", format!("session:{id}"))]).await?;
         Ok(unit.commit().await?)
@@ -312,7 +329,7 @@ impl Accounts {
         let user = actor.require_user()?;
         let subject = SessionSubject::User(user.user);
         let mut unit = self.store.begin().await?;
-        let was_active = unit.sessions().revoke(subject, user.session, self.clock.now()).await?;
+        let was_active = unit.sessions().revoke(subject, user.session, REPLACED, self.clock.now()).await?;
         actor.require_visible(was_active)?;
         let new = self.begin_session(unit.as_mut(), subject, None).await?;
         unit.audit()
@@ -404,11 +421,11 @@ mod tests {
         let other = f.sign_in("13900000001").await;
         let stranger = f.accounts.resolve(&other.session.token).await.unwrap().unwrap().actor;
         let id = f.accounts.list_sessions(&actor).await.unwrap()[0].id;
-        assert!(f.accounts.revoke_session(&stranger, id).await.is_err());
+        assert!(f.accounts.revoke_session(&stranger, id, None).await.is_err());
         assert!(f.accounts.resolve(&token).await.unwrap().is_some());
-        f.accounts.revoke_session(&actor, id).await.unwrap();
+        f.accounts.revoke_session(&actor, id, None).await.unwrap();
         assert!(f.accounts.resolve(&token).await.unwrap().is_none());
-        assert!(f.accounts.revoke_session(&actor, id).await.is_err(), "it is gone");
+        assert!(f.accounts.revoke_session(&actor, id, None).await.is_err(), "it is gone");
         assert!(f.accounts.list_sessions(&Actor::App).await.is_err());
     }
 

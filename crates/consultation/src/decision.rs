@@ -35,7 +35,7 @@ use im::SystemNotice;
 
 use crate::consultation::Consultation;
 use crate::notification::{Cause, Channel, Reason, Recipient, Side};
-use crate::office_hours::{Hours, Schedule, hours_at};
+use domain::office_hours::{Hours, Schedule, hours_at};
 
 /// What is to be done with a notification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! What can go wrong in a consultation use case, for the caller.
 
 use domain::actor::AccessError;
-use domain::id::{ConsultationId, DoctorId, PatientId, RelationId};
+use domain::id::{ConsultationId, DeskTaskId, DoctorId, PatientId, RelationId};
 use domain::{Coded, ErrorKind, FieldError, StoreError};
 
 use crate::certification::CertificationError;
@@ -21,6 +21,10 @@ pub enum ConsultationError {
     NotFound(ConsultationId),
     #[error("relation {0} was not found")]
     RelationNotFound(RelationId),
+    #[error("task {0} was not found")]
+    TaskNotFound(DeskTaskId),
+    #[error("this task was closed already")]
+    TaskClosed,
     #[error("this invitation is not known or no longer valid")]
     InvitationNotUsable,
     #[error("the doctor cannot be consulted at the moment")]
@@ -75,6 +79,8 @@ impl Coded for ConsultationError {
             Self::PatientNotFound(_) => "patient.not_found",
             Self::NotFound(_) => "consultation.not_found",
             Self::RelationNotFound(_) => "relation.not_found",
+            Self::TaskNotFound(_) => "desk_task.not_found",
+            Self::TaskClosed => "desk_task.closed",
             Self::InvitationNotUsable => "invitation.not_usable",
             Self::RelationBlocked => "RELATION_BLOCKED",
             Self::DoctorNotAuthenticated => "DOCTOR_NOT_AUTHENTICATED",
@@ -97,6 +103,7 @@ impl Coded for ConsultationError {
             | Self::PatientNotFound(_)
             | Self::NotFound(_)
             | Self::RelationNotFound(_)
+            | Self::TaskNotFound(_)
             | Self::InvitationNotUsable => ErrorKind::NotFound,
             Self::RelationBlocked | Self::DoctorNotAuthenticated => ErrorKind::Forbidden,
             Self::TypeNotOpen
@@ -104,6 +111,7 @@ impl Coded for ConsultationError {
             | Self::Ended
             | Self::MessageLimit
             | Self::WrongStatus { .. }
+            | Self::TaskClosed
             | Self::Conflict => ErrorKind::Conflict,
             Self::Certification(e) => e.kind(),
             Self::Store(e) => e.kind(),

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use async_trait::async_trait;
 use domain::id::{ConsultationId, DoctorId, NotificationId, PatientId};
+use domain::page::{Page, PageRequest};
 use domain::{StoreError, Timestamp};
 use futures_util::stream::{self, StreamExt};
 
@@ -239,6 +240,14 @@ pub struct Notification {
     pub updated_at: Timestamp,
 }
 
+/// Which decisions are asked for; unset fields do not restrict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct NotificationFilter {
+    pub consultation: Option<ConsultationId>,
+    pub recipient: Option<Recipient>,
+    pub state: Option<NotificationState>,
+}
+
 /// Stores notifications.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
@@ -265,8 +274,9 @@ pub trait NotificationRepository: Send {
         recipients: &[Recipient],
         notification: Option<NotificationId>,
     ) -> Result<HashSet<Recipient>, StoreError>;
-    /// Open consultations of which the doctor was told between the two times and has not answered since, and was
-    /// not reminded by text message either; only `only` where it is set. At most `limit`.
+    /// Open consultations of which the doctor was told between the two times, has not read everything in the dialog
+    /// and has not answered since, and was not reminded by text message either; only `only` where it is set. At most
+    /// `limit`.
     async fn find_unanswered(
         &mut self,
         only: Option<ConsultationId>,
@@ -274,6 +284,16 @@ pub trait NotificationRepository: Send {
         told_before: Timestamp,
         limit: u32,
     ) -> Result<Vec<ConsultationId>, StoreError>;
+    /// Of those that were suppressed between the two times because their recipient had the dialog open in front: those
+    /// whose recipient does not have it open any more, has not read everything in it, and was not thought of since;
+    /// only `only` where it is set. At most `limit`, each with consultation and recipient.
+    async fn find_unseen(
+        &mut self,
+        only: Option<NotificationId>,
+        suppressed: (Timestamp, Timestamp),
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<NotificationId>, StoreError>;
     /// Which of these have another one beside them by which their recipient was told, or is queued to be told, of the
     /// same consultation since `since`, and when that was last.
     async fn told_otherwise(
@@ -283,6 +303,12 @@ pub trait NotificationRepository: Send {
     ) -> Result<Vec<(NotificationId, Timestamp)>, StoreError>;
     /// Oldest first.
     async fn list(&mut self, consultation: ConsultationId) -> Result<Vec<Notification>, StoreError>;
+    /// Newest first.
+    async fn list_all(
+        &mut self,
+        filter: &NotificationFilter,
+        page: PageRequest,
+    ) -> Result<Page<Notification>, StoreError>;
 }
 
 /// What is handed to a channel: neutral words only, nothing medical.

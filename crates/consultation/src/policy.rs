@@ -36,6 +36,9 @@ pub struct ConsultationPolicy {
     pub cool_down: Duration,
     /// Unread and unanswered for this long inside hours: escalate.
     pub escalate_after: Duration,
+    /// Nobody was told of a message since its recipient was looking: when it is not read by then, and nobody looks any
+    /// more, it is decided about again.
+    pub unseen_after: Duration,
     /// Whether starting a consultation needs a session beside the application's key.
     pub require_session: bool,
 }
@@ -54,6 +57,7 @@ impl Default for ConsultationPolicy {
             when_doctor_closed: WhenDoctorClosed::Allow,
             cool_down: span::minutes(10),
             escalate_after: span::minutes(30),
+            unseen_after: span::minutes(1),
             require_session: false,
         }
     }

@@ -12,6 +12,7 @@ use im::presence::PresenceRepository;
 use im::{ConversationRepository, MessageRepository};
 
 use crate::consultation::ConsultationRepository;
+use crate::desk_task::DeskTaskRepository;
 use crate::notification::NotificationRepository;
 use crate::relation::{InvitationRepository, RelationRepository};
 use crate::trace::TraceRepository;
@@ -31,6 +32,7 @@ pub trait ConsultationUnit: Send {
     fn log(&mut self) -> &mut dyn LogRepository;
     fn presence(&mut self) -> &mut dyn PresenceRepository;
     fn notifications(&mut self) -> &mut dyn NotificationRepository;
+    fn desk_tasks(&mut self) -> &mut dyn DeskTaskRepository;
     fn audit(&mut self) -> &mut dyn AuditRepository;
     fn outbox(&mut self) -> &mut dyn OutboxRepository;
     fn traces(&mut self) -> &mut dyn TraceRepository;

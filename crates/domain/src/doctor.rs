@@ -193,7 +193,7 @@ fn check_timezone(name: &str) -> Result<String, FieldError> {
     }
 }
 
-/// Which certified doctors a patient looks for.
+/// Which doctors somebody looks for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DoctorSearch {
     /// Part of name, hospital, department or title.
@@ -214,6 +214,13 @@ pub trait DoctorRepository: Send {
     async fn find_unlinked_by_phone(&mut self, phone: &Phone) -> Result<Option<Doctor>, StoreError>;
     /// Certified doctors, newest first.
     async fn search_certified(&mut self, search: &DoctorSearch, page: PageRequest) -> Result<Page<Doctor>, StoreError>;
+    /// Doctors in any state of certification, or in the one asked for, newest first.
+    async fn search_all(
+        &mut self,
+        search: &DoctorSearch,
+        state: Option<Certification>,
+        page: PageRequest,
+    ) -> Result<Page<Doctor>, StoreError>;
     /// Doctors in one state of certification, newest first.
     async fn list_by_certification(
         &mut self,

@@ -1,6 +1,6 @@
 //! Times of day as doctors write them, weekly windows and dated exceptions.
 //!
-//! Whether a doctor is open at an instant is decided in `consultation::office_hours`.
+//! Whether a doctor is open at an instant is decided in [`crate::office_hours`].
 
 use std::fmt;
 

@@ -26,6 +26,12 @@ impl ObjectId {
         &self.0
     }
 
+    /// Writes the digits; always fits.
+    fn write<'a>(&self, text: &'a mut [u8; Self::TEXT_LEN]) -> Option<&'a str> {
+        hex::encode_to_slice(self.0, text).ok()?;
+        std::str::from_utf8(text).ok()
+    }
+
     /// Builds an id from its parts: Unix `seconds`, 5 random bytes and the low 24 bits of `counter`.
     pub fn from_parts(seconds: u32, random: [u8; 5], counter: u32) -> Self {
         let [s0, s1, s2, s3] = seconds.to_be_bytes();
@@ -48,8 +54,7 @@ impl FromStr for ObjectId {
 impl fmt::Display for ObjectId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = [0; Self::TEXT_LEN];
-        hex::encode_to_slice(self.0, &mut text).or(Err(fmt::Error))?;
-        f.write_str(std::str::from_utf8(&text).or(Err(fmt::Error))?)
+        f.write_str(self.write(&mut text).ok_or(fmt::Error)?)
     }
 }
 
@@ -61,13 +66,28 @@ impl fmt::Debug for ObjectId {
 
 impl Serialize for ObjectId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        let mut text = [0; Self::TEXT_LEN];
+        serializer.serialize_str(self.write(&mut text).unwrap_or_default())
     }
 }
 
 impl<'de> Deserialize<'de> for ObjectId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        struct Hex;
+
+        impl serde::de::Visitor<'_> for Hex {
+            type Value = ObjectId;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an id of 24 hexadecimal digits")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<ObjectId, E> {
+                text.parse().map_err(E::custom)
+            }
+        }
+
+        deserializer.deserialize_str(Hex)
     }
 }
 
@@ -152,6 +172,16 @@ typed_ids! {
     SmsReceiptId,
     /// A text message somebody sent back.
     SmsReplyId,
+    /// The official assistant.
+    AssistantId,
+    /// One time somebody was served at the desk, from waiting to closed.
+    EpisodeId,
+    /// A note or an event between the messages of a chat at the desk.
+    DeskEntryId,
+    /// An answer that agents keep ready.
+    CannedReplyId,
+    /// Something the desk is asked to look after.
+    DeskTaskId,
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ pub mod gender;
 pub mod hours;
 pub mod id;
 pub mod money;
+pub mod office_hours;
 pub mod outbox;
 pub mod page;
 pub mod patch;

@@ -50,7 +50,44 @@ impl Timestamp {
 
     /// `2026-01-02T03:04:05.678Z`: always milliseconds, always `Z`.
     pub fn to_rfc3339(self) -> String {
-        self.to_datetime().to_rfc3339_opts(SecondsFormat::Millis, true)
+        self.written().unwrap_or_else(|| self.to_datetime().to_rfc3339_opts(SecondsFormat::Millis, true))
+    }
+
+    /// The same without a calendar's generality: every message that is passed on shows a time. `None` for years that
+    /// are not written with four digits.
+    fn written(self) -> Option<String> {
+        const DAY_MS: i64 = 86_400_000;
+        // Years are counted from the first of March, so that a leap day is the last of its year, in eras of 400 of them.
+        let (days, ms) = (self.0.div_euclid(DAY_MS) + 719_468, self.0.rem_euclid(DAY_MS));
+        let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+        let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+        let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let from_march = (5 * of_year + 2) / 153;
+        let day = of_year - (153 * from_march + 2) / 5 + 1;
+        let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+        let year = era * 400 + year_of_era + i64::from(month <= 2);
+        if !(0..=9999).contains(&year) {
+            return None;
+        }
+        let mut text = Vec::with_capacity(24);
+        let (minutes, ms_of_minute) = (ms / 60_000, ms % 60_000);
+        for (number, width, after) in [
+            (year, 4, b'-'),
+            (month, 2, b'-'),
+            (day, 2, b'T'),
+            (minutes / 60, 2, b':'),
+            (minutes % 60, 2, b':'),
+            (ms_of_minute / 1000, 2, b'.'),
+            (ms_of_minute % 1000, 3, b'Z'),
+        ] {
+            let mut unit = 10_i64.pow(width - 1);
+            while unit > 0 {
+                text.push(b'0' + u8::try_from(number / unit % 10).unwrap_or_default());
+                unit /= 10;
+            }
+            text.push(after);
+        }
+        String::from_utf8(text).ok()
     }
 
     /// Time elapsed since `earlier`, zero if `earlier` is later.
@@ -107,6 +144,18 @@ mod tests {
     fn shows_milliseconds_and_z() {
         assert_eq!(Timestamp::from_millis(1_767_323_045_678).to_rfc3339(), "2026-01-02T03:04:05.678Z");
         assert_eq!(Timestamp::EPOCH.to_string(), "1970-01-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn every_time_is_written_as_the_calendar_has_it() {
+        let by_calendar = |at: Timestamp| at.to_datetime().to_rfc3339_opts(SecondsFormat::Millis, true);
+        // About every second week from the year -100 to 10100, so that leap days, centuries and odd times are met.
+        let step = 86_400_000 * 13 + 12_345_678;
+        for at in (0..290_000).map(|n| Timestamp::from_millis(-65_320_000_000_000 + n * step)) {
+            assert_eq!(at.to_rfc3339(), by_calendar(at));
+        }
+        let leap_day = Timestamp::parse_rfc3339("2000-02-29T23:59:59.999Z").unwrap();
+        assert_eq!(leap_day.to_rfc3339(), "2000-02-29T23:59:59.999Z");
     }
 
     #[test]

@@ -181,6 +181,8 @@ pub trait ConversationRepository: Send {
     /// The conversations any of these clients is in, the one with the newest message first.
     async fn list(&mut self, client_ids: &[String], page: PageRequest)
     -> Result<Page<ConversationSummary>, StoreError>;
+    /// These conversations as they stand in lists, in no particular order.
+    async fn summaries(&mut self, ids: &[ConversationId]) -> Result<Vec<ConversationSummary>, StoreError>;
     /// Inserts conversations with their members. `last_seq` must be 0.
     async fn insert_all(&mut self, conversations: &[Conversation], members: &[Member]) -> Result<(), StoreError>;
     /// Adds members who have read what is there.

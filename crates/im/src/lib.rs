@@ -2,8 +2,10 @@
 
 pub mod content;
 pub mod conversation;
+pub mod desk;
 pub mod error;
 pub mod feed;
+pub mod gate;
 pub mod log;
 pub mod message;
 pub mod owner;

@@ -33,8 +33,10 @@ pub enum EventKind {
     Updated,
     /// `{"consultationId", "status", "isInvalid", "endReason"}`: the consultation of this dialog has moved on.
     Consultation,
-    /// `{"agentId", "state"}`: who answers for the assistant.
+    /// `{"status", "agentName"}`: where a chat with the assistant stands, and who answers.
     Assignment,
+    /// `{"what", …}`: something at the desk, for agents only.
+    Desk,
     /// `{"sessionId", "reason"}`: a session is over; its sockets are closed.
     SessionEnded,
     /// `{"code", "reason", "tag", "except"}`: sessions of a LeanCloud client are over. For nobody else.
@@ -42,7 +44,7 @@ pub enum EventKind {
 }
 
 impl EventKind {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Recalled,
         Self::Edited,
         Self::Read,
@@ -51,6 +53,7 @@ impl EventKind {
         Self::Updated,
         Self::Consultation,
         Self::Assignment,
+        Self::Desk,
         Self::SessionEnded,
         Self::ClientEnded,
     ];
@@ -65,6 +68,7 @@ impl EventKind {
             Self::Updated => "updated",
             Self::Consultation => "consultation",
             Self::Assignment => "assignment",
+            Self::Desk => "desk",
             Self::SessionEnded => "session_ended",
             Self::ClientEnded => "client_ended",
         }

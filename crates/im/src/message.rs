@@ -304,6 +304,13 @@ pub trait MessageRepository: Send {
     /// One page of a conversation, ascending; at most `limit`.
     async fn history(&mut self, id: ConversationId, page: HistoryPage, limit: u32) -> Result<Vec<Message>, StoreError>;
     async fn find(&mut self, conversation: ConversationId, id: MessageId) -> Result<Option<Message>, StoreError>;
+    /// The message a sender stored under a name of their own.
+    async fn find_named(
+        &mut self,
+        conversation: ConversationId,
+        sender: &str,
+        client_message_id: &str,
+    ) -> Result<Option<Message>, StoreError>;
     async fn find_seq(&mut self, conversation: ConversationId, seq: i64) -> Result<Option<Message>, StoreError>;
     /// Marks a message recalled and takes it out of the unread counts; the caller has locked the conversation.
     async fn recall(&mut self, message: &Message, at: Timestamp) -> Result<(), StoreError>;

@@ -6,10 +6,14 @@
 //! asked about the next one. An owner that says yes names the next instant, and whenever its own state changes
 //! it sets the instant back, so that the very next message asks again.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use domain::{Coded, ErrorKind, FieldError};
 
+use crate::conversation::ConversationKind;
 use crate::message::{Appended, NewMessage};
+use crate::unit::ImStore;
 
 /// The owner's no, in its own words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -37,4 +41,22 @@ pub trait ConversationOwner: Send + Sync {
     /// # Errors
     /// [`Refusal`].
     async fn accept(&self, message: &NewMessage) -> Result<Appended, Refusal>;
+}
+
+/// Asks the desk about conversations with the assistant, and somebody else about all others.
+pub struct OwnerByKind {
+    pub store: Arc<dyn ImStore>,
+    pub desk: Arc<dyn ConversationOwner>,
+    pub others: Arc<dyn ConversationOwner>,
+}
+
+#[async_trait]
+impl ConversationOwner for OwnerByKind {
+    async fn accept(&self, message: &NewMessage) -> Result<Appended, Refusal> {
+        let found = self.store.read().conversations().find(message.conversation_id).await;
+        match found.map_err(|error| Refusal::of(&error))? {
+            Some(conversation) if conversation.kind == ConversationKind::Assistant => self.desk.accept(message).await,
+            _ => self.others.accept(message).await,
+        }
+    }
 }

@@ -17,10 +17,10 @@ use crate::protocol::{
 pub const MAX_RANGE: u32 = 200;
 /// Frames that are none of the protocol before the socket is closed.
 const MAX_MALFORMED: u32 = 10;
-/// Seconds' worth of frames that may come at once.
-const BURST_SECONDS: u32 = 2;
-/// Refused frames, in seconds' worth of frames, before the socket is closed.
+/// Refused frames, in seconds' worth of frames, before the socket is closed; at most [`MAX_REFUSED`].
 const FLOOD_SECONDS: u32 = 2;
+/// Refused frames before the socket is closed, however many frames a second are allowed.
+const MAX_REFUSED: u32 = 1000;
 
 /// What a socket may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,8 +122,8 @@ impl Session {
             heard_at: now,
             pinged_at: now,
             checked_at: now,
-            frames: Bucket::new(limits.frames_per_second, Duration::from_secs(1), BURST_SECONDS, now),
-            typing: Bucket::new(limits.typing_per_minute, Duration::from_mins(1), 1, now),
+            frames: Bucket::new(limits.frames_per_second, Duration::from_secs(1), now),
+            typing: Bucket::new(limits.typing_per_minute, Duration::from_mins(1), now),
             refused: 0,
             malformed: 0,
             in_flight: 0,
@@ -272,7 +272,7 @@ impl Session {
 
     fn refuse_flood<'a>(&mut self, text: &str, wait: Duration) -> Action<'a> {
         self.refused = self.refused.saturating_add(1);
-        if self.refused > self.limits.frames_per_second.saturating_mul(FLOOD_SECONDS) {
+        if self.refused > self.limits.frames_per_second.saturating_mul(FLOOD_SECONDS).min(MAX_REFUSED) {
             return Action::Close(bye(ByeReason::Flood));
         }
         let retry_after_ms = Some(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1));
@@ -360,7 +360,7 @@ impl Start {
     }
 }
 
-/// So many in so long.
+/// So many in so long, and as many at once.
 #[derive(Debug)]
 struct Bucket {
     /// What one token costs, in nanoseconds.
@@ -371,11 +371,10 @@ struct Bucket {
 }
 
 impl Bucket {
-    fn new(count: u32, per: Duration, bursts: u32, now: Instant) -> Self {
+    fn new(count: u32, per: Duration, now: Instant) -> Self {
         let per = u64::try_from(per.as_nanos()).unwrap_or(u64::MAX);
         let cost = per / u64::from(count.max(1));
-        let most = per.saturating_mul(u64::from(bursts.max(1))).max(cost);
-        Self { cost, most, left: most, filled_at: now }
+        Self { cost, most: per, left: per, filled_at: now }
     }
 
     /// Takes a token, or says how long until there is one.
@@ -466,8 +465,8 @@ mod tests {
     #[test]
     fn frames_that_come_too_fast_are_refused_and_then_end_it() {
         let (mut session, now) = open();
-        let burst = LIMITS.frames_per_second * BURST_SECONDS - 1;
-        for _ in 0..burst {
+        // The first one was `hello`.
+        for _ in 1..LIMITS.frames_per_second {
             assert!(matches!(session.on_text(PING, now), Action::Pong));
         }
         let Action::Refuse(error) = session.on_text(SEND, now) else { panic!("not refused") };

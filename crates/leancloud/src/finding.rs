@@ -11,7 +11,7 @@ pub enum Problem {
     NotJson,
     NotAnObject,
     UnknownFile,
-    ClassNotImported,
+    BadClassName,
     RepairedText,
     // The row.
     BadObjectId,
@@ -20,6 +20,8 @@ pub enum Problem {
     DuplicateValue,
     DuplicatePair,
     StoreRefused,
+    /// A member of a relation whose class is told nowhere.
+    UnknownTarget,
     // One field.
     WrongType,
     BadPhone,
@@ -35,11 +37,17 @@ pub enum Problem {
     BadToken,
     MissingUsername,
     UnknownWord,
+    BadAcl,
+    FieldNotKept,
     FollowDisagrees,
     InvalidNotEnded,
     WrongRelation,
     // What the import did.
     RelationCreated,
+    ConversationCreated,
+    HistoryReordered,
+    FileMissing,
+    FileTooLarge,
     DialogCreated,
     DialogShared,
     DialogCompleted,
@@ -66,7 +74,7 @@ impl Problem {
             Self::NotJson => ("not_json", "the line is not JSON"),
             Self::NotAnObject => ("not_an_object", "the line is not a JSON object"),
             Self::UnknownFile => ("unknown_file", "the file holds no rows of an export"),
-            Self::ClassNotImported => ("class_not_imported", "rows of this class are not imported"),
+            Self::BadClassName => ("bad_class_name", "no class can have this name; its rows were not imported"),
             Self::RepairedText => ("repaired_text", "characters that cannot be stored were replaced by U+FFFD"),
             Self::BadObjectId => ("bad_object_id", "the id is not 24 hexadecimal digits"),
             Self::MissingReference => ("missing_reference", "the row cannot be without this reference"),
@@ -76,6 +84,7 @@ impl Problem {
                 ("duplicate_pair", "this doctor and patient have another relation; the first one is kept")
             }
             Self::StoreRefused => ("store_refused", "the database refused the row"),
+            Self::UnknownTarget => ("unknown_target", "nothing tells which class the members of this relation are of"),
             Self::WrongType => ("wrong_type", "the value is of another type; the original is kept"),
             Self::BadPhone => ("bad_phone", "not a phone number; the original is kept"),
             Self::BadBirthday => ("bad_birthday", "not a possible birthday; the original is kept"),
@@ -90,10 +99,20 @@ impl Problem {
             Self::BadToken => ("bad_token", "not a session token; the person signs in anew"),
             Self::MissingUsername => ("missing_username", "no usable name; the id stands in for it"),
             Self::UnknownWord => ("unknown_word", "not one of the known values; the original is kept"),
+            Self::BadAcl => ("bad_acl", "not a usable access control list; only the master key has access"),
+            Self::FieldNotKept => ("field_not_kept", "a field that is not known and was not kept"),
             Self::FollowDisagrees => ("follow_disagrees", "follow and group disagree; follow was believed"),
             Self::InvalidNotEnded => ("invalid_not_ended", "invalid but not ended; imported as ended"),
             Self::WrongRelation => ("wrong_relation", "the relation is of another pair; the pair's own is used"),
             Self::RelationCreated => ("relation_created", "the pair had no relation; one was made"),
+            Self::ConversationCreated => {
+                ("conversation_created", "messages of a conversation that is nowhere; one was made for them")
+            }
+            Self::HistoryReordered => {
+                ("history_reordered", "older messages came in; what was here was numbered anew behind them")
+            }
+            Self::FileMissing => ("file_missing", "its bytes are not in the folder of files; it stays at its address"),
+            Self::FileTooLarge => ("file_too_large", "its bytes are too many; it stays at its address"),
             Self::DialogCreated => ("dialog_created", "the open consultation had no dialog; one was made"),
             Self::DialogShared => {
                 ("dialog_shared", "several consultations share this dialog; it belongs to the newest")

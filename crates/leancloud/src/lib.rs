@@ -8,6 +8,7 @@
 
 pub mod acl;
 pub mod export;
+pub mod fetch;
 pub mod finding;
 pub mod functions;
 pub mod import;

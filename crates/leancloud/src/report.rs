@@ -12,6 +12,7 @@ use domain::{ObjectId, Timestamp};
 use serde::{Serialize, Serializer};
 
 use crate::finding::{Note, Problem};
+use crate::import::store::Verification;
 
 /// How many findings the report itself shows.
 pub const SHOWN_FINDINGS: usize = 20;
@@ -139,6 +140,10 @@ pub struct ImportReport {
     /// The first [`SHOWN_FINDINGS`].
     pub findings: Vec<Finding>,
     pub finding_count: u64,
+    /// Files whose bytes were brought in.
+    pub copied_files: u64,
+    /// `None` when nobody looked.
+    pub verification: Option<Verification>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
@@ -153,6 +158,11 @@ impl ImportReport {
             total.add(class.counts);
             total
         })
+    }
+
+    /// Whether everything that was imported is here and agrees with the rest, as far as somebody looked.
+    pub fn is_sound(&self) -> bool {
+        self.verification.as_ref().is_none_or(|found| found.broken.is_empty())
     }
 
     pub fn of_class(&self, name: &str) -> ClassCounts {
@@ -175,6 +185,12 @@ impl fmt::Display for ImportReport {
             row(f, class, counts(of_class))?;
         }
         row(f, "total", counts(&self.total()))?;
+        if self.copied_files > 0 {
+            writeln!(f, "\nFiles brought in: {}", self.copied_files)?;
+        }
+        if let Some(verification) = &self.verification {
+            write!(f, "{verification}")?;
+        }
         if self.finding_count == 0 {
             return writeln!(f, "\nEverything fitted.");
         }
@@ -188,6 +204,18 @@ impl fmt::Display for ImportReport {
     }
 }
 
+impl fmt::Display for Verification {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rows: i64 = self.present.iter().map(|(_, rows)| rows).sum();
+        write!(f, "\nVerified: {rows} imported rows and {} messages are here", self.messages)?;
+        if self.broken.is_empty() {
+            return writeln!(f, "; {} rules between rows hold.", self.rules);
+        }
+        writeln!(f, "; of {} rules between rows {} are broken:", self.rules, self.broken.len())?;
+        self.broken.iter().try_for_each(|broken| writeln!(f, "{:>8}  {}", broken.rows, broken.rule))
+    }
+}
+
 /// Collects the report while the import runs.
 pub(crate) struct ReportBuilder<'w> {
     started_at: Timestamp,
@@ -195,13 +223,32 @@ pub(crate) struct ReportBuilder<'w> {
     problems: BTreeMap<(Arc<str>, Option<&'static str>, Problem), u64>,
     findings: Vec<Finding>,
     finding_count: u64,
+    copied_files: u64,
+    verification: Option<Verification>,
     log: &'w mut (dyn Write + Send),
 }
 
 impl<'w> ReportBuilder<'w> {
     /// Findings are written to `log`, one JSON object a line.
     pub(crate) fn new(started_at: Timestamp, log: &'w mut (dyn Write + Send)) -> Self {
-        Self { started_at, classes: Vec::new(), problems: BTreeMap::new(), findings: Vec::new(), finding_count: 0, log }
+        Self {
+            started_at,
+            classes: Vec::new(),
+            problems: BTreeMap::new(),
+            findings: Vec::new(),
+            finding_count: 0,
+            copied_files: 0,
+            verification: None,
+            log,
+        }
+    }
+
+    pub(crate) const fn copied(&mut self, files: u64) {
+        self.copied_files += files;
+    }
+
+    pub(crate) fn verified(&mut self, verification: Verification) {
+        self.verification = Some(verification);
     }
 
     pub(crate) fn count(&mut self, class: &Arc<str>, counts: ClassCounts) {
@@ -239,6 +286,8 @@ impl<'w> ReportBuilder<'w> {
             problems: self.problems.into_iter().map(count).collect(),
             findings: self.findings,
             finding_count: self.finding_count,
+            copied_files: self.copied_files,
+            verification: self.verification,
         })
     }
 }

@@ -76,7 +76,27 @@ impl<Out> Future for Answer<Out> {
 
 struct Entry<In, Out> {
     input: In,
-    reply: oneshot::Sender<Out>,
+    reply: Reply<Out>,
+}
+
+/// Told the output of an input, or that there is none.
+pub type Told<Out> = Box<dyn FnOnce(Result<Out, BatchError>) + Send>;
+
+/// How a caller hears of its output.
+enum Reply<Out> {
+    Awaited(oneshot::Sender<Out>),
+    Told(Told<Out>),
+}
+
+impl<Out> Reply<Out> {
+    fn answer(self, output: Result<Out, BatchError>) {
+        match (self, output) {
+            // A caller that went away needs no answer; one that waits learns of none when this is dropped.
+            (Self::Awaited(reply), Ok(output)) => drop(reply.send(output)),
+            (Self::Awaited(_), Err(_)) => {}
+            (Self::Told(told), output) => told(output),
+        }
+    }
 }
 
 /// Gathers inputs into batches. Cheap to share behind an [`Arc`]; dropping it lets the runners finish
@@ -132,7 +152,7 @@ where
             return Err(BatchError::Closed);
         }
         let (reply, answer) = oneshot::channel();
-        self.sender.send(Entry { input, reply }).await.or(Err(BatchError::Closed))?;
+        self.sender.send(Entry { input, reply: Reply::Awaited(reply) }).await.or(Err(BatchError::Closed))?;
         answer.await.or(Err(BatchError::BrokenOff))
     }
 
@@ -142,15 +162,32 @@ where
     /// # Errors
     /// [`HandInError`]; nothing is done then.
     pub fn hand_in(&self, input: In) -> Result<Answer<Out>, HandInError> {
+        let (reply, answer) = oneshot::channel();
+        self.room()?.send(Entry { input, reply: Reply::Awaited(reply) });
+        Ok(Answer(answer))
+    }
+
+    /// The same for a caller that does not wait: `told` is called with the output, once and soon, and must be quick.
+    ///
+    /// # Errors
+    /// [`HandInError`], with `told` handed back; nothing is done then.
+    pub fn hand_in_told(&self, input: In, told: Told<Out>) -> Result<(), (HandInError, Told<Out>)> {
+        match self.room() {
+            Ok(room) => room.send(Entry { input, reply: Reply::Told(told) }),
+            Err(error) => return Err((error, told)),
+        }
+        Ok(())
+    }
+
+    /// A place for one input.
+    fn room(&self) -> Result<mpsc::Permit<'_, Entry<In, Out>>, HandInError> {
         if self.closing.is_cancelled() {
             return Err(HandInError::Closed);
         }
-        let (reply, answer) = oneshot::channel();
-        match self.sender.try_send(Entry { input, reply }) {
-            Ok(()) => Ok(Answer(answer)),
-            Err(mpsc::error::TrySendError::Full(_)) => Err(HandInError::Full),
-            Err(mpsc::error::TrySendError::Closed(_)) => Err(HandInError::Closed),
-        }
+        self.sender.try_reserve().map_err(|error| match error {
+            mpsc::error::TrySendError::Full(()) => HandInError::Full,
+            mpsc::error::TrySendError::Closed(()) => HandInError::Closed,
+        })
     }
 
     /// Takes no more work and returns when everything handed in before is done.
@@ -221,23 +258,22 @@ where
         entries.len()
     }
 
-    /// Sends each caller its output; without one, dropping the reply tells the caller so.
-    fn answer(&self, outputs: Option<Vec<Out>>, replies: &mut Vec<oneshot::Sender<Out>>) {
+    /// Sends each caller its output, or tells it that there is none.
+    fn answer(&self, outputs: Option<Vec<Out>>, replies: &mut Vec<Reply<Out>>) {
         match outputs {
             Some(outputs) if outputs.len() == replies.len() => {
                 for (reply, output) in replies.drain(..).zip(outputs) {
-                    // A caller that went away needs no answer.
-                    let _ = reply.send(output);
+                    reply.answer(Ok(output));
                 }
+                return;
             }
             Some(outputs) => {
                 error!(batcher = self.name, expected = replies.len(), got = outputs.len(), "a batch answered unevenly");
-                replies.clear();
             }
-            None => {
-                error!(batcher = self.name, callers = replies.len(), "a batch panicked");
-                replies.clear();
-            }
+            None => error!(batcher = self.name, callers = replies.len(), "a batch panicked"),
+        }
+        for reply in replies.drain(..) {
+            reply.answer(Err(BatchError::BrokenOff));
         }
     }
 }
@@ -434,6 +470,26 @@ mod tests {
         assert_eq!(join_all(taken).await, [Ok(1), Ok(2)]);
         batcher.close().await;
         assert_eq!(batcher.hand_in(4).err(), Some(HandInError::Closed));
+    }
+
+    #[tokio::test]
+    async fn whoever_does_not_wait_is_told_of_the_output_or_that_there_is_none() {
+        let batcher = Batcher::start("test", BatchSettings { queue: 1, ..settings(1, 4) }, async |inputs: Vec<u32>| {
+            assert!(!inputs.contains(&13), "this batch is meant to panic");
+            inputs
+        });
+        let (teller, mut told) = mpsc::unbounded_channel();
+        let hand_in = |input| {
+            let teller = teller.clone();
+            batcher.hand_in_told(input, Box::new(move |output| teller.send(output).unwrap()))
+        };
+        assert!(hand_in(1).is_ok());
+        assert!(matches!(hand_in(2), Err((HandInError::Full, _))));
+        assert_eq!(told.recv().await, Some(Ok(1)));
+        assert!(hand_in(13).is_ok());
+        assert_eq!(told.recv().await, Some(Err(BatchError::BrokenOff)));
+        batcher.close().await;
+        assert!(matches!(hand_in(3), Err((HandInError::Closed, _))));
     }
 
     #[tokio::test]

@@ -1,6 +1,7 @@
 //! What can stop a start. These errors reach the operator's terminal, never an API caller, so they carry
 //! no public code.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::config::ConfigError;
@@ -29,6 +30,13 @@ pub enum StartError {
     /// The development SMS gateway was asked for where codes must not be shown.
     #[error("the SMS provider `log` (sms.providers) does not run in the production profile")]
     LogSmsInProduction,
+    /// The address of `worker.listen` is taken or not this machine's.
+    #[error("worker.listen: {address} cannot be listened at")]
+    Listen {
+        address: SocketAddr,
+        #[source]
+        source: std::io::Error,
+    },
     /// The log or the metrics recorder was set up twice, or a library installed its own.
     #[error("{what} could not be set up")]
     Telemetry {

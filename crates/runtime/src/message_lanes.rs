@@ -6,7 +6,7 @@ use std::pin::Pin;
 
 use futures_util::FutureExt;
 use futures_util::future::join_all;
-use im::service::{Ack, MessageQueue, Messages, lane_of};
+use im::service::{Ack, MessageQueue, Messages, Told, lane_of};
 use im::{ImError, NewMessage};
 
 use crate::batcher::{BatchError, BatchSettings, Batcher, HandInError};
@@ -14,8 +14,10 @@ use crate::batcher::{BatchError, BatchSettings, Batcher, HandInError};
 /// Messages that may wait in one lane.
 const QUEUE: usize = 32_768;
 
+type Lane = Batcher<NewMessage, Result<Ack, ImError>>;
+
 /// Commits messages in batches, one after the other in each lane.
-pub struct MessageLanes(Vec<Batcher<NewMessage, Result<Ack, ImError>>>);
+pub struct MessageLanes(Vec<Lane>);
 
 impl MessageLanes {
     /// Starts on the current Tokio runtime.
@@ -37,17 +39,41 @@ impl MessageLanes {
     }
 }
 
+impl MessageLanes {
+    fn lane(&self, message: &NewMessage) -> Option<&Lane> {
+        self.0.get(lane_of(message, self.0.len()))
+    }
+}
+
 impl MessageQueue for MessageLanes {
     fn hand_in(&self, message: NewMessage) -> Pin<Box<dyn Future<Output = Result<Ack, ImError>> + Send>> {
-        let lane = self.0.get(lane_of(&message, self.0.len()));
-        match lane.map(|lane| lane.hand_in(message)) {
-            Some(Ok(answer)) => Box::pin(answer.map(|answer| match answer {
-                Ok(outcome) => outcome,
-                Err(BatchError::Closed) => Err(ImError::Stopping),
-                Err(BatchError::BrokenOff) => Err(ImError::OutcomeUnknown),
-            })),
-            Some(Err(HandInError::Full)) => Box::pin(ready(Err(ImError::Busy))),
-            Some(Err(HandInError::Closed)) | None => Box::pin(ready(Err(ImError::Stopping))),
+        match self.lane(&message).map(|lane| lane.hand_in(message)) {
+            Some(Ok(answer)) => Box::pin(answer.map(outcome)),
+            Some(Err(error)) => Box::pin(ready(Err(refused(error)))),
+            None => Box::pin(ready(Err(ImError::Stopping))),
         }
+    }
+
+    fn hand_in_told(&self, message: NewMessage, told: Told) {
+        let Some(lane) = self.lane(&message) else { return told(Err(ImError::Stopping)) };
+        if let Err((error, told)) = lane.hand_in_told(message, Box::new(move |answer| told(outcome(answer)))) {
+            told(Ok(Err(refused(error))));
+        }
+    }
+}
+
+fn outcome(answer: Result<Result<Ack, ImError>, BatchError>) -> Result<Ack, ImError> {
+    answer.unwrap_or_else(|error| {
+        Err(match error {
+            BatchError::Closed => ImError::Stopping,
+            BatchError::BrokenOff => ImError::OutcomeUnknown,
+        })
+    })
+}
+
+fn refused(error: HandInError) -> ImError {
+    match error {
+        HandInError::Full => ImError::Busy,
+        HandInError::Closed => ImError::Stopping,
     }
 }

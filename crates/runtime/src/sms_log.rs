@@ -98,6 +98,9 @@ fn render(submission: &Submission, shows_codes: bool) -> String {
         (Some(code), Some(minutes)) => format!("验证码 {code}，{minutes} 分钟内有效"),
         (Some(code), None) => format!("验证码 {code}"),
         (None, _) if submission.template == "new_message" => "您有一条新消息，请打开小程序查看".to_owned(),
+        (None, _) if submission.template == "phone_changed" => {
+            "您的账号已更换手机号，如非本人操作请联系客服".to_owned()
+        }
         (None, _) => {
             let params: Vec<_> = submission.params.iter().map(|(name, value)| format!("{name}={value}")).collect();
             format!("[{}] {}", submission.template, params.join(" "))

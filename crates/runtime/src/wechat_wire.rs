@@ -16,6 +16,8 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::crypto::ring;
 use wechat::wire::{self, Wire, WireError, WireRequest, WireResponse};
 
+use crate::web::push_encoded;
+
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Connections are not kept longer than the other side surely keeps them: a send on a closed one has no known outcome.
 const IDLE: Duration = Duration::from_secs(10);
@@ -113,20 +115,6 @@ fn request(base_url: &str, sent: &WireRequest) -> http::Result<Request<Full<Byte
         request = request.header(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
     }
     request.body(Full::new(Bytes::from(body)))
-}
-
-fn push_encoded(address: &mut String, value: &str) {
-    const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    for byte in value.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
-            address.push(char::from(byte));
-        } else {
-            address.push('%');
-            for digit in [byte >> 4, byte & 15] {
-                address.extend(HEX.get(usize::from(digit)).map(|digit| char::from(*digit)));
-            }
-        }
-    }
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ use crate::digest::sha256_hex;
 use crate::encoding::{form, query};
 use crate::http::{BaseUrl, HttpAnswer, HttpCall, HttpFault, HttpPort};
 use crate::keys::Credential;
+use crate::lenient;
 use crate::provider::{
     LookUp, ProviderName, Refusal, Report, SmsProvider, Submission, Submitted, Wanted, shortened, transport,
 };
@@ -202,6 +203,7 @@ fn object(values: Vec<(String, String)>) -> Value {
 #[serde(rename_all = "PascalCase")]
 struct Envelope {
     code: String,
+    #[serde(default, deserialize_with = "lenient::text")]
     biz_id: Option<String>,
 }
 
@@ -267,8 +269,11 @@ struct Rows {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Detail {
-    send_status: Option<Value>,
+    #[serde(default, deserialize_with = "lenient::number")]
+    send_status: Option<u64>,
+    #[serde(default, deserialize_with = "lenient::text")]
     err_code: Option<String>,
+    #[serde(default, deserialize_with = "lenient::text")]
     out_id: Option<String>,
     receive_date: Option<String>,
 }
@@ -276,11 +281,10 @@ struct Detail {
 impl Detail {
     /// 1 is waiting, 2 failed, 3 delivered.
     fn report(&self) -> Option<Report> {
-        let status = self.send_status.as_ref().and_then(|s| s.as_u64().or_else(|| s.as_str()?.parse().ok()));
         let code = shortened(self.err_code.as_deref().unwrap_or_default());
         let at = self.receive_date.as_deref().and_then(beijing_time);
         let report = |class, code| Some(Report { class, code, at, segments: None });
-        match status {
+        match self.send_status {
             Some(3) => report(ErrorClass::Delivered, "DELIVERED".to_owned()),
             Some(2) => {
                 let class = classify(ProviderName::Aliyun, Stage::Receipt, &code).class;

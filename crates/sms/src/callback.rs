@@ -12,10 +12,9 @@ use serde_json::Value;
 use crate::aliyun::beijing_time;
 use crate::class::{ErrorClass, Stage, classify};
 use crate::digest::sha256_hex;
+use crate::lenient;
 use crate::provider::{ProviderName, shortened};
 
-/// Most elements of one push that are read; providers send at most 100.
-pub const MAX_ELEMENTS: usize = 1_000;
 /// Longest id that is taken over.
 const MAX_ID_CHARS: usize = 128;
 /// Longest reply that is kept.
@@ -80,7 +79,7 @@ fn elements(
     reply: fn(&Value) -> Option<PushedReply>,
 ) -> Pushed {
     let mut pushed = Pushed::default();
-    for row in rows.iter().take(MAX_ELEMENTS) {
+    for row in rows {
         if let Some(receipt) = receipt(row) {
             pushed.receipts.push(receipt);
         } else if let Some(reply) = reply(row) {
@@ -92,59 +91,77 @@ fn elements(
 
 #[derive(Deserialize)]
 struct AliyunReceipt {
-    phone_number: String,
-    success: Value,
+    #[serde(default, deserialize_with = "lenient::text")]
+    phone_number: Option<String>,
+    #[serde(default, deserialize_with = "lenient::text")]
+    success: Option<String>,
+    #[serde(default, deserialize_with = "lenient::text")]
     err_code: Option<String>,
-    biz_id: String,
+    #[serde(default, deserialize_with = "lenient::text")]
+    biz_id: Option<String>,
+    #[serde(default, deserialize_with = "lenient::text")]
     out_id: Option<String>,
-    sms_size: Option<Value>,
+    #[serde(default, deserialize_with = "lenient::number")]
+    sms_size: Option<u32>,
+    #[serde(default, deserialize_with = "lenient::text")]
     report_time: Option<String>,
 }
 
 fn aliyun_receipt(row: &Value) -> Option<PushedReceipt> {
     let row = AliyunReceipt::deserialize(row).ok()?;
-    let is_delivered = row.success == Value::Bool(true) || row.success.as_str() == Some("true");
+    let is_delivered = row.success?.eq_ignore_ascii_case("true");
     let code = shortened(row.err_code.as_deref().unwrap_or_default());
     Some(PushedReceipt {
-        provider_id: id(&row.biz_id)?,
+        provider_id: id(&row.biz_id?)?,
         out_id: row.out_id.as_deref().and_then(id),
-        phone: row.phone_number.parse().ok()?,
+        phone: row.phone_number?.parse().ok()?,
         class: final_class(ProviderName::Aliyun, is_delivered, &code)?,
         code: if is_delivered { "DELIVERED".to_owned() } else { code },
-        segments: row.sms_size.as_ref().and_then(count),
+        segments: row.sms_size,
         reported_at: row.report_time.as_deref().and_then(beijing_time),
     })
 }
 
 #[derive(Deserialize)]
 struct AliyunReply {
-    phone_number: String,
+    #[serde(default, deserialize_with = "lenient::text")]
+    phone_number: Option<String>,
     content: String,
-    sequence_id: Option<Value>,
+    #[serde(default, deserialize_with = "lenient::text")]
+    sequence_id: Option<String>,
+    #[serde(default, deserialize_with = "lenient::text")]
     send_time: Option<String>,
+    #[serde(default, deserialize_with = "lenient::text")]
     dest_code: Option<String>,
 }
 
 fn aliyun_reply(row: &Value) -> Option<PushedReply> {
     let row = AliyunReply::deserialize(row).ok()?;
-    let sequence = row.sequence_id.as_ref().map(plain).filter(|text| !text.is_empty());
-    let told = [row.phone_number.as_str(), &row.content, row.send_time.as_deref().unwrap_or_default()].join("\n");
+    let phone = row.phone_number?;
+    let sequence = row.sequence_id.filter(|text| !text.is_empty());
+    let told = [phone.as_str(), &row.content, row.send_time.as_deref().unwrap_or_default()].join("\n");
     let named = sequence.map(|s| format!("{}:{s}", row.dest_code.unwrap_or_default()));
     Some(PushedReply {
         reference: named.as_deref().and_then(id).unwrap_or_else(|| sha256_hex(told.as_bytes())),
-        phone: row.phone_number.parse().ok()?,
+        phone: phone.parse().ok()?,
         text: text(&row.content),
     })
 }
 
 #[derive(Deserialize)]
 struct TencentReceipt {
-    nationcode: Option<Value>,
-    mobile: String,
+    #[serde(default, deserialize_with = "lenient::text")]
+    nationcode: Option<String>,
+    #[serde(default, deserialize_with = "lenient::text")]
+    mobile: Option<String>,
     report_status: String,
+    #[serde(default, deserialize_with = "lenient::text")]
     errmsg: Option<String>,
-    sid: String,
+    #[serde(default, deserialize_with = "lenient::text")]
+    sid: Option<String>,
+    #[serde(default, deserialize_with = "lenient::text")]
     ext: Option<String>,
+    #[serde(default, deserialize_with = "lenient::text")]
     user_receive_time: Option<String>,
 }
 
@@ -153,9 +170,9 @@ fn tencent_receipt(row: &Value) -> Option<PushedReceipt> {
     let is_delivered = row.report_status == "SUCCESS";
     let code = shortened(row.errmsg.as_deref().unwrap_or_default());
     Some(PushedReceipt {
-        provider_id: id(&row.sid)?,
+        provider_id: id(&row.sid?)?,
         out_id: row.ext.as_deref().and_then(id),
-        phone: with_country(row.nationcode.as_ref(), &row.mobile)?,
+        phone: with_country(row.nationcode.as_deref(), &row.mobile?)?,
         class: final_class(ProviderName::Tencent, is_delivered, &code)?,
         code: if is_delivered { "DELIVRD".to_owned() } else { code },
         segments: None,
@@ -165,24 +182,29 @@ fn tencent_receipt(row: &Value) -> Option<PushedReceipt> {
 
 #[derive(Deserialize)]
 struct TencentReply {
-    nationcode: Option<Value>,
-    mobile: String,
+    #[serde(default, deserialize_with = "lenient::text")]
+    nationcode: Option<String>,
+    #[serde(default, deserialize_with = "lenient::text")]
+    mobile: Option<String>,
     text: String,
-    time: Option<Value>,
-    extend: Option<Value>,
+    #[serde(default, deserialize_with = "lenient::text")]
+    time: Option<String>,
+    #[serde(default, deserialize_with = "lenient::text")]
+    extend: Option<String>,
 }
 
 fn tencent_reply(row: &Value) -> Option<PushedReply> {
     let row = TencentReply::deserialize(row).ok()?;
+    let mobile = row.mobile?;
     let told = [
-        row.mobile.as_str(),
+        mobile.as_str(),
         &row.text,
-        &row.time.as_ref().map(plain).unwrap_or_default(),
-        &row.extend.as_ref().map(plain).unwrap_or_default(),
+        row.time.as_deref().unwrap_or_default(),
+        row.extend.as_deref().unwrap_or_default(),
     ];
     Some(PushedReply {
         reference: sha256_hex(told.join("\n").as_bytes()),
-        phone: with_country(row.nationcode.as_ref(), &row.mobile)?,
+        phone: with_country(row.nationcode.as_deref(), &mobile)?,
         text: text(&row.text),
     })
 }
@@ -190,12 +212,18 @@ fn tencent_reply(row: &Value) -> Option<PushedReply> {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct WebhookReceipt {
-    id: String,
+    #[serde(default, deserialize_with = "lenient::text")]
+    id: Option<String>,
+    #[serde(default, deserialize_with = "lenient::text")]
     out_id: Option<String>,
-    phone: String,
+    #[serde(default, deserialize_with = "lenient::text")]
+    phone: Option<String>,
     status: String,
+    #[serde(default, deserialize_with = "lenient::text")]
     code: Option<String>,
+    #[serde(default, deserialize_with = "lenient::text")]
     at: Option<String>,
+    #[serde(default, deserialize_with = "lenient::number")]
     segments: Option<u32>,
 }
 
@@ -208,9 +236,9 @@ fn webhook_receipt(row: &Value) -> Option<PushedReceipt> {
     };
     let code = shortened(row.code.as_deref().unwrap_or(&row.status));
     Some(PushedReceipt {
-        provider_id: id(&row.id)?,
+        provider_id: id(&row.id?)?,
         out_id: row.out_id.as_deref().and_then(id),
-        phone: row.phone.parse().ok()?,
+        phone: row.phone?.parse().ok()?,
         class: final_class(ProviderName::Webhook, is_delivered, &code)?,
         code,
         segments: row.segments,
@@ -220,14 +248,16 @@ fn webhook_receipt(row: &Value) -> Option<PushedReceipt> {
 
 #[derive(Deserialize)]
 struct WebhookReply {
-    id: String,
-    phone: String,
+    #[serde(default, deserialize_with = "lenient::text")]
+    id: Option<String>,
+    #[serde(default, deserialize_with = "lenient::text")]
+    phone: Option<String>,
     text: String,
 }
 
 fn webhook_reply(row: &Value) -> Option<PushedReply> {
     let row = WebhookReply::deserialize(row).ok()?;
-    Some(PushedReply { reference: id(&row.id)?, phone: row.phone.parse().ok()?, text: text(&row.text) })
+    Some(PushedReply { reference: id(&row.id?)?, phone: row.phone?.parse().ok()?, text: text(&row.text) })
 }
 
 /// The class of a final state; `None` for one that is not final. A failure is one whatever its code says.
@@ -242,23 +272,14 @@ fn final_class(provider: ProviderName, is_delivered: bool, code: &str) -> Option
     }
 }
 
-fn with_country(country: Option<&Value>, number: &str) -> Option<Phone> {
-    let country = country.map(plain).filter(|c| !c.is_empty()).unwrap_or_else(|| "86".to_owned());
-    format!("+{}{number}", country.trim_start_matches('+')).parse().ok()
+fn with_country(country: Option<&str>, number: &str) -> Option<Phone> {
+    let country = country.map(|c| c.trim_start_matches('+')).filter(|c| !c.is_empty()).unwrap_or("86");
+    format!("+{country}{number}").parse().ok()
 }
 
 fn id(text: &str) -> Option<String> {
     let is_sane = !text.is_empty() && text.len() <= MAX_ID_CHARS && text.bytes().all(|b| b.is_ascii_graphic());
     is_sane.then(|| text.to_owned())
-}
-
-/// A string or number as text.
-fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| if value.is_null() { String::new() } else { value.to_string() }, str::to_owned)
-}
-
-fn count(value: &Value) -> Option<u32> {
-    plain(value).parse().ok()
 }
 
 fn text(text: &str) -> String {
@@ -267,7 +288,8 @@ fn text(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use proptest::prelude::*;
+    use serde_json::{Map, json};
 
     use super::*;
 
@@ -293,6 +315,20 @@ mod tests {
         assert_eq!(first.out_id.as_deref(), Some("5daeb07b7b968a0074945056-1"));
         assert_eq!(first.reported_at.unwrap().to_rfc3339(), "2026-01-02T03:04:09.000Z");
         assert_eq!((receipts[1].class, receipts[1].code.as_str()), (ErrorClass::Recipient, "MOBILE_NOT_ON_SERVICE"));
+    }
+
+    #[test]
+    fn numbers_and_text_are_taken_for_one_another() {
+        let aliyun = json!([{ "phone_number": 13_900_000_001_u64, "success": "true", "err_code": 0, "sms_size": 2,
+                              "biz_id": 9_006_197, "out_id": null, "report_time": 5, "unheard_of": { "a": [] } }]);
+        let receipt = pushed(ProviderName::Aliyun, &aliyun).receipts.remove(0);
+        assert_eq!((receipt.provider_id.as_str(), receipt.segments), ("9006197", Some(2)));
+        assert_eq!((receipt.class, receipt.reported_at), (ErrorClass::Delivered, None));
+        let tencent = json!([{ "nationcode": 86, "mobile": 13_900_000_001_u64, "report_status": "FAIL", "errmsg": 12,
+                               "sid": 77, "ext": "" }]);
+        let receipt = pushed(ProviderName::Tencent, &tencent).receipts.remove(0);
+        assert_eq!((receipt.provider_id.as_str(), receipt.code.as_str()), ("77", "12"));
+        assert_eq!(receipt.out_id, None);
     }
 
     #[test]
@@ -354,5 +390,46 @@ mod tests {
         ] {
             assert!(parse(provider, body.as_bytes()).is_none(), "{provider:?} {body}");
         }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_without_panic(body in proptest::collection::vec(any::<u8>(), 0..400)) {
+            for provider in ProviderName::ALL {
+                let _ = parse(provider, &body);
+            }
+        }
+
+        #[test]
+        fn any_values_in_the_known_fields_are_read_without_panic(
+            values in proptest::collection::vec(value(), 12),
+        ) {
+            let names = ["phone_number", "success", "err_code", "biz_id", "out_id", "sms_size", "report_time", "content",
+                         "mobile", "report_status", "sid", "text"];
+            let row: Value = names.into_iter().map(str::to_owned).zip(values).collect::<Map<String, Value>>().into();
+            for body in [json!([row]), row.clone(), json!({ "receipts": [row], "replies": [row] })] {
+                for provider in ProviderName::ALL {
+                    for receipt in parse(provider, body.to_string().as_bytes()).unwrap_or_default().receipts {
+                        prop_assert!(receipt.provider_id.len() <= MAX_ID_CHARS && receipt.code.is_ascii());
+                    }
+                }
+            }
+        }
+    }
+
+    /// What a field may hold.
+    fn value() -> impl Strategy<Value = Value> {
+        let short = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            ".{0,40}".prop_map(Value::from),
+            "1[3-9][0-9]{9}".prop_map(Value::from),
+            Just(Value::from("2026-01-02 11:04:05")),
+            Just(Value::from("SUCCESS")),
+            Just(Value::from("9".repeat(5_000))),
+        ];
+        short.clone().prop_recursive(2, 8, 4, |inner| proptest::collection::vec(inner, 0..4).prop_map(Value::from))
     }
 }

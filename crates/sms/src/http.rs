@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::header::{HeaderName, HeaderValue};
+use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue, USER_AGENT};
 use http::{Request, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -141,8 +141,14 @@ impl HyperHttp {
 #[async_trait]
 impl HttpPort for HyperHttp {
     async fn post(&self, call: HttpCall) -> Result<HttpAnswer, HttpFault> {
+        let is_empty = call.body.is_empty();
         let mut request =
             Request::post(&call.url).body(Full::new(Bytes::from(call.body))).or(Err(HttpFault::NotReached))?;
+        request.headers_mut().insert(USER_AGENT, HeaderValue::from_static("zhaoguan"));
+        if is_empty {
+            // Left out otherwise, and there are servers that wait for it.
+            request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
         for (name, value) in &call.headers {
             let name = HeaderName::from_bytes(name.as_bytes()).or(Err(HttpFault::NotReached))?;
             let value = HeaderValue::from_str(value).or(Err(HttpFault::NotReached))?;
@@ -190,6 +196,33 @@ mod tests {
         let http = HyperHttp::new(Duration::from_secs(5)).unwrap();
         let call = HttpCall { url: format!("http://{address}/"), headers: Vec::new(), body: Vec::new() };
         assert_eq!(http.post(call).await.err(), Some(HttpFault::NotReached));
+    }
+
+    #[tokio::test]
+    async fn a_request_without_a_body_says_so() {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let http = HyperHttp::new(Duration::from_secs(5)).unwrap();
+        let headers = vec![("host".to_owned(), address.to_string())];
+        let call = HttpCall { url: format!("http://{address}/x?a=%2B"), headers, body: Vec::new() };
+        let serve = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut heard = Vec::new();
+            while !heard.ends_with(b"\r\n\r\n") {
+                heard.push(stream.read_u8().await.unwrap());
+            }
+            // Chunked, without a content type, and the connection stays open.
+            let answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n";
+            stream.write_all(answer).await.unwrap();
+            (String::from_utf8(heard).unwrap(), stream)
+        };
+        let (answer, (heard, _open)) = tokio::join!(http.post(call), serve);
+        assert_eq!(answer.ok().map(|a| a.body), Some(b"{}".to_vec()));
+        assert!(heard.starts_with("POST /x?a=%2B HTTP/1.1\r\n"), "{heard}");
+        for line in [format!("host: {address}"), "content-length: 0".to_owned()] {
+            assert_eq!(heard.lines().filter(|l| *l == line).count(), 1, "{line} in {heard}");
+        }
     }
 
     #[tokio::test]

@@ -18,6 +18,7 @@ pub mod error;
 pub mod http;
 pub mod inbox;
 pub mod keys;
+mod lenient;
 pub mod message;
 pub mod oversight;
 pub mod poll;

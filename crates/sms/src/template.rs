@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use crate::provider::{ProviderName, Submission};
 
 /// Variables that each known logical template is sent with.
-const KNOWN: [(&str, &[&str]); 2] = [("login_code", &["code", "minutes"]), ("new_message", &["link"])];
+const KNOWN: [(&str, &[&str]); 3] =
+    [("login_code", &["code", "minutes"]), ("new_message", &["link"]), ("phone_changed", &[])];
 
 /// A logical template as one provider knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -14,6 +14,7 @@ use crate::aliyun::without_envelope;
 use crate::class::{ErrorClass, Stage, classify};
 use crate::http::{BaseUrl, HttpAnswer, HttpCall, HttpFault, HttpPort};
 use crate::keys::Credential;
+use crate::lenient;
 use crate::provider::{
     LookUp, ProviderName, Refusal, Report, SmsProvider, Submission, Submitted, Wanted, shortened, transport,
 };
@@ -151,8 +152,11 @@ struct Fault {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct SendStatus {
+    #[serde(default, deserialize_with = "lenient::text")]
     serial_no: Option<String>,
+    #[serde(default, deserialize_with = "lenient::text")]
     phone_number: Option<String>,
+    #[serde(default, deserialize_with = "lenient::number")]
     fee: Option<u32>,
     code: String,
 }
@@ -160,10 +164,14 @@ struct SendStatus {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct PulledStatus {
+    #[serde(default, deserialize_with = "lenient::text")]
     serial_no: Option<String>,
+    #[serde(default, deserialize_with = "lenient::text")]
     session_context: Option<String>,
     report_status: Option<String>,
+    #[serde(default, deserialize_with = "lenient::text")]
     description: Option<String>,
+    #[serde(default, deserialize_with = "lenient::number")]
     user_receive_time: Option<i64>,
 }
 

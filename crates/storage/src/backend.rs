@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use domain::StoreError;
-use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr, RuntimeErr, SqlErr};
+use sea_orm::{ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DbErr, RuntimeErr, SqlErr};
 use sqlx::error::DatabaseError;
 
 /// Which database this is.
@@ -53,6 +53,10 @@ impl DatabaseOptions {
     }
 }
 
+/// Connections to `PostgreSQL` for appending messages, beside `max_connections`: enough for the lanes of one process.
+const APPENDERS: u32 = 4;
+const PLAN_ONCE: &[(&str, &str)] = &[("plan_cache_mode", "force_generic_plan")];
+
 /// The database could not be opened. Never shows the password of the address.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
@@ -69,6 +73,8 @@ pub(crate) struct Connections {
     pub(crate) backend: Backend,
     pub(crate) writer: DatabaseConnection,
     pub(crate) reader: DatabaseConnection,
+    /// For messages that are appended as a unit of their own.
+    pub(crate) appender: DatabaseConnection,
 }
 
 impl Backend {
@@ -195,7 +201,22 @@ async fn connect_sqlite(options: &DatabaseOptions) -> Result<Connections, Connec
     make_folder(&options.url)?;
     let writer = open(options, sqlite_options(options, false)).await?;
     let reader = open(options, sqlite_options(options, true)).await?;
-    Ok(Connections { backend: Backend::Sqlite, writer, reader })
+    Ok(Connections { backend: Backend::Sqlite, appender: writer.clone(), writer, reader })
+}
+
+/// Copies an SQLite database as it is committed now, whoever is writing to it meanwhile.
+///
+/// # Errors
+/// [`ConnectError`] when the one cannot be read or the other not written.
+pub async fn copy_sqlite(original: &Path, copy: &Path) -> Result<(), ConnectError> {
+    let options = DatabaseOptions::new(format!("sqlite://{}?mode=ro", original.display()));
+    let connection = open(&options, ConnectOptions::new(options.url.clone())).await?;
+    let quoted = copy.display().to_string().replace('\'', "''");
+    let copied = connection.execute_unprepared(&format!("VACUUM INTO '{quoted}'")).await;
+    // Closing a connection fails only when it is closed already.
+    let _ = connection.close().await;
+    let address = original.display().to_string();
+    copied.map(|_| ()).map_err(|error| ConnectError::Unreachable { address, reason: reason_of(&error) })
 }
 
 fn make_folder(url: &str) -> Result<(), ConnectError> {
@@ -239,22 +260,32 @@ fn sqlite_options(options: &DatabaseOptions, is_reader: bool) -> ConnectOptions 
 }
 
 async fn connect_postgres(options: &DatabaseOptions) -> Result<Connections, ConnectError> {
+    let pool = open(options, postgres_options(options, options.max_connections, &[])).await?;
+    // Planning the statement that appends takes longer than running it for one message.
+    let appender = open(options, postgres_options(options, APPENDERS, PLAN_ONCE)).await?;
+    Ok(Connections { backend: Backend::Postgres, writer: pool.clone(), reader: pool, appender })
+}
+
+fn postgres_options(
+    options: &DatabaseOptions,
+    max_connections: u32,
+    settings: &'static [(&'static str, &'static str)],
+) -> ConnectOptions {
     let mut connect = ConnectOptions::new(options.url.clone());
     connect
-        .max_connections(options.max_connections)
+        .max_connections(max_connections)
         .min_connections(1)
         .acquire_timeout(options.acquire_timeout)
         .sqlx_logging(false)
         .record_stmt_in_spans(false)
         .test_before_acquire_if_idle_for(Duration::from_secs(30))
-        .map_sqlx_postgres_opts(|postgres| {
+        .map_sqlx_postgres_opts(move |postgres| {
             // Statements are planned once and kept: one planned while a table was empty must not read it whole when
             // it has grown. Where there is no index, tables are read whole all the same.
             let options = postgres.application_name("zhaoguan").options([("enable_seqscan", "off")]);
-            options.statement_cache_capacity(256)
+            options.options(settings.iter().copied()).statement_cache_capacity(256)
         });
-    let pool = open(options, connect).await?;
-    Ok(Connections { backend: Backend::Postgres, writer: pool.clone(), reader: pool })
+    connect
 }
 
 async fn open(options: &DatabaseOptions, connect: ConnectOptions) -> Result<DatabaseConnection, ConnectError> {
@@ -297,8 +328,12 @@ fn broken_rule(error: &DbErr, message: &str) -> String {
 
 /// `PostgreSQL`: serialization failure (40001) or deadlock (40P01): the same unit may succeed when run again.
 fn is_serialization_failure(error: &DbErr) -> bool {
-    let code = database_error(error).and_then(DatabaseError::code);
-    matches!(code.as_deref(), Some("40001" | "40P01"))
+    matches!(sql_state(error).as_deref(), Some("40001" | "40P01"))
+}
+
+/// The code of what the database said, as the SQL standard names it on `PostgreSQL`.
+pub(crate) fn sql_state(error: &DbErr) -> Option<String> {
+    database_error(error).and_then(DatabaseError::code).map(Into::into)
 }
 
 /// What the database itself said, if it said anything.

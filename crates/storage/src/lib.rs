@@ -9,6 +9,7 @@ pub mod backend;
 mod bulk;
 mod consulting;
 mod convert;
+mod desk;
 mod im;
 mod import;
 pub mod inspect;
@@ -22,7 +23,7 @@ mod store;
 mod values;
 mod wechat;
 
-pub use backend::{Backend, ConnectError, DatabaseOptions, SqliteSync};
+pub use backend::{Backend, ConnectError, DatabaseOptions, SqliteSync, copy_sqlite};
 pub use consulting::RecordingNotifier;
 pub use leancloud::DocumentIndex;
 pub use store::{SeaStore, SeaUnit};

@@ -3,11 +3,12 @@
 use std::fmt::Display;
 use std::sync::{Arc, OnceLock};
 
+use ::consultation::desk_task::DeskTaskRepository;
 use ::consultation::notification::NotificationRepository;
 use ::consultation::relation::{InvitationRepository, RelationRepository};
 use ::consultation::trace::TraceRepository;
 use ::consultation::{ConsultationStore, ConsultationUnit, consultation::ConsultationRepository};
-use ::im::log::{LogListener, LogRepository};
+use ::im::log::{Committed, LogListener, LogRepository};
 use ::im::presence::PresenceRepository;
 use ::im::{ConversationRepository, MessageRepository};
 use async_trait::async_trait;
@@ -32,6 +33,8 @@ pub struct SeaStore {
     backend: Backend,
     writer: DatabaseConnection,
     reader: DatabaseConnection,
+    /// For messages that are appended as a unit of their own.
+    appender: DatabaseConnection,
     news: News,
 }
 
@@ -44,8 +47,8 @@ impl SeaStore {
     /// # Errors
     /// [`ConnectError`] saying which address could not be opened and why.
     pub async fn connect(options: &DatabaseOptions) -> Result<Self, ConnectError> {
-        let Connections { backend, writer, reader } = backend::connect(options).await?;
-        Ok(Self { backend, writer, reader, news: News::default() })
+        let Connections { backend, writer, reader, appender } = backend::connect(options).await?;
+        Ok(Self { backend, writer, reader, appender, news: News::default() })
     }
 
     /// Tells `listener` from now on of every unit that moved the log on, whatever it was about. Counts once.
@@ -87,7 +90,7 @@ impl SeaStore {
 
     /// For writing in single statements, each a transaction of its own.
     pub(crate) fn at_once(&self) -> SeaUnit {
-        self.on(Road::Pool(self.writer.clone()))
+        self.on(Road::Pool(self.appender.clone()))
     }
 
     fn on(&self, road: Road) -> SeaUnit {
@@ -110,10 +113,26 @@ impl SeaStore {
         // Closing a pool fails only when it is closed already.
         let _ = self.writer.clone().close().await;
         let _ = self.reader.clone().close().await;
+        let _ = self.appender.clone().close().await;
     }
 
     fn sea_backend(&self) -> sea_orm::DbBackend {
         self.writer.get_database_backend()
+    }
+}
+
+/// Tells the listener of [`SeaStore::announce_to`], if there is one in this process.
+impl LogListener for SeaStore {
+    fn committed(&self, committed: Committed) {
+        if let Some(listener) = self.news.get() {
+            listener.committed(committed);
+        }
+    }
+
+    fn moved(&self) {
+        if let Some(listener) = self.news.get() {
+            listener.moved();
+        }
     }
 }
 
@@ -139,6 +158,11 @@ impl SeaUnit {
             Road::Transaction(txn) => txn.into(),
             Road::Pool(pool) => pool.into(),
         }
+    }
+
+    /// Whether its statements belong together.
+    pub(crate) const fn is_transaction(&self) -> bool {
+        matches!(self.road, Road::Transaction(_))
     }
 
     /// Ends the transaction, keeping everything.
@@ -227,6 +251,9 @@ impl ConsultationUnit for SeaUnit {
         self
     }
     fn presence(&mut self) -> &mut dyn PresenceRepository {
+        self
+    }
+    fn desk_tasks(&mut self) -> &mut dyn DeskTaskRepository {
         self
     }
     fn notifications(&mut self) -> &mut dyn NotificationRepository {

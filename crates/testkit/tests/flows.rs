@@ -5,15 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use consultation::consultation::ConsultationFilter;
+use consultation::desk_task::DeskTaskState;
 use consultation::notification::{Cause, Channel, DeliveryError, Notification, NotificationState, Reason};
 use consultation::relation::RelationPatch;
 use consultation::service::{
-    Consultations, Deliveries, DeliveryProgress, Escalations, Initiate, InitiateConsultations, Initiated, Relations,
-    Sweeps,
+    Consultations, Deliveries, DeliveryProgress, DeskTasks, Escalations, Initiate, InitiateConsultations, Initiated,
+    Relations, Sweeps,
 };
 use consultation::{ConsultationError, ConsultationStore, ConsultationType, EndReason, Status};
 use domain::actor::UserActor;
-use domain::id::{NotificationId, SessionId, UserId};
+use domain::id::{AgentId, NotificationId, SessionId, UserId};
 use domain::page::PageRequest;
 use domain::time::span;
 use domain::{Actor, Clock};
@@ -268,4 +269,19 @@ async fn a_doctor_who_does_not_answer_is_reminded_by_text_message_once() {
     let reminders = notifications(&stage, Cause::Escalation);
     assert_eq!((reminders.len(), reminders[0].state), (1, NotificationState::Sent));
     assert_eq!(reminders[0].channel, Some(Channel::Sms));
+    // Half an hour after the reminder the desk is asked, once.
+    let tasks = DeskTasks::new(stage.context());
+    let agent = Actor::Agent(AgentId(testkit::ids::object_id(905)));
+    let open = async || tasks.list(&agent, DeskTaskState::Open, PageRequest::first()).await.unwrap().items;
+    assert_eq!(open().await.len(), 1);
+    escalations.run().await.unwrap();
+    assert_eq!(open().await.len(), 1);
+    assert!(tasks.list(&the_doctor(), DeskTaskState::Open, PageRequest::first()).await.is_err());
+    let id = open().await[0].id;
+    assert!(matches!(tasks.close(&agent, id, " ").await, Err(ConsultationError::Invalid(_))));
+    assert_eq!(tasks.close(&agent, id, "已电话联系").await.unwrap().closed_by, Some(agent.label()));
+    assert!(matches!(tasks.close(&agent, id, "再次").await, Err(ConsultationError::TaskClosed)));
+    assert!(stage.store.committed().audit.values().any(|act| act.action == "desk_task.close"));
+    escalations.run().await.unwrap();
+    assert!(open().await.is_empty(), "not asked again for the same waiting");
 }

@@ -9,6 +9,7 @@ use domain::id::JobId;
 use domain::outbox::{DeadLetterRepository, JobQueue};
 use domain::{StoreError, Timestamp};
 use im::ImStore;
+use im::desk::DeskStore;
 use testkit::MemoryStore;
 use testkit::contract::Harness;
 
@@ -26,6 +27,10 @@ impl Harness for InMemory {
     }
 
     fn im(&self) -> Arc<dyn ImStore> {
+        Arc::new(self.0.clone())
+    }
+
+    fn desk(&self) -> Arc<dyn DeskStore> {
         Arc::new(self.0.clone())
     }
 

@@ -57,7 +57,7 @@ impl Call {
         self
     }
 
-    fn request(&self, token: Option<&str>) -> WireRequest {
+    pub(crate) fn request(&self, token: Option<&str>) -> WireRequest {
         // In the query only: some interfaces refuse a token in the body.
         let token = token.map(|token| ("access_token", token.to_owned()));
         WireRequest {

@@ -3,7 +3,7 @@
 //! A text is checked before it is passed on, within a small budget; a picture is passed on and withdrawn when the
 //! verdict comes. Whom the platform does not know (61010: not in the mini-program within two hours), the own list of
 //! words looks at. A doctor's words are never dropped by a machine: medical wording looks vulgar to it, so a person
-//! decides. What does the messages belong to is behind [`CheckedContent`].
+//! decides. What the messages belong to is behind [`CheckedContent`].
 
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use domain::id::UserId;
 use domain::page::{Page, PageRequest};
 use domain::{Actor, FieldError, ObjectId, StoreError, Timestamp, text};
 use metrics::{counter, histogram};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::app::{App, AppKind, Audience};
@@ -23,6 +24,7 @@ use crate::identity::Identity;
 use crate::ports::WechatUnit;
 use crate::push::{MediaVerdict, Verdict};
 use crate::reply::CallError;
+use crate::secret::Secret;
 
 /// The platform knows a person for so long after a visit; a little less, so as not to ask in vain.
 const KNOWN_FOR: Duration = Duration::from_mins(115);
@@ -36,6 +38,12 @@ pub const VERDICT_WITHIN: Duration = Duration::from_mins(35);
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(5);
 /// Kind of the job that looks again; its payload is `{"id": …}`.
 pub const WECHAT_RECHECK: &str = "wechat_recheck";
+/// Kind of the job that has a picture or sound looked at; its payload is a [`MediaCheck`].
+pub const WECHAT_CHECK_MEDIA: &str = "wechat_check_media";
+/// A picture is looked for in its conversation from then on: its message is stored right after the job was queued.
+const LOOK_AT_MEDIA_AFTER: Duration = Duration::from_secs(1);
+/// Longest wait for a verdict when nobody is waiting any more.
+const PATIENT_BUDGET: Duration = Duration::from_secs(5);
 /// Longest reason of a decision.
 const MAX_REASON_CHARS: usize = 500;
 
@@ -78,6 +86,10 @@ impl Author {
         match self {
             Self::Patient(user) | Self::Doctor(user) => user,
         }
+    }
+
+    pub const fn is_doctor(self) -> bool {
+        matches!(self, Self::Doctor(_))
     }
 
     pub const fn audience(self) -> Audience {
@@ -143,14 +155,49 @@ impl CheckState {
     }
 }
 
-/// One check. It names what was checked and keeps none of it.
+/// The message that is checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subject {
+    pub message: ObjectId,
+    pub conversation: ObjectId,
+}
+
+/// What is looked at besides text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Medium {
+    Picture,
+    Sound,
+}
+
+/// A picture or sound that is to be looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MediaCheck {
+    pub subject: Subject,
+    pub file: ObjectId,
+    pub medium: Medium,
+    pub author: UserId,
+    pub is_by_doctor: bool,
+    /// After this the message is not expected to appear any more.
+    pub until: Timestamp,
+}
+
+impl MediaCheck {
+    pub const fn author(&self) -> Author {
+        if self.is_by_doctor { Author::Doctor(self.author) } else { Author::Patient(self.author) }
+    }
+}
+
+/// One check. It names what was checked and keeps none of it, but what is kept back until somebody decides.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
     pub id: ObjectId,
     pub app: String,
-    /// Id of the message.
-    pub subject: ObjectId,
+    pub subject: Subject,
     pub is_picture: bool,
+    /// Whose words they are.
+    pub author: UserId,
     pub is_by_doctor: bool,
     pub checker: Checker,
     pub state: CheckState,
@@ -160,6 +207,8 @@ pub struct Check {
     pub trace_id: Option<String>,
     /// Kept back until decided.
     pub is_held: bool,
+    /// What is kept back, sealed, as long as it is.
+    pub held: Option<Vec<u8>>,
     pub reviewer: Option<String>,
     pub reason: Option<String>,
     pub created_at: Timestamp,
@@ -170,7 +219,7 @@ pub struct Check {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ruling {
     Deliver,
-    /// Keep it back; [`CheckedContent::release`] or [`CheckedContent::withdraw`] follows.
+    /// It was kept back; [`CheckedContent::release`] follows, or nothing.
     Hold,
     Refuse,
 }
@@ -182,17 +231,18 @@ pub trait CheckedContent: Send + Sync {
     ///
     /// # Errors
     /// [`StoreError`].
-    async fn text_of(&self, message: ObjectId) -> Result<Option<String>, StoreError>;
-    /// Takes back a message that was passed on or kept back. Doing it twice is fine.
+    async fn text_of(&self, subject: Subject) -> Result<Option<String>, StoreError>;
+    /// Takes back a message that was passed on. Doing it twice is fine.
     ///
     /// # Errors
     /// [`StoreError`].
-    async fn withdraw(&self, message: ObjectId) -> Result<(), StoreError>;
-    /// Passes on a message that was kept back. Doing it twice is fine.
+    async fn withdraw(&self, subject: Subject) -> Result<(), StoreError>;
+    /// Passes on a message that was kept back, given as it was handed to [`Contents::check_text`]. Doing it twice is
+    /// fine.
     ///
     /// # Errors
     /// [`StoreError`].
-    async fn release(&self, message: ObjectId) -> Result<(), StoreError>;
+    async fn release(&self, subject: Subject, body: &str) -> Result<(), StoreError>;
 }
 
 /// What a verdict means: for a text before it is passed on, for anything afterwards.
@@ -219,6 +269,13 @@ pub struct Contents {
     settings: ContentSettings,
 }
 
+/// What is sealed of a message that is kept back.
+#[derive(Serialize, Deserialize)]
+struct HeldBody {
+    words: String,
+    body: String,
+}
+
 /// A verdict and who gave it.
 struct Found {
     checker: Checker,
@@ -232,62 +289,103 @@ impl Contents {
         Self { context, settings }
     }
 
-    /// Looks at a text before it is passed on; takes no longer than the budget.
+    /// Whether anything is looked at at all.
+    pub const fn is_enabled(&self) -> bool {
+        self.settings.is_enabled
+    }
+
+    /// Looks at the words of a text before it is passed on; takes no longer than the budget. `body` is the whole message,
+    /// kept sealed if it is to be kept back.
     ///
     /// # Errors
     /// [`WechatError::Store`] when the check could not be written down.
-    pub async fn check_text(&self, message: ObjectId, author: Author, words: &str) -> Result<Ruling, WechatError> {
+    pub async fn check_text(
+        &self,
+        subject: Subject,
+        author: Author,
+        words: &str,
+        body: &str,
+    ) -> Result<Ruling, WechatError> {
         if !self.settings.is_enabled {
             return Ok(Ruling::Deliver);
         }
-        let known = self.recent_visit(author).await?;
         let began = std::time::Instant::now();
-        let looked = match &known {
-            Some((app, identity)) => {
-                let asked = self.ask_about_text(app, &identity.openid, words);
-                tokio::time::timeout(self.settings.budget, asked).await.unwrap_or(Err(CallError::Ambiguous))
-            }
-            None => Ok(self.own_look(words)),
-        };
+        let (app_name, looked) = self.look_at_text(author, words, self.settings.budget).await?;
         histogram!("wechat_content_check_seconds").record(began.elapsed().as_secs_f64());
-        let app_name = known.as_ref().map_or_else(String::new, |(app, _)| app.name.clone());
-        let is_by_doctor = matches!(author, Author::Doctor(_));
         if let Ok(found) = looked {
-            let state = state_of(found.verdict, is_by_doctor, false);
-            let check = self.new_check(app_name, message, is_by_doctor, Some(found), state);
+            let state = state_of(found.verdict, author.is_doctor(), false);
+            let check = self.new_check(app_name, subject, author, Some(found), state);
             self.record(&check, None).await?;
             return Ok(if state == CheckState::Refused { Ruling::Refuse } else { Ruling::Deliver });
         }
-        let is_held = self.settings.on_no_verdict == OnNoVerdict::Hold;
-        let mut check = self.new_check(app_name, message, is_by_doctor, None, CheckState::Pending);
-        check.is_held = is_held;
+        let mut check = self.new_check(app_name, subject, author, None, CheckState::Pending);
+        check.is_held = self.settings.on_no_verdict == OnNoVerdict::Hold;
+        if check.is_held {
+            let whole = json!(HeldBody { words: words.to_owned(), body: body.to_owned() }).to_string();
+            let place = held_place(check.id);
+            check.held = Some(self.context.sealer.seal(&*self.context.random, &place, &Secret::new(whole)));
+        }
         self.record(&check, Some(check.created_at + LOOK_AGAIN_AFTER)).await?;
-        Ok(if is_held { Ruling::Hold } else { Ruling::Deliver })
+        Ok(if check.is_held { Ruling::Hold } else { Ruling::Deliver })
     }
 
-    /// Asks for a verdict on a picture that is passed on. `url` is signed and expires; the platform fetches it.
+    /// Queues a look at a picture or sound whose message is about to be stored.
+    ///
+    /// # Errors
+    /// [`WechatError::Store`].
+    pub async fn plan_media(
+        &self,
+        subject: Subject,
+        author: Author,
+        file: ObjectId,
+        medium: Medium,
+    ) -> Result<(), WechatError> {
+        let now = self.context.clock.now();
+        let until = now + Duration::from_mins(1);
+        let (is_by_doctor, author) = (author.is_doctor(), author.user());
+        let check = MediaCheck { subject, file, medium, author, is_by_doctor, until };
+        let mut job = self.context.job(WECHAT_CHECK_MEDIA, subject.message, now + LOOK_AT_MEDIA_AFTER);
+        job.payload = json!(check);
+        let mut unit = self.context.store.begin().await?;
+        unit.outbox().append_all(&[job]).await?;
+        unit.commit().await?;
+        self.context.signal.wake();
+        Ok(())
+    }
+
+    /// Asks for a verdict on a picture or sound that was passed on. `url` is signed and expires; the platform fetches
+    /// it. A second time for the same message has no effect.
     ///
     /// # Errors
     /// [`WechatError::Store`] when the check could not be written down.
-    pub async fn check_picture(&self, message: ObjectId, author: Author, url: &str) -> Result<Ruling, WechatError> {
+    pub async fn check_media(
+        &self,
+        subject: Subject,
+        author: Author,
+        url: &str,
+        medium: Medium,
+    ) -> Result<(), WechatError> {
         if !self.settings.is_enabled {
-            return Ok(Ruling::Deliver);
+            return Ok(());
         }
-        let is_by_doctor = matches!(author, Author::Doctor(_));
+        if self.context.store.begin().await?.checks().lock(subject.message).await?.is_some() {
+            return Ok(());
+        }
         let known = self.recent_visit(author).await?;
         let app_name = known.as_ref().map_or_else(String::new, |(app, _)| app.name.clone());
         let trace_id = match &known {
-            Some((app, identity)) => self.ask_about_picture(app, &identity.openid, url).await.ok().flatten(),
+            Some((app, identity)) => self.ask_about_media(app, &identity.openid, url, medium).await.ok().flatten(),
             None => None,
         };
         let is_asked = trace_id.is_some();
         // Nobody but a person can look at it where the platform does not.
         let state = if is_asked { CheckState::Pending } else { CheckState::Review };
-        let mut check = self.new_check(app_name, message, is_by_doctor, None, state);
-        (check.is_picture, check.trace_id) = (true, trace_id);
+        let mut check = self.new_check(app_name, subject, author, None, state);
+        // One check for the message, however often the job runs.
+        check.id = subject.message;
+        (check.is_picture, check.trace_id) = (medium == Medium::Picture, trace_id);
         let look_again = is_asked.then(|| check.created_at + VERDICT_WITHIN);
-        self.record(&check, look_again).await?;
-        Ok(Ruling::Deliver)
+        self.record(&check, look_again).await
     }
 
     /// Looks again at what had no verdict in time.
@@ -301,8 +399,7 @@ impl Contents {
         if check.state != CheckState::Pending {
             return self.carry_out(&check, content).await;
         }
-        let words = if check.is_picture { None } else { content.text_of(check.subject).await? };
-        let found = words.map(|words| self.own_look(&words));
+        let found = self.look_again(&check, content).await?;
         let state = match &found {
             Some(found) => state_of(found.verdict, check.is_by_doctor, true),
             None => CheckState::Review,
@@ -317,6 +414,25 @@ impl Contents {
             Some(check) => self.carry_out(&check, content).await,
             None => Ok(()),
         }
+    }
+
+    /// A second look at a text, without haste; the own list decides where the platform still says nothing.
+    async fn look_again(&self, check: &Check, content: &dyn CheckedContent) -> Result<Option<Found>, WechatError> {
+        if check.trace_id.is_some() {
+            return Ok(None);
+        }
+        let words = match self.held_body(check) {
+            Some(held) => Some(held.words),
+            None => content.text_of(check.subject).await?,
+        };
+        let Some(words) = words else { return Ok(None) };
+        let (_, looked) = self.look_at_text(check.author(), &words, PATIENT_BUDGET).await?;
+        Ok(Some(looked.unwrap_or_else(|_| self.own_look(&words))))
+    }
+
+    fn held_body(&self, check: &Check) -> Option<HeldBody> {
+        let opened = self.context.sealer.open(&held_place(check.id), check.held.as_ref()?)?;
+        serde_json::from_str(opened.expose()).ok()
     }
 
     /// Checks of one state. For administrators.
@@ -344,7 +460,7 @@ impl Contents {
         check.state = if keeps { CheckState::Kept } else { CheckState::Withdrawn };
         (check.reviewer, check.reason, check.updated_at) = (Some(actor.label()), Some(reason.clone()), now);
         unit.checks().update(&check).await?;
-        let detail = json!({ "keeps": keeps, "reason": reason, "message": check.subject });
+        let detail = json!({ "keeps": keeps, "reason": reason, "message": check.subject.message });
         let event = self.context.audit(actor, "wechat.content.decide", format!("content_check:{id}"), detail);
         unit.audit().append_all(&[event]).await?;
         let mut job = self.context.job(WECHAT_RECHECK, id, now);
@@ -357,14 +473,23 @@ impl Contents {
 
     /// Does to the message what was decided. Doing it twice is fine.
     async fn carry_out(&self, check: &Check, content: &dyn CheckedContent) -> Result<(), WechatError> {
-        match check.state {
-            CheckState::Withdrawn => content.withdraw(check.subject).await?,
-            CheckState::Passed | CheckState::Kept if check.is_held => content.release(check.subject).await?,
+        let is_passed_on = match check.state {
+            CheckState::Passed | CheckState::Kept => true,
             // A doctor's words wait for nobody.
-            CheckState::Review if check.is_held && check.is_by_doctor => content.release(check.subject).await?,
-            _ => {}
+            CheckState::Review => check.is_by_doctor,
+            _ => false,
+        };
+        let is_withdrawn = check.state == CheckState::Withdrawn;
+        match self.held_body(check) {
+            Some(held) if is_passed_on => content.release(check.subject, &held.body).await?,
+            // What was kept back was never seen by anybody: there is nothing to take back.
+            Some(_) if is_withdrawn => {}
+            None if is_withdrawn => return Ok(content.withdraw(check.subject).await?),
+            Some(_) | None => return Ok(()),
         }
-        Ok(())
+        let mut unit = self.context.store.begin().await?;
+        unit.checks().forget_held(check.id).await?;
+        Ok(unit.commit().await?)
     }
 
     async fn settle(
@@ -395,11 +520,27 @@ impl Contents {
         Ok(apps.find_map(|app| of(app).map(|identity| (app.clone(), identity))))
     }
 
-    async fn ask_about_text(&self, app: &App, openid: &str, words: &str) -> Result<Found, CallError> {
+    /// The verdict on a text: the platform's, or the own list's where the platform does not know the person; and the
+    /// name of the app it was asked in.
+    async fn look_at_text(
+        &self,
+        author: Author,
+        words: &str,
+        budget: Duration,
+    ) -> Result<(String, Result<Found, CallError>), WechatError> {
+        let Some((app, identity)) = self.recent_visit(author).await? else {
+            return Ok((String::new(), Ok(self.own_look(words))));
+        };
+        let asked = self.ask_about_text(&app, &identity.openid, words, budget);
+        let looked = tokio::time::timeout(budget, asked).await.unwrap_or(Err(CallError::Ambiguous));
+        Ok((app.name, looked))
+    }
+
+    async fn ask_about_text(&self, app: &App, openid: &str, words: &str, budget: Duration) -> Result<Found, CallError> {
         let whole = words.chars().count() <= MAX_CHARS;
         let content: String = words.chars().take(MAX_CHARS).collect();
         let body = json!({ "version": 2, "openid": openid, "scene": SCENE, "content": content });
-        let call = Call::post("msg_sec_check", "/wxa/msg_sec_check", body).repeatable().within(self.settings.budget);
+        let call = Call::post("msg_sec_check", "/wxa/msg_sec_check", body).repeatable().within(budget);
         let answer = match self.context.client.json(app, &call).await {
             Ok(answer) => answer,
             Err(error) if is_unknown_person(&error) => return Ok(self.own_look(words)),
@@ -416,8 +557,19 @@ impl Contents {
         Ok(Found { checker: Checker::Wechat, verdict, label, trace_id })
     }
 
-    async fn ask_about_picture(&self, app: &App, openid: &str, url: &str) -> Result<Option<String>, CallError> {
-        let body = json!({ "media_url": url, "media_type": 2, "version": 2, "scene": SCENE, "openid": openid });
+    async fn ask_about_media(
+        &self,
+        app: &App,
+        openid: &str,
+        url: &str,
+        medium: Medium,
+    ) -> Result<Option<String>, CallError> {
+        let media_type = match medium {
+            Medium::Sound => 1,
+            Medium::Picture => 2,
+        };
+        let body =
+            json!({ "media_url": url, "media_type": media_type, "version": 2, "scene": SCENE, "openid": openid });
         let call = Call::post("media_check_async", "/wxa/media_check_async", body).repeatable();
         let answer = self.context.client.json(app, &call).await?;
         Ok(answer.get("trace_id").and_then(Value::as_str).map(str::to_owned))
@@ -431,8 +583,8 @@ impl Contents {
     fn new_check(
         &self,
         app: String,
-        subject: ObjectId,
-        is_by_doctor: bool,
+        subject: Subject,
+        author: Author,
         found: Option<Found>,
         state: CheckState,
     ) -> Check {
@@ -446,13 +598,15 @@ impl Contents {
             app,
             subject,
             is_picture: false,
-            is_by_doctor,
+            author: author.user(),
+            is_by_doctor: author.is_doctor(),
             checker,
             state,
             verdict,
             label,
             trace_id,
             is_held: false,
+            held: None,
             reviewer: None,
             reason: None,
             created_at: now,
@@ -496,6 +650,16 @@ pub(crate) async fn take_verdict(
     let mut job = context.job(WECHAT_RECHECK, id, now);
     job.idempotency_key.push_str(":verdict");
     unit.outbox().append_all(&[job]).await
+}
+
+impl Check {
+    fn author(&self) -> Author {
+        if self.is_by_doctor { Author::Doctor(self.author) } else { Author::Patient(self.author) }
+    }
+}
+
+fn held_place(check: ObjectId) -> String {
+    format!("held:{check}")
 }
 
 fn is_unknown_person(error: &CallError) -> bool {

@@ -116,6 +116,8 @@ pub trait CheckRepository: Send {
     async fn lock(&mut self, id: ObjectId) -> Result<Option<Check>, StoreError>;
     async fn find_by_trace(&mut self, app: &str, trace_id: &str) -> Result<Option<ObjectId>, StoreError>;
     async fn update(&mut self, check: &Check) -> Result<(), StoreError>;
+    /// Empties what was kept back.
+    async fn forget_held(&mut self, id: ObjectId) -> Result<(), StoreError>;
     /// Newest first.
     async fn list(&mut self, state: CheckState, page: PageRequest) -> Result<Page<Check>, StoreError>;
 }

@@ -159,17 +159,21 @@ pub fn read_picture(response: WireResponse, secrets: &[&str]) -> Result<Picture,
     }
 }
 
-/// The type of a whole PNG or JPEG.
+/// The type of a PNG or JPEG, known by its first bytes. One that begins as a real one and lacks the end was cut off and
+/// is none.
 pub fn picture_type(bytes: &[u8]) -> Option<&'static str> {
     const PNG_HEAD: &[u8] = b"\x89PNG\r\n\x1a\n";
     const PNG_TAIL: &[u8] = b"IEND\xae\x42\x60\x82";
-    if bytes.starts_with(PNG_HEAD) && bytes.ends_with(PNG_TAIL) {
-        Some("image/png")
-    } else if bytes.starts_with(b"\xff\xd8\xff") && bytes.ends_with(b"\xff\xd9") {
-        Some("image/jpeg")
+    let holds = |at: usize, mark: &[u8]| bytes.get(at..).is_some_and(|rest| rest.starts_with(mark));
+    let (mime_type, is_cut) = if bytes.starts_with(PNG_HEAD) {
+        ("image/png", holds(12, b"IHDR") && !bytes.ends_with(PNG_TAIL))
+    } else if bytes.starts_with(b"\xff\xd8\xff") {
+        let is_real = holds(6, b"JFIF") || holds(6, b"Exif");
+        ("image/jpeg", is_real && !bytes.ends_with(b"\xff\xd9"))
     } else {
-        None
-    }
+        return None;
+    };
+    (!is_cut).then_some(mime_type)
 }
 
 #[cfg(test)]
@@ -208,10 +212,19 @@ mod tests {
 
     #[test]
     fn pictures_are_known_by_their_bytes() {
-        let png = b"\x89PNG\r\n\x1a\n....IEND\xae\x42\x60\x82".to_vec();
+        let png = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR....IEND\xae\x42\x60\x82".to_vec();
         assert_eq!(read_picture(WireResponse { status: 200, body: png.clone() }, &[]).unwrap().mime_type, "image/png");
-        let cut = WireResponse { status: 200, body: png[..12].to_vec() };
+        let cut = WireResponse { status: 200, body: png[..18].to_vec() };
         assert!(matches!(read_picture(cut, &[]), Err(CallError::Ambiguous)), "half a picture is none");
+        for (bytes, mime_type) in [
+            (&b"\x89PNG\r\n\x1a\nany"[..], Some("image/png")),
+            (b"\xff\xd8\xff\xe0\0\x10JFIF..\xff\xd9", Some("image/jpeg")),
+            (b"\xff\xd8\xff\xe0\0\x10JFIF..", None),
+            (b"\xff\xd8\xffany", Some("image/jpeg")),
+            (b"GIF89a", None),
+        ] {
+            assert_eq!(picture_type(bytes), mime_type, "{bytes:?}");
+        }
         let refused = answer(200, r#"{"errcode":41030,"errmsg":"invalid page"}"#);
         assert!(matches!(read_picture(refused, &[]), Err(CallError::Refused(r)) if r.code == 41030));
     }

@@ -115,16 +115,27 @@ impl Templates {
     }
 
     async fn fetch(&self, app: &App, now: Timestamp) -> Result<Vec<Template>, WechatError> {
-        let (name, path, list) = match app.kind {
-            AppKind::Miniprogram => ("gettemplate", "/wxaapi/newtmpl/gettemplate", "data"),
-            AppKind::ServiceAccount => {
-                ("get_all_private_template", "/cgi-bin/template/get_all_private_template", "template_list")
-            }
-        };
-        let answer = self.context.client.json(app, &Call::get(name, path)).await?;
-        let items = answer.get(list).and_then(Value::as_array).ok_or(WechatError::Unavailable)?;
-        Ok(items.iter().filter_map(Value::as_object).filter_map(|item| read(app, item, now)).collect())
+        let answer = self.context.client.json(app, &list_call(app.kind)).await?;
+        read_all(app, &answer, now).ok_or(WechatError::Unavailable)
     }
+}
+
+/// The call that lists an app's templates.
+pub(crate) fn list_call(kind: AppKind) -> Call {
+    match kind {
+        AppKind::Miniprogram => Call::get("gettemplate", "/wxaapi/newtmpl/gettemplate"),
+        AppKind::ServiceAccount => Call::get("get_all_private_template", "/cgi-bin/template/get_all_private_template"),
+    }
+}
+
+/// The templates in its answer; `None` when there is no list in it.
+pub(crate) fn read_all(app: &App, answer: &Map<String, Value>, now: Timestamp) -> Option<Vec<Template>> {
+    let list = match app.kind {
+        AppKind::Miniprogram => "data",
+        AppKind::ServiceAccount => "template_list",
+    };
+    let items = answer.get(list)?.as_array()?;
+    Some(items.iter().filter_map(Value::as_object).filter_map(|item| read(app, item, now)).collect())
 }
 
 fn raise_alarms(app: &App, report: &SyncReport, fetched: &[Template]) {

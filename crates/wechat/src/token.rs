@@ -335,7 +335,7 @@ impl Tokens {
     }
 
     async fn fetch(&self, app: &App, before: &TokenRow, by_force: bool) -> Result<AccessToken, TokenError> {
-        let asked = self.ask(app, by_force).await;
+        let asked = ask(&*self.wire, app, by_force).await;
         let now = self.clock.now();
         let mode = if by_force { "forced" } else { "normal" };
         let count = |outcome: &'static str| {
@@ -371,33 +371,6 @@ impl Tokens {
         gauge!("wechat_app_fault", "app" => app.name.clone()).set(0.0);
         tracing::info!(app = app.name, version, good_until = %good_until, mode, "access token fetched");
         Ok(token)
-    }
-
-    async fn ask(&self, app: &App, by_force: bool) -> Result<(Secret, Duration), CallError> {
-        let mut body = json!({
-            "grant_type": "client_credential",
-            "appid": app.appid,
-            "secret": app.secret.expose(),
-        });
-        if by_force && let Some(map) = body.as_object_mut() {
-            map.insert("force_refresh".to_owned(), Value::Bool(true));
-        }
-        let request = WireRequest {
-            method: Method::Post,
-            path: "/cgi-bin/stable_token",
-            query: Vec::new(),
-            body: Some(body.to_string().into_bytes()),
-            timeout: FETCH_TIMEOUT,
-        };
-        let answer = self.wire.exchange(request).await?;
-        let mut map = read_json(&answer, &[app.secret.expose()])?;
-        let life = map.get("expires_in").and_then(Value::as_i64).unwrap_or(0).clamp(0, LONGEST_LIFE_S);
-        match map.remove("access_token") {
-            Some(Value::String(value)) if !value.is_empty() && life > 0 => {
-                Ok((Secret::new(value), Duration::from_secs(life.unsigned_abs())))
-            }
-            _ => Err(CallError::Ambiguous),
-        }
     }
 
     async fn failed(
@@ -474,6 +447,38 @@ impl Tokens {
     fn turn(&self, app: &App) -> Arc<tokio::sync::Mutex<()>> {
         let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
         turns.entry(app.name.clone()).or_default().clone()
+    }
+}
+
+/// Asks the platform for a token: the current one, or a new one by force.
+pub(crate) async fn ask(wire: &dyn Wire, app: &App, by_force: bool) -> Result<(Secret, Duration), CallError> {
+    let mut body = json!({
+        "grant_type": "client_credential",
+        "appid": app.appid,
+        "secret": app.secret.expose(),
+    });
+    if by_force && let Some(map) = body.as_object_mut() {
+        map.insert("force_refresh".to_owned(), Value::Bool(true));
+    }
+    let request = WireRequest {
+        method: Method::Post,
+        path: "/cgi-bin/stable_token",
+        query: Vec::new(),
+        body: Some(body.to_string().into_bytes()),
+        timeout: FETCH_TIMEOUT,
+    };
+    let answer = wire.exchange(request).await?;
+    let mut map = read_json(&answer, &[app.secret.expose()])?;
+    let life = match map.get("expires_in") {
+        Some(Value::String(text)) => text.trim().parse().unwrap_or(0),
+        life => life.and_then(Value::as_i64).unwrap_or(0),
+    };
+    let life = life.clamp(0, LONGEST_LIFE_S);
+    match map.remove("access_token") {
+        Some(Value::String(value)) if !value.is_empty() && life > 0 => {
+            Ok((Secret::new(value), Duration::from_secs(life.unsigned_abs())))
+        }
+        _ => Err(CallError::Ambiguous),
     }
 }
 

@@ -1,5 +1,7 @@
-//! Measuring from outside: a synthetic application to import, and a small HTTP client that costs next to nothing.
+//! Measuring from outside: a synthetic application to import, and small clients that cost next to nothing.
 
 pub mod client;
 pub mod export;
 pub mod figures;
+pub mod im;
+pub mod usage;

@@ -1,14 +1,17 @@
-//! `check`: says whether the server could run with this configuration, whether stored rows contradict each other,
-//! and changes nothing.
+//! `check`: says whether the server could run with this configuration, and whether stored rows contradict each other.
+//! It changes nothing unless it is told to count unread anew.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use ::wechat::errcode::advice;
+use ::wechat::reply::CallError;
 use clap::Args;
 use domain::Clock;
 use domain::file::BlobStore;
 use domain::rng::SecureRandom;
 use runtime::config::DatabaseKind;
-use runtime::{Config, OpendalBlobs, OsRandom, SystemClock};
+use runtime::{Config, HyperWire, OpendalBlobs, OsRandom, SystemClock};
 use serde_json::json;
 use storage::SeaStore;
 use worker::database_options;
@@ -22,6 +25,9 @@ pub(super) struct Arguments {
     /// Also try the outside services.
     #[arg(long)]
     online: bool,
+    /// Count unread anew from the messages and correct the stored numbers, also while servers run.
+    #[arg(long)]
+    recount_unread: bool,
     /// Print only the rules that stored rows break, as JSON for programs.
     #[arg(long)]
     json: bool,
@@ -31,6 +37,15 @@ pub(super) struct Arguments {
 const ABSENT_KEY: &str = "check/absent";
 
 pub(super) async fn run(config: Config, arguments: Arguments) -> Result<(), Failure> {
+    if arguments.recount_unread {
+        let store = SeaStore::connect(&database_options(&config)).await?;
+        let recounted = store.recount_unread().await;
+        store.close().await;
+        let recounted = recounted?;
+        if !arguments.json {
+            println!("unread numbers corrected of {recounted} members");
+        }
+    }
     if arguments.json {
         let store = SeaStore::connect(&database_options(&config)).await?;
         println!("{}", json!({ "violations": store.inspect().await? }));
@@ -47,6 +62,9 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<(), Fail
     match Providers::of(&config, &clock, &random) {
         Ok(providers) => is_fine.extend(sms(&providers, &clock, arguments.online).await),
         Err(failure) => is_fine.push(told("SMS", &Err(failure.into()))),
+    }
+    if arguments.online {
+        is_fine.extend(wechat(&config).await);
     }
     is_fine.push(!arguments.online || told("files", &files(&config).await));
     if is_fine.into_iter().all(|fine| fine) { Ok(()) } else { Err("the server could not run like this".into()) }
@@ -75,8 +93,35 @@ async fn sms(providers: &Providers, clock: &Arc<dyn Clock>, is_online: bool) -> 
     fine
 }
 
+/// Each app of WeChat, asked for the token it has, which replaces none, and for its templates.
+async fn wechat(config: &Config) -> Vec<bool> {
+    let apps = config.wechat_apps();
+    // The built-in stand-in runs with the server only.
+    if apps.is_empty() || config.uses_wechat_standin() {
+        return Vec::new();
+    }
+    let wire = match HyperWire::new(&config.wechat_base_url(), &config.wechat.fallback_urls) {
+        Ok(wire) => wire,
+        Err(error) => return vec![told("WeChat", &Err(error.into()))],
+    };
+    let mut fine = Vec::new();
+    for app in apps.iter() {
+        let outcome = match ::wechat::probe::probe(&wire, app, SystemClock.now()).await {
+            Ok(absent) if absent.is_empty() => Ok(()),
+            Ok(absent) => Err(format!("the console has no templates for {}", absent.join(", ")).into()),
+            Err(CallError::Refused(refusal)) => {
+                let advice = advice(refusal.code).unwrap_or("look the code up in the platform's documentation");
+                Err(format!("answered {} {}: {advice}", refusal.code, refusal.message).into())
+            }
+            Err(error) => Err(error.into()),
+        };
+        fine.push(told(&format!("WeChat app {}", app.name), &outcome));
+    }
+    fine
+}
+
 async fn database(config: &Config) -> Result<(), Failure> {
-    if config.database.kind() == DatabaseKind::Sqlite && !sqlite_file_exists(config) {
+    if sqlite_file(config).is_some_and(|file| !file.is_file()) {
         return Err("there is no database yet; `migrate` or the first start makes it".into());
     }
     let store = SeaStore::connect(&database_options(config)).await?;
@@ -93,11 +138,14 @@ async fn database(config: &Config) -> Result<(), Failure> {
     }
 }
 
-fn sqlite_file_exists(config: &Config) -> bool {
+/// The file of the database, if it is one.
+pub(super) fn sqlite_file(config: &Config) -> Option<PathBuf> {
+    if config.database.kind() != DatabaseKind::Sqlite {
+        return None;
+    }
     let url = config.database.url.expose();
     let path = url.trim_start_matches("sqlite:").trim_start_matches("//");
-    let path = path.split('?').next().unwrap_or_default();
-    std::path::Path::new(path).is_file()
+    path.split('?').next().map(PathBuf::from)
 }
 
 async fn files(config: &Config) -> Result<(), Failure> {

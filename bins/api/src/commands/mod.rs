@@ -6,6 +6,7 @@ mod demo;
 mod import_leancloud;
 mod migrate;
 mod openapi;
+mod renew_epoch;
 mod serve;
 
 use std::error::Error;
@@ -47,6 +48,8 @@ enum Command {
     CreateAdmin(create_admin::Arguments),
     /// Walk through a first consultation on a throw-away database.
     Demo,
+    /// Say that the database was restored from a backup: clients load everything again.
+    RenewEpoch,
     /// Check the configuration, the database and the file store.
     Check(check::Arguments),
 }
@@ -60,6 +63,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::ImportLeancloud(arguments) => with_config(config, |config| import_leancloud::run(config, arguments)),
         Command::Serve => with_config(config, serve::run),
         Command::Migrate => with_config(config, migrate::run),
+        Command::RenewEpoch => with_config(config, renew_epoch::run),
         Command::CreateAdmin(arguments) => with_config(config, |config| create_admin::run(config, arguments)),
         Command::Check(arguments) => with_config(config, |config| check::run(config, arguments)),
     };

@@ -10,7 +10,7 @@ use im::MessageKind;
 use im::feed::{EphemeralKind, Subscriber};
 use im::log::LogEntry;
 use im::protocol::{Bye, ByeReason, EventFrame, HelloFrame, ReadyFrame, ResyncFrame, ServerFrame};
-use im::service::client_ids;
+use im::service::listener_ids;
 use im::session::{Start, bye};
 
 use super::RECONNECT;
@@ -32,9 +32,13 @@ pub(super) struct Identity {
 impl Socket {
     /// Takes `hello`: finds out who it is, sends what was missed, and goes live.
     pub(super) async fn greet(&mut self, hello: HelloFrame<'_>) -> Result<(), End> {
-        let found = self.gateway.gatekeeper.find_session(&hello.token).await;
+        let token: Box<str> = match self.console_token.take() {
+            Some(token) if hello.token.is_empty() => token,
+            _ => hello.token.as_ref().into(),
+        };
+        let found = self.gateway.gatekeeper.find_session(&token).await;
         let known = found.map_err(|_logged| unavailable())?.ok_or_else(|| bye(ByeReason::Unauthenticated))?;
-        let client_ids: Arc<[String]> = match client_ids(&known.actor) {
+        let client_ids: Arc<[String]> = match listener_ids(&known.actor, &self.gateway.policy) {
             Ok(ids) => ids.into(),
             Err(_) => return Err(bye(ByeReason::Forbidden).into()),
         };
@@ -50,7 +54,7 @@ impl Socket {
             client_ids: client_ids.clone(),
             subscriber: subscriber.clone(),
             session: known.id,
-            token: hello.token.as_ref().into(),
+            token,
         };
         self.identity = Some(Box::new(identity));
         self.gateway.live.feed().join(&subscriber, self.gateway.settings.max_sockets_per_user);

@@ -15,10 +15,12 @@ use std::time::Duration;
 
 use domain::Clock;
 use im::ImStore;
+use im::policy::ImPolicy;
 use im::protocol::{Bye, ByeReason};
 use im::service::{History, ImContext, MessageQueue, Messages, Reads};
 use im::session::SessionLimits;
 use metrics::{Counter, Gauge};
+use poem::http::HeaderMap;
 use poem::web::Data;
 use poem::web::websocket::{BoxWebSocketUpgraded, WebSocket, WebSocketConfig};
 use poem::{EndpointExt, Route, handler};
@@ -29,6 +31,7 @@ use tracing::{Instrument, warn};
 
 use crate::http::caller::Gatekeeper;
 use crate::http::catalogue::code;
+use crate::http::console_session;
 use crate::http::problem::ApiError;
 use presence::PresenceKeeper;
 use receipts::ReceiptKeeper;
@@ -82,6 +85,7 @@ pub struct Gateway {
     live: Arc<LiveLog>,
     store: Arc<dyn ImStore>,
     clock: Arc<dyn Clock>,
+    policy: Arc<ImPolicy>,
     messages: Messages,
     reads: Reads,
     history: History,
@@ -116,6 +120,7 @@ impl Gateway {
             live,
             store,
             clock,
+            policy: context.policy.clone(),
             messages: Messages::new(context.clone()),
             reads: Reads::new(context.clone()),
             history: History::new(context),
@@ -185,7 +190,11 @@ pub fn add_to(route: Route, gateway: Arc<Gateway>) -> Route {
 }
 
 #[handler]
-fn open_socket(upgrade: WebSocket, Data(gateway): Data<&Arc<Gateway>>) -> Result<BoxWebSocketUpgraded, ApiError> {
+fn open_socket(
+    upgrade: WebSocket,
+    headers: &HeaderMap,
+    Data(gateway): Data<&Arc<Gateway>>,
+) -> Result<BoxWebSocketUpgraded, ApiError> {
     let place = gateway.admit()?;
     // Longer frames than allowed are still read up to here, so that the socket can be closed with the reason.
     let most = gateway.settings.limits.max_frame_bytes.saturating_mul(2).saturating_add(BUFFER_BYTES);
@@ -194,12 +203,13 @@ fn open_socket(upgrade: WebSocket, Data(gateway): Data<&Arc<Gateway>>) -> Result
         .write_buffer_size(BUFFER_BYTES)
         .max_frame_size(Some(most))
         .max_message_size(Some(most));
+    let console_token = console_session::socket_token(headers).map(Into::into);
     let (gateway, token) = (gateway.clone(), gateway.sockets.token());
     let upgraded = upgrade.config(config).on_upgrade(move |stream| {
         let id = gateway.live.next_id();
         let span = tracing::info_span!("socket", socket = id);
         async move {
-            Socket::new(gateway, stream, id).run().await;
+            Socket::new(gateway, stream, id, console_token).run().await;
             drop((place, token));
         }
         .instrument(span)

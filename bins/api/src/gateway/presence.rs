@@ -32,6 +32,16 @@ struct State {
     sockets: HashMap<u64, Shown>,
     /// Differ from what is stored.
     changed: HashSet<u64>,
+    /// No longer in front on some socket: whether somebody is to be told of the next message is decided anew.
+    left: HashSet<ConversationId>,
+}
+
+/// What is to be written at once.
+struct Changes {
+    sockets: Vec<u64>,
+    rows: Vec<Presence>,
+    gone: Vec<u64>,
+    left: Vec<ConversationId>,
 }
 
 /// Knows what the sockets of this node show, and writes it down.
@@ -67,7 +77,9 @@ impl PresenceKeeper {
     /// Sets what a socket shows.
     pub(super) fn show(&self, socket: u64, client_ids: &Arc<[String]>, viewing: Option<ConversationId>) {
         let mut state = self.lock();
-        state.sockets.insert(socket, Shown { client_ids: client_ids.clone(), viewing });
+        let before = state.sockets.insert(socket, Shown { client_ids: client_ids.clone(), viewing });
+        let left = before.and_then(|before| before.viewing).filter(|left| Some(*left) != viewing);
+        state.left.extend(left);
         state.changed.insert(socket);
         drop(state);
         self.wake.notify_one();
@@ -75,7 +87,8 @@ impl PresenceKeeper {
 
     pub(super) fn remove(&self, socket: u64) {
         let mut state = self.lock();
-        state.sockets.remove(&socket);
+        let before = state.sockets.remove(&socket);
+        state.left.extend(before.and_then(|before| before.viewing));
         state.changed.insert(socket);
         drop(state);
         self.wake.notify_one();
@@ -139,22 +152,24 @@ impl PresenceKeeper {
 
     async fn write_changes(&self) -> Result<(), StoreError> {
         loop {
-            let (changed, rows, gone) = self.take_changes();
-            if changed.is_empty() {
+            let changes = self.take_changes();
+            if changes.sockets.is_empty() {
                 return Ok(());
             }
-            if let Err(error) = self.write(&rows, &gone).await {
-                self.lock().changed.extend(changed);
+            if let Err(error) = self.write(&changes).await {
+                let mut state = self.lock();
+                state.changed.extend(changes.sockets);
+                state.left.extend(changes.left);
                 return Err(error);
             }
         }
     }
 
-    fn take_changes(&self) -> (Vec<u64>, Vec<Presence>, Vec<u64>) {
+    fn take_changes(&self) -> Changes {
         let mut state = self.lock();
-        let changed: Vec<u64> = state.changed.iter().copied().take(BATCH).collect();
+        let sockets: Vec<u64> = state.changed.iter().copied().take(BATCH).collect();
         let (mut rows, mut gone) = (Vec::new(), Vec::new());
-        for socket in &changed {
+        for socket in &sockets {
             state.changed.remove(socket);
             match state.sockets.get(socket) {
                 Some(shown) => rows.extend(shown.client_ids.iter().map(|client_id| Presence {
@@ -166,16 +181,21 @@ impl PresenceKeeper {
                 None => gone.push(*socket),
             }
         }
-        (changed, rows, gone)
+        // With the last of the changes, so that none of them is written later.
+        let left = if state.changed.is_empty() { state.left.drain().collect() } else { Vec::new() };
+        Changes { sockets, rows, gone, left }
     }
 
-    async fn write(&self, rows: &[Presence], gone: &[u64]) -> Result<(), StoreError> {
+    async fn write(&self, changes: &Changes) -> Result<(), StoreError> {
         let mut unit = self.store.begin().await?;
-        if !gone.is_empty() {
-            unit.presence().remove(&self.node, gone).await?;
+        if !changes.gone.is_empty() {
+            unit.presence().remove(&self.node, &changes.gone).await?;
         }
-        if !rows.is_empty() {
-            unit.presence().put(rows).await?;
+        if !changes.rows.is_empty() {
+            unit.presence().put(&changes.rows).await?;
+        }
+        if !changes.left.is_empty() {
+            unit.conversations().reset_review(&changes.left).await?;
         }
         unit.commit().await
     }

@@ -1,5 +1,6 @@
 //! One socket: moves frames between the WebSocket, the state machine and the log.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,16 +11,13 @@ use im::feed::Outgoing;
 use im::protocol::{Bye, ByeReason, ServerFrame};
 use im::session::{Due, Session, bye};
 use poem::web::websocket::{CloseCode, Message, WebSocketStream};
-use tokio::sync::mpsc;
 use tokio::time::{sleep_until, timeout};
 
 use super::Gateway;
 use super::greeting::Identity;
-use super::outlet::SocketOutlet;
+use super::outlet::{SocketOutlet, Waiting};
 use super::work::Work;
 
-/// Frames taken from the queue before others get their turn.
-const TURN_FRAMES: usize = 64;
 /// A write that takes longer than this has nobody at the other end.
 const WRITE_WITHIN: Duration = Duration::from_secs(30);
 /// How long answers and the farewell may take.
@@ -44,7 +42,7 @@ impl From<Bye> for End {
 enum Turn {
     Incoming(Option<io::Result<Message>>),
     Done(Option<ServerFrame>),
-    Outgoing(Outgoing),
+    Waiting(VecDeque<Waiting>),
     Flush,
     Time,
 }
@@ -56,23 +54,29 @@ pub(super) struct Socket {
     pub(super) outlet: Arc<SocketOutlet>,
     /// Set once `hello` was accepted.
     pub(super) identity: Option<Box<Identity>>,
+    /// Of the console's cookie; taken when `hello` brings no token of its own.
+    pub(super) console_token: Option<Box<str>>,
     pub(super) work: FuturesUnordered<Work>,
     stream: WebSocketStream,
-    inbox: mpsc::Receiver<Outgoing>,
     is_flushed: bool,
 }
 
 impl Socket {
-    pub(super) fn new(gateway: Arc<Gateway>, stream: WebSocketStream, id: u64) -> Self {
-        let (outlet, inbox) = SocketOutlet::new(gateway.settings.queue_frames);
+    pub(super) fn new(
+        gateway: Arc<Gateway>,
+        stream: WebSocketStream,
+        id: u64,
+        console_token: Option<Box<str>>,
+    ) -> Self {
+        let outlet = SocketOutlet::new(gateway.settings.queue_frames);
         Self {
             id,
             session: Session::new(gateway.settings.limits, Instant::now()),
             outlet: Arc::new(outlet),
             identity: None,
+            console_token,
             work: FuturesUnordered::new(),
             stream,
-            inbox,
             is_flushed: true,
             gateway,
         }
@@ -101,18 +105,18 @@ impl Socket {
         loop {
             let turn = tokio::select! {
                 biased;
-                bye = outlet.closing() => return End::Bye(bye.clone()),
+                bye = outlet.closing() => return End::Bye(bye),
                 () = &mut draining => return End::Bye(gateway.draining_bye(self.id)),
                 Some(done) = self.work.next(), if !self.work.is_empty() => Turn::Done(done),
                 message = self.stream.next(), if self.session.wants_input() => Turn::Incoming(message),
-                Some(outgoing) = self.inbox.recv() => Turn::Outgoing(outgoing),
+                waiting = outlet.waiting() => Turn::Waiting(waiting),
                 () = std::future::ready(()), if !self.is_flushed => Turn::Flush,
                 () = &mut timer => Turn::Time,
             };
             let went = match turn {
                 Turn::Incoming(message) => self.on_message(message).await,
                 Turn::Done(done) => self.on_done(done).await,
-                Turn::Outgoing(outgoing) => self.on_outgoing(outgoing).await,
+                Turn::Waiting(waiting) => self.on_waiting(waiting).await,
                 Turn::Flush => self.flush().await,
                 Turn::Time => {
                     due = Instant::now();
@@ -153,21 +157,20 @@ impl Socket {
     async fn on_done(&mut self, done: Option<ServerFrame>) -> Result<(), End> {
         self.session.answered();
         match done {
-            Some(frame) => {
-                if matches!(frame, ServerFrame::Ack(_)) {
-                    self.gateway.meters.acks.increment(1);
-                }
-                self.write(frame.to_json()).await
-            }
+            Some(frame) => self.write(frame.to_json()).await,
             None => Ok(()),
         }
     }
 
-    async fn on_outgoing(&mut self, first: Outgoing) -> Result<(), End> {
-        self.pass_on(first).await?;
-        for _ in 1..TURN_FRAMES {
-            let Ok(next) = self.inbox.try_recv() else { break };
-            self.pass_on(next).await?;
+    async fn on_waiting(&mut self, waiting: VecDeque<Waiting>) -> Result<(), End> {
+        for next in waiting {
+            match next {
+                Waiting::Frame(outgoing) => self.pass_on(outgoing).await?,
+                Waiting::Answer(frame) => {
+                    self.session.answered();
+                    self.write(frame).await?;
+                }
+            }
         }
         Ok(())
     }
@@ -198,9 +201,8 @@ impl Socket {
     pub(super) async fn cursor(&mut self) -> Result<i64, End> {
         // What was passed on up to here is in the queue by now.
         let horizon = self.gateway.live.feed().horizon();
-        while let Ok(outgoing) = self.inbox.try_recv() {
-            self.pass_on(outgoing).await?;
-        }
+        let waiting = self.outlet.take();
+        self.on_waiting(waiting).await?;
         // A message of this socket that is not acknowledged yet is not to be passed over.
         if self.session.is_settled() {
             self.session.caught_up(horizon);
@@ -215,7 +217,7 @@ impl Socket {
         let sent = tokio::select! {
             biased;
             sent = self.stream.feed(Message::Text(text)) => sent,
-            bye = self.outlet.closing() => return Err(End::Bye(bye.clone())),
+            bye = self.outlet.closing() => return Err(End::Bye(bye)),
             () = tokio::time::sleep(WRITE_WITHIN) => return Err(End::Gone),
         };
         sent.or(Err(End::Gone))
@@ -226,7 +228,7 @@ impl Socket {
         let flushed = tokio::select! {
             biased;
             flushed = self.stream.flush() => flushed,
-            bye = self.outlet.closing() => return Err(End::Bye(bye.clone())),
+            bye = self.outlet.closing() => return Err(End::Bye(bye)),
             () = tokio::time::sleep(WRITE_WITHIN) => return Err(End::Gone),
         };
         flushed.or(Err(End::Gone))
@@ -234,9 +236,25 @@ impl Socket {
 
     /// Answers what is under way, says good-bye, and waits for the client to hear it.
     async fn say(mut self, bye: Bye) {
-        while let Some(done) = self.work.next().await {
-            let Some(frame) = done else { continue };
-            if self.stream.feed(Message::Text(frame.to_json())).await.is_err() {
+        while !self.session.is_settled() {
+            let answer = tokio::select! {
+                Some(done) = self.work.next(), if !self.work.is_empty() => {
+                    self.session.answered();
+                    done.map(|frame| frame.to_json())
+                }
+                waiting = self.outlet.waiting() => {
+                    for answer in waiting.into_iter().filter_map(Waiting::answer) {
+                        self.session.answered();
+                        if self.stream.feed(Message::Text(answer)).await.is_err() {
+                            return;
+                        }
+                    }
+                    None
+                }
+            };
+            if let Some(answer) = answer
+                && self.stream.feed(Message::Text(answer)).await.is_err()
+            {
                 return;
             }
         }

@@ -61,14 +61,19 @@ impl Socket {
         };
         let prepared = self.gateway.messages.prepare(&self.identity()?.actor, request).await;
         let name = frame.client_message_id.into_owned();
-        let work: Work = match prepared {
+        match prepared {
             Ok(message) => {
-                let answer = self.gateway.queue.hand_in(message);
-                Box::pin(async move { Some(ack(conversation, name, answer.await)) })
+                let (outlet, acks) = (self.outlet.clone(), self.gateway.meters.acks.clone());
+                self.gateway.queue.hand_in_told(
+                    message,
+                    Box::new(move |answer| {
+                        acks.increment(u64::from(answer.is_ok()));
+                        outlet.answer(ack(conversation, name, answer).to_json());
+                    }),
+                );
             }
-            Err(error) => Box::pin(std::future::ready(Some(ack(conversation, name, Err(error))))),
-        };
-        self.work.push(work);
+            Err(error) => self.outlet.answer(ack(conversation, name, Err(error)).to_json()),
+        }
         Ok(())
     }
 

@@ -20,6 +20,7 @@ use poem_openapi::registry::{MetaSecurityScheme, Registry};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
 use crate::http::catalogue::code;
+use crate::http::console_session;
 use crate::http::context::RequestContext;
 use crate::http::problem::ApiError;
 use crate::http::services::Services;
@@ -94,7 +95,8 @@ impl Caller {
         let headers = request.headers();
         let app = app_headers(headers).map(|sent| gatekeeper.check_app(sent)).transpose()?;
         // Beside the master key a session says nothing.
-        let token = session_token(headers).filter(|_| app != Some(AppAccess::Master));
+        let token = session_token(headers).or_else(|| console_session::token(headers));
+        let token = token.filter(|_| app != Some(AppAccess::Master));
         let session = match token {
             Some(token) => match (gatekeeper.find_session(token).await?, stale) {
                 (None, StaleSession::Refused) => return Err(ApiError::of(code::SESSION_NOT_VALID)),

@@ -168,7 +168,8 @@ fn is_leancloud(path: &str) -> bool {
     path.starts_with("/1.1/") || path.starts_with("/1.2/")
 }
 
-/// Whether browsers of other sites may call this. No cookies are used anywhere, so any site may.
+/// Whether browsers of other sites may call this. They may, since no answer lets them send cookies along; the one of the
+/// console counts only beside a header they could not send with it either.
 fn is_shared(path: &str) -> bool {
     is_leancloud(path) || path.starts_with("/api/")
 }

@@ -32,6 +32,8 @@ pub const OPERATIONS: &[&str] = &[
     "submit_certification",
     "request_sms_code",
     "create_test_sms",
+    "create_desk_note",
+    "create_canned_reply",
 ];
 
 /// Wraps the native API, below its prefix.

@@ -1,14 +1,18 @@
 //! The native API over HTTP: what surrounds every request, and the areas with their operations.
 
 pub mod admin;
+pub mod assistant;
 pub mod auth;
 pub mod body;
 pub mod caller;
 pub mod catalogue;
 pub mod certification;
+pub mod console_session;
 pub mod consultations;
 pub mod context;
 pub mod conversations;
+pub mod desk;
+pub mod desk_tasks;
 pub mod dev;
 pub mod docs;
 pub mod doctors;
@@ -73,6 +77,12 @@ pub enum Area {
     /// Messages, and catching up with what happened.
     #[oai(rename = "messages")]
     Messages,
+    /// The official assistant, for patients and doctors.
+    #[oai(rename = "assistant")]
+    Assistant,
+    /// The desk that answers for the assistant, for agents.
+    #[oai(rename = "desk")]
+    Desk,
     /// Uploads and downloads.
     #[oai(rename = "files")]
     Files,
@@ -96,13 +106,12 @@ pub type Apis = (
     relations::RelationsApi,
     invitations::InvitationsApi,
     consultations::ConsultationsApi,
-    (conversations::ConversationsApi, messages::MessagesApi, sync::SyncApi),
+    (conversations::ConversationsApi, messages::MessagesApi, sync::SyncApi, assistant::AssistantApi, desk::DeskApis),
     files::FilesApi,
     admin::certifications::ReviewApi,
-    admin::consultations::VoidApi,
+    (admin::consultations::VoidApi, desk_tasks::DeskTasksApi),
     admin::agents::AgentsApi,
-    admin::oversight::OversightApi,
-    admin::sms::SmsApi,
+    (admin::oversight::OversightApi, admin::directory::DirectoryApi, admin::sms::SmsApi),
     dev::DevApi,
     wechat::WechatApis,
 );
@@ -117,13 +126,12 @@ pub const fn apis() -> Apis {
         relations::RelationsApi,
         invitations::InvitationsApi,
         consultations::ConsultationsApi,
-        (conversations::ConversationsApi, messages::MessagesApi, sync::SyncApi),
+        (conversations::ConversationsApi, messages::MessagesApi, sync::SyncApi, assistant::AssistantApi, desk::apis()),
         files::FilesApi,
         admin::certifications::ReviewApi,
-        admin::consultations::VoidApi,
+        (admin::consultations::VoidApi, desk_tasks::DeskTasksApi),
         admin::agents::AgentsApi,
-        admin::oversight::OversightApi,
-        admin::sms::SmsApi,
+        (admin::oversight::OversightApi, admin::directory::DirectoryApi, admin::sms::SmsApi),
         dev::DevApi,
         wechat::apis(),
     )

@@ -12,7 +12,7 @@ use account::password::MockPasswordHasher;
 use account::{AccountKeys, AccountPorts, AccountSettings, AccountStore, AccountUnit, Accounts, AppAccess, AppHeaders};
 use async_trait::async_trait;
 use consultation::service::{
-    Certifications, Consultations, Context, Doctors, Initiate, Initiated, Invitations, Relations, Reports,
+    Certifications, Consultations, Context, DeskTasks, Doctors, Initiate, Initiated, Invitations, Relations, Reports,
 };
 use consultation::{ConsultationPolicy, ConsultationStore, ConsultationUnit};
 use domain::actor::{AccessError, UserActor};
@@ -22,10 +22,11 @@ use domain::outbox::{JobSignal, MockJobQueue};
 use domain::rng::SecureRandom;
 use domain::sms::MockSmsGateway;
 use domain::{Actor, Clock, ObjectId, StoreError, Timestamp};
+use im::desk::{Desk, DeskStore, DeskUnit};
 use im::log::{MockLogListener, MockLogWatch};
 use im::owner::MockConversationOwner;
-use im::policy::ImPolicy;
-use im::service::{Ack, ImContext, MessageQueue};
+use im::policy::{DEFAULT_ASSISTANT, ImPolicy};
+use im::service::{Ack, ImContext, MessageQueue, Told};
 use im::{Appended, ImError, ImStore, ImUnit, NewMessage};
 use poem::http::StatusCode;
 use poem::{Body, Endpoint, Request, RequestBuilder, Response, Route};
@@ -45,6 +46,7 @@ use crate::http::problem::ApiError;
 use crate::http::router::{Parts, server};
 use crate::http::services::{InitiateQueue, Services};
 use crate::http::testing::FixedIds;
+use crate::http::wechat::Wechat;
 use crate::leancloud;
 
 const DOCTOR: &str = "5daeb07b7b968a0074945056";
@@ -135,9 +137,24 @@ impl ImStore for World {
     }
 }
 
+#[async_trait]
+impl DeskStore for World {
+    async fn begin(&self) -> Result<Box<dyn DeskUnit>, StoreError> {
+        Err(down())
+    }
+
+    fn read(&self) -> Box<dyn DeskUnit> {
+        panic!("these tests stop before anything is read")
+    }
+}
+
 impl MessageQueue for World {
     fn hand_in(&self, _: NewMessage) -> Pin<Box<dyn Future<Output = Result<Ack, ImError>> + Send>> {
         Box::pin(std::future::ready(Err(ImError::Stopping)))
+    }
+
+    fn hand_in_told(&self, _: NewMessage, told: Told) {
+        told(Err(ImError::Stopping));
     }
 }
 
@@ -217,7 +234,18 @@ fn parts() -> Parts {
         public_url: "http://localhost".into(),
         certifications: Certifications::new(context.clone()),
         consultations: Consultations::new(context.clone()),
+        desk_tasks: DeskTasks::new(context.clone()),
         doctors: Doctors::new(context.clone()),
+        desk: Desk {
+            store: Arc::new(World),
+            clock: Arc::new(World),
+            ids: Arc::new(FixedIds),
+            signal: Arc::new(World),
+            assistant: DEFAULT_ASSISTANT,
+            home: chrono_tz::Asia::Shanghai,
+            recall_within: Duration::from_secs(120),
+            relays_messages: false,
+        },
         initiate: Arc::new(World),
         invitations: Invitations::new(context.clone(), Arc::new(World)),
         oversight: Oversight {
@@ -265,6 +293,11 @@ fn accounts() -> Arc<Accounts> {
     Arc::new(Accounts::new(ports, AccountKeys::derive(&[0; 32]).unwrap(), AccountSettings::default()))
 }
 
+fn no_mini_programs() -> leancloud::WechatMiniPrograms {
+    let Wechat { apps, logins, .. } = crate::http::wechat::testing::nothing();
+    leancloud::WechatMiniPrograms { apps, logins, shows_session_key: false }
+}
+
 fn rest(context: &Context) -> Rest {
     Rest::new(RestPorts {
         store: Arc::new(World),
@@ -275,7 +308,7 @@ fn rest(context: &Context) -> Rest {
         certifications: Certifications::new(context.clone()),
         doctors: Doctors::new(context.clone()),
         relations: Relations::new(context.clone()),
-        mini_program: Arc::new(leancloud::NoMiniProgram),
+        mini_program: Arc::new(no_mini_programs()),
         spares_captcha: true,
     })
 }

@@ -7,9 +7,10 @@ use account::Accounts;
 use account::oversight::Oversight;
 use async_trait::async_trait;
 use consultation::service::{
-    Certifications, Consultations, Doctors, Initiate, Initiated, Invitations, Relations, Reports,
+    Certifications, Consultations, DeskTasks, Doctors, Initiate, Initiated, Invitations, Relations, Reports,
 };
 use domain::Clock;
+use im::desk::Desk;
 use leancloud::realtime::Realtime;
 use leancloud::rest::Rest;
 use poem::{Request, RequestBody, Result};
@@ -39,7 +40,9 @@ pub struct Services {
     pub accounts: Arc<Accounts>,
     pub certifications: Certifications,
     pub consultations: Consultations,
+    pub desk_tasks: DeskTasks,
     pub doctors: Doctors,
+    pub desk: Desk,
     pub initiate: Arc<dyn InitiateQueue>,
     pub invitations: Invitations,
     pub messaging: MessagingUseCases,
@@ -60,6 +63,11 @@ pub struct Services {
 }
 
 impl Services {
+    /// Whether clients reach the server by https.
+    pub fn is_https(&self) -> bool {
+        self.public_url.starts_with("https://")
+    }
+
     /// Makes the download addresses inside views.
     pub fn links(&self) -> Links<'_> {
         Links::new(&self.accounts, &self.public_url)

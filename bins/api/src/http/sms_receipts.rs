@@ -21,8 +21,8 @@ use crate::http::catalogue::code;
 use crate::http::context::RequestContext;
 use crate::http::problem::ApiError;
 
-/// Largest push that is read: providers send a hundred receipts at most.
-const MAX_PUSH_BYTES: usize = 512 * 1024;
+/// Largest push that is read. Providers send a hundred receipts at most; others may send thousands at once.
+const MAX_PUSH_BYTES: usize = 4 * 1024 * 1024;
 
 /// Who may push, and where it goes.
 pub struct ReceiptGate {

@@ -111,6 +111,7 @@ macro_rules! typed_ids {
 typed_ids!(
     UserId,
     PatientId,
+    DeskTaskId,
     DoctorId,
     RelationId,
     ConsultationId,
@@ -128,6 +129,10 @@ typed_ids!(
     ConsultationEventId,
     SmsMessageId,
     SmsReplyId,
+    AssistantId,
+    EpisodeId,
+    DeskEntryId,
+    CannedReplyId,
 );
 
 impl From<Timestamp> for Instant {

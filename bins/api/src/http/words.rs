@@ -1,9 +1,10 @@
 //! The enumerations of the wire, each tied to its word in the domain.
 
-use consultation::{consultation as episode, notification};
+use consultation::{consultation as episode, desk_task, notification};
 use domain::certification;
 use domain::gender;
 use domain::outbox;
+use im::desk::{agent, canned, chat, entry};
 use poem_openapi::Enum;
 use sms::{breaker, class, provider};
 use wechat::{app, content, message, push, service_message};
@@ -42,6 +43,11 @@ macro_rules! wire_words {
             }
         }
     };
+}
+
+wire_words! {
+    /// Whether a task of the desk is still to be looked after.
+    DeskTaskState = desk_task::DeskTaskState { Open = "open", Closed = "closed" }
 }
 
 wire_words! {
@@ -258,6 +264,72 @@ wire_words! {
     SmsBreakerState = breaker::BreakerState { Closed = "closed", Open = "open", HalfOpen = "half_open" }
 }
 
+wire_words! {
+    /// Where a chat with the assistant stands.
+    ChatStatus = chat::ChatStatus { Idle = "idle", Queued = "queued", Assigned = "assigned", Closed = "closed" }
+}
+
+wire_words! {
+    /// Whose turn it is.
+    ChatTurn = chat::Turn { WaitingUser = "waiting_user", WaitingAgent = "waiting_agent" }
+}
+
+wire_words! {
+    /// Why this agent has the chat.
+    AssignReason = chat::AssignReason {
+        Sticky = "sticky",
+        LeastLoaded = "least_loaded",
+        Claimed = "claimed",
+        TakenOver = "taken_over",
+        Transferred = "transferred",
+        Reopened = "reopened",
+    }
+}
+
+wire_words! {
+    /// Why a chat is over: an agent closed it, or the customer said nothing for too long.
+    ChatCloseReason = chat::CloseReason { Agent = "agent", Idle = "idle" }
+}
+
+wire_words! {
+    /// Which aim is meant.
+    SlaKind = chat::SlaKind { FirstReply = "first_reply", NextReply = "next_reply", Resolve = "resolve" }
+}
+
+wire_words! {
+    /// Whether an agent is there and given chats, there without being given any, or gone.
+    DeskStatus = agent::DeskStatus { Online = "online", Away = "away", Offline = "offline" }
+}
+
+wire_words! {
+    /// Who sees an answer that is kept ready.
+    CannedScope = canned::CannedScope { Personal = "personal", Group = "group", All = "all" }
+}
+
+wire_words! {
+    /// What stands between the messages of a chat, for agents only.
+    DeskEntryKind = entry::EntryKind {
+        Note = "note",
+        Queued = "queued",
+        Assigned = "assigned",
+        Released = "released",
+        Requeued = "requeued",
+        Offered = "offered",
+        Accepted = "accepted",
+        Declined = "declined",
+        TakenOver = "taken_over",
+        Warned = "warned",
+        Closed = "closed",
+        Reopened = "reopened",
+        Rated = "rated",
+        Tags = "tags",
+        Remark = "remark",
+        Blocked = "blocked",
+        Unblocked = "unblocked",
+        Priority = "priority",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -265,6 +337,7 @@ mod tests {
     #[test]
     fn the_wire_and_the_domain_spell_alike() {
         let all = [
+            DeskTaskState::spellings(),
             Gender::spellings(),
             CertificationState::spellings(),
             ConsultationStatus::spellings(),
@@ -290,6 +363,14 @@ mod tests {
             SmsAttemptState::spellings(),
             SmsErrorClass::spellings(),
             SmsBreakerState::spellings(),
+            ChatStatus::spellings(),
+            ChatTurn::spellings(),
+            AssignReason::spellings(),
+            ChatCloseReason::spellings(),
+            SlaKind::spellings(),
+            DeskStatus::spellings(),
+            CannedScope::spellings(),
+            DeskEntryKind::spellings(),
         ];
         for (wire, domain) in all.into_iter().flatten() {
             assert_eq!(wire, domain);

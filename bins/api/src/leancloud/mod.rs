@@ -18,7 +18,7 @@ use serde_json::json;
 
 pub use answer::render;
 pub use files::PathLinks;
-pub use mini_program::NoMiniProgram;
+pub use mini_program::WechatMiniPrograms;
 pub use realtime::{RealtimeGateway, RealtimeLimits};
 
 use crate::http::services::Services;

@@ -2,33 +2,42 @@
 //! was checked, finding out who a follower is.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
+use domain::id::FileId;
 use domain::outbox::ClaimedJob;
-use domain::{Coded, ErrorKind, ObjectId, Timestamp};
+use domain::{Clock, Coded, ErrorKind, ObjectId, Timestamp};
 use runtime::Config;
 use serde::Deserialize;
-use wechat::content::{CheckedContent, Contents, WECHAT_RECHECK};
+use wechat::content::{Contents, MediaCheck, WECHAT_CHECK_MEDIA, WECHAT_RECHECK};
 use wechat::follower::{Followers, WECHAT_FOLLOWER};
 use wechat::inbox::{Inbox, WECHAT_PUSH};
 use wechat::message::{Messages, Progress, WECHAT_SEND};
-use wechat::service_message::{AssistantInbox, ServiceMessages, WECHAT_RECEIVE};
+use wechat::service_message::{ServiceMessages, WECHAT_RECEIVE};
 use wechat::{Context, WechatError};
 
+use crate::assistant::Assistant;
+use crate::chat_content::ChatContent;
 use crate::{JobFailure, JobHandler};
 
-/// What the messages belong to.
-pub(crate) trait WechatPorts: AssistantInbox + CheckedContent {}
-
-impl<T: AssistantInbox + CheckedContent> WechatPorts for T {}
+/// Pause before a message that was about to be stored is looked for again.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 /// All handlers of this file.
-pub(crate) fn wechat_jobs(context: &Context, config: &Config, ports: Arc<dyn WechatPorts>) -> Vec<Arc<dyn JobHandler>> {
+pub(crate) fn wechat_jobs(
+    context: &Context,
+    config: &Config,
+    chat: &ChatContent,
+    assistant: Assistant,
+) -> Vec<Arc<dyn JobHandler>> {
+    let contents = Contents::new(context.clone(), config.content_settings());
     vec![
         Arc::new(SendMessage(Messages::new(context.clone()))),
         Arc::new(TakeInPush(Inbox::new(context.clone(), config.wechat.push_window))),
-        Arc::new(HandOver { messages: ServiceMessages::new(context.clone()), ports: ports.clone() }),
-        Arc::new(Recheck { contents: Contents::new(context.clone(), config.content_settings()), ports }),
+        Arc::new(HandOver { messages: ServiceMessages::new(context.clone()), assistant }),
+        Arc::new(Recheck { contents: contents.clone(), chat: chat.clone() }),
+        Arc::new(CheckMedia { contents, chat: chat.clone(), clock: context.clock.clone() }),
         Arc::new(LinkFollower(Followers::new(context.clone()))),
     ]
 }
@@ -87,7 +96,7 @@ impl JobHandler for TakeInPush {
 
 struct HandOver {
     messages: ServiceMessages,
-    ports: Arc<dyn WechatPorts>,
+    assistant: Assistant,
 }
 
 #[async_trait]
@@ -97,14 +106,14 @@ impl JobHandler for HandOver {
     }
 
     async fn run(&self, job: &ClaimedJob) -> Result<Option<Timestamp>, JobFailure> {
-        self.messages.hand_over(id_of(job)?, &*self.ports).await.map_err(|error| failure(&error))?;
+        self.messages.hand_over(id_of(job)?, &self.assistant).await.map_err(|error| failure(&error))?;
         Ok(None)
     }
 }
 
 struct Recheck {
     contents: Contents,
-    ports: Arc<dyn WechatPorts>,
+    chat: ChatContent,
 }
 
 #[async_trait]
@@ -114,7 +123,37 @@ impl JobHandler for Recheck {
     }
 
     async fn run(&self, job: &ClaimedJob) -> Result<Option<Timestamp>, JobFailure> {
-        self.contents.recheck(id_of(job)?, &*self.ports).await.map_err(|error| failure(&error))?;
+        self.contents.recheck(id_of(job)?, &self.chat).await.map_err(|error| failure(&error))?;
+        Ok(None)
+    }
+}
+
+struct CheckMedia {
+    contents: Contents,
+    chat: ChatContent,
+    clock: Arc<dyn Clock>,
+}
+
+#[async_trait]
+impl JobHandler for CheckMedia {
+    fn kind(&self) -> &'static str {
+        WECHAT_CHECK_MEDIA
+    }
+
+    async fn run(&self, job: &ClaimedJob) -> Result<Option<Timestamp>, JobFailure> {
+        let Ok(check) = MediaCheck::deserialize(&job.payload) else {
+            return Err(JobFailure::Final("the payload names no file".to_owned()));
+        };
+        let passing = |code: &str| JobFailure::Passing(code.to_owned());
+        let found = self.chat.find(check.subject).await.map_err(|error| passing(error.code()))?;
+        if found.is_none() {
+            // Not stored yet, or refused.
+            let now = self.clock.now();
+            return Ok((now < check.until).then(|| now + LOOK_AGAIN));
+        }
+        let url = self.chat.link(FileId(check.file));
+        let checked = self.contents.check_media(check.subject, check.author(), &url, check.medium).await;
+        checked.map_err(|error| failure(&error))?;
         Ok(None)
     }
 }

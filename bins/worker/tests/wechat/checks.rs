@@ -6,11 +6,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::outbox::JobQueue;
 use domain::page::PageRequest;
-use domain::{Actor, ObjectId, StoreError};
+use domain::{Actor, StoreError};
 use serde_json::json;
 use testkit::ids::object_id;
 use wechat::content::{
-    Author, CheckState, CheckedContent, ContentSettings, Contents, OnNoVerdict, Ruling, WECHAT_RECHECK,
+    Author, CheckState, CheckedContent, ContentSettings, Contents, Medium, OnNoVerdict, Ruling, Subject, WECHAT_RECHECK,
 };
 use wechat::{PushFormat, PushMode, WechatError};
 use wechat_standin::{Fault, FaultKind};
@@ -43,17 +43,26 @@ struct Dialog {
 
 #[async_trait]
 impl CheckedContent for Dialog {
-    async fn text_of(&self, _: ObjectId) -> Result<Option<String>, StoreError> {
+    async fn text_of(&self, _: Subject) -> Result<Option<String>, StoreError> {
         Ok(self.text.clone())
     }
-    async fn withdraw(&self, message: ObjectId) -> Result<(), StoreError> {
-        self.told.lock().unwrap().push(format!("withdraw {message}"));
+    async fn withdraw(&self, subject: Subject) -> Result<(), StoreError> {
+        self.told.lock().unwrap().push(format!("withdraw {}", subject.message));
         Ok(())
     }
-    async fn release(&self, message: ObjectId) -> Result<(), StoreError> {
-        self.told.lock().unwrap().push(format!("release {message}"));
+    async fn release(&self, subject: Subject, body: &str) -> Result<(), StoreError> {
+        self.told.lock().unwrap().push(format!("release {} {body}", subject.message));
         Ok(())
     }
+}
+
+/// Message `n` of some conversation.
+fn subject(n: u32) -> Subject {
+    Subject { message: object_id(n), conversation: object_id(900) }
+}
+
+async fn text(contents: &Contents, n: u32, author: Author, words: &str) -> Ruling {
+    contents.check_text(subject(n), author, words, &format!("body of {n}")).await.unwrap()
 }
 
 async fn states(contents: &Contents, state: CheckState) -> usize {
@@ -74,8 +83,8 @@ async fn harmless_words_pass_and_risky_ones_of_a_patient_do_not() {
         let node = stage.node().await;
         let contents = contents(&node, OnNoVerdict::Deliver);
         let patient = Author::Patient(stage.visitor(&node, "o1").await);
-        assert_eq!(contents.check_text(object_id(1), patient, "睡眠不好").await.unwrap(), Ruling::Deliver);
-        assert_eq!(contents.check_text(object_id(2), patient, "代开发票").await.unwrap(), Ruling::Refuse);
+        assert_eq!(text(&contents, 1, patient, "睡眠不好").await, Ruling::Deliver);
+        assert_eq!(text(&contents, 2, patient, "代开发票").await, Ruling::Refuse);
         assert_eq!((states(&contents, CheckState::Passed).await, states(&contents, CheckState::Refused).await), (1, 1));
     })
     .await;
@@ -88,16 +97,16 @@ async fn who_is_not_known_to_the_platform_is_looked_at_by_the_own_list() {
         let contents = contents(&node, OnNoVerdict::Hold);
         // A doctor at the web desk never signed in with the mini-program.
         let doctor = Author::Doctor(domain::id::UserId(object_id(5)));
-        assert_eq!(contents.check_text(object_id(1), doctor, "请加微信").await.unwrap(), Ruling::Deliver);
+        assert_eq!(text(&contents, 1, doctor, "请加微信").await, Ruling::Deliver);
         assert_eq!(states(&contents, CheckState::Review).await, 1, "a person decides about a doctor's words");
         assert_eq!(stage.platform().count(CHECK), 0, "no call in vain");
         // A patient whom the platform does not know any more.
         let patient = Author::Patient(stage.visitor(&node, "o1").await);
         let unknown = FaultKind::Refuse { code: 61_010, message: "code is expired".into() };
         stage.platform().faults.push(Fault::once(CHECK, unknown));
-        assert_eq!(contents.check_text(object_id(2), patient, "睡眠不好").await.unwrap(), Ruling::Deliver);
+        assert_eq!(text(&contents, 2, patient, "睡眠不好").await, Ruling::Deliver);
         stage.clock.advance(Duration::from_hours(2));
-        assert_eq!(contents.check_text(object_id(3), patient, "睡眠不好").await.unwrap(), Ruling::Deliver);
+        assert_eq!(text(&contents, 3, patient, "睡眠不好").await, Ruling::Deliver);
         assert_eq!(stage.platform().count(CHECK), 1);
     })
     .await;
@@ -113,14 +122,14 @@ async fn without_a_verdict_in_time_the_policy_decides_and_it_is_looked_at_again(
             let contents = contents(&node, policy);
             stage.platform().faults.push(Fault::always(CHECK, FaultKind::Slow(Duration::from_secs(5))));
             let began = std::time::Instant::now();
-            assert_eq!(contents.check_text(object_id(n), patient, "睡眠不好").await.unwrap(), ruling);
+            assert_eq!(text(&contents, n, patient, "睡眠不好").await, ruling);
             assert!(began.elapsed() < Duration::from_secs(2), "the budget holds");
             stage.platform().faults.clear();
             let dialog = Dialog { text: Some("睡眠不好".into()), ..Dialog::default() };
             stage.clock.advance(Duration::from_secs(6));
             recheck(stage, &node, &contents, &dialog).await;
             let expected: Vec<String> =
-                if ruling == Ruling::Hold { vec![format!("release {}", object_id(n))] } else { Vec::new() };
+                if ruling == Ruling::Hold { vec![format!("release {} body of {n}", object_id(n))] } else { Vec::new() };
             assert_eq!(*dialog.told.lock().unwrap(), expected);
         }
     })
@@ -134,7 +143,9 @@ async fn a_late_verdict_takes_a_picture_back_once() {
         let contents = contents(&node, OnNoVerdict::Deliver);
         let patient = Author::Patient(stage.visitor(&node, "o1").await);
         let url = "https://files.example/a.png?signature=1";
-        assert_eq!(contents.check_picture(object_id(1), patient, url).await.unwrap(), Ruling::Deliver);
+        contents.check_media(subject(1), patient, url, Medium::Picture).await.unwrap();
+        contents.check_media(subject(1), patient, url, Medium::Picture).await.unwrap();
+        assert_eq!(stage.platform().count("/wxa/media_check_async"), 1, "asked once, however often the job runs");
         let pending = contents.list(&admin(), CheckState::Pending, PageRequest::first()).await.unwrap().items;
         let trace = pending[0].trace_id.clone().unwrap();
         let verdict = json!({ "FromUserName": "o1", "CreateTime": NOW_S, "MsgType": "event",
@@ -159,10 +170,32 @@ async fn a_picture_without_a_verdict_goes_before_a_person() {
         let node = stage.node().await;
         let contents = contents(&node, OnNoVerdict::Deliver);
         let patient = Author::Patient(stage.visitor(&node, "o1").await);
-        contents.check_picture(object_id(1), patient, "https://files.example/a.png").await.unwrap();
+        contents.check_media(subject(1), patient, "https://files.example/a.png", Medium::Picture).await.unwrap();
         stage.clock.advance(Duration::from_mins(36));
         recheck(stage, &node, &contents, &Dialog::default()).await;
         assert_eq!(states(&contents, CheckState::Review).await, 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_second_look_asks_the_platform_again_and_takes_back_what_it_refuses() {
+    on_each_database(async |stage| {
+        let node = stage.node().await;
+        let patient = Author::Patient(stage.visitor(&node, "o1").await);
+        for (n, policy) in [(1, OnNoVerdict::Deliver), (2, OnNoVerdict::Hold)] {
+            let contents = contents(&node, policy);
+            stage.platform().faults.push(Fault::always(CHECK, FaultKind::Slow(Duration::from_secs(5))));
+            text(&contents, n, patient, "代开发票").await;
+            stage.platform().faults.clear();
+            let dialog = Dialog { text: Some("代开发票".into()), ..Dialog::default() };
+            stage.clock.advance(Duration::from_secs(6));
+            recheck(stage, &node, &contents, &dialog).await;
+            // What was kept back was never seen, so there is nothing to take back.
+            let expected: Vec<String> = if n == 1 { vec![format!("withdraw {}", object_id(1))] } else { Vec::new() };
+            assert_eq!(*dialog.told.lock().unwrap(), expected);
+        }
+        assert_eq!(states(&contents(&node, OnNoVerdict::Hold), CheckState::Withdrawn).await, 2);
     })
     .await;
 }
@@ -173,7 +206,7 @@ async fn a_persons_decision_is_carried_out_once() {
         let node = stage.node().await;
         let contents = contents(&node, OnNoVerdict::Deliver);
         let doctor = Author::Doctor(domain::id::UserId(object_id(5)));
-        contents.check_text(object_id(1), doctor, "请加微信").await.unwrap();
+        text(&contents, 1, doctor, "请加微信").await;
         let check = contents.list(&admin(), CheckState::Review, PageRequest::first()).await.unwrap().items.remove(0);
         assert!(contents.decide(&Actor::Nobody, check.id, false, "广告").await.is_err());
         contents.decide(&admin(), check.id, false, "广告").await.unwrap();

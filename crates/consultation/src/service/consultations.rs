@@ -1,9 +1,11 @@
 //! Reading, ending, reopening and voiding consultations.
 
-use domain::Actor;
+use chrono_tz::Tz;
+use domain::doctor::Doctor;
 use domain::id::ConsultationId;
 use domain::page::{Page, PageRequest};
-use domain::text;
+use domain::patient::Patient;
+use domain::{Actor, Timestamp, text};
 use serde_json::json;
 
 use super::context::Context;
@@ -12,7 +14,7 @@ use super::transition::{self, Change};
 use crate::consultation::{Consultation, ConsultationEvent, ConsultationFilter};
 use crate::error::ConsultationError;
 use crate::machine::{Event, MAX_REASON_CHARS, ReopenFacts};
-use crate::notification::Notification;
+use crate::notification::{Notification, NotificationFilter};
 use crate::unit::ConsultationUnit;
 
 /// Tries of a transition that lost a race before the caller is told to reload.
@@ -27,6 +29,26 @@ pub struct ConsultationTrail {
     pub notifications: Vec<Notification>,
 }
 
+/// A consultation with those who took part, to be exported.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ConsultationRecord {
+    pub consultation: Consultation,
+    /// `None` when the account is gone.
+    pub doctor: Option<Doctor>,
+    pub patient: Option<Patient>,
+    pub events: Vec<ConsultationEvent>,
+    /// The zone of the business, for readers.
+    pub timezone: Tz,
+    pub exported_at: Timestamp,
+}
+
+impl ConsultationRecord {
+    /// A time as its readers write it.
+    pub fn local(&self, at: Timestamp) -> String {
+        at.to_datetime().with_timezone(&self.timezone).format("%Y-%m-%d %H:%M:%S").to_string()
+    }
+}
+
 /// Use cases on existing consultations.
 #[derive(Clone)]
 pub struct Consultations {
@@ -36,6 +58,10 @@ pub struct Consultations {
 impl Consultations {
     pub fn new(context: Context) -> Self {
         Self { context }
+    }
+
+    pub(super) const fn context(&self) -> &Context {
+        &self.context
     }
 
     /// One consultation, for its two parties; an administrator's look is audited.
@@ -67,6 +93,20 @@ impl Consultations {
         Ok(self.context.store.read().consultations().list(&filter, page).await?)
     }
 
+    /// Who was told of anything, or why not, over all consultations, for administrators.
+    ///
+    /// # Errors
+    /// [`ConsultationError::Access`] for anybody else.
+    pub async fn notifications(
+        &self,
+        actor: &Actor,
+        filter: NotificationFilter,
+        page: PageRequest,
+    ) -> Result<Page<Notification>, ConsultationError> {
+        actor.require_admin()?;
+        Ok(self.context.store.read().notifications().list_all(&filter, page).await?)
+    }
+
     /// Every transition and every notification decision of a consultation.
     ///
     /// # Errors
@@ -79,6 +119,23 @@ impl Consultations {
         let notifications = unit.notifications().list(id).await?;
         self.audit_outside_read(actor, &consultation).await?;
         Ok(ConsultationTrail { consultation, events, notifications })
+    }
+
+    /// A consultation with those who took part, for its two parties; an administrator's export is audited.
+    ///
+    /// # Errors
+    /// [`ConsultationError::NotFound`] also when it is somebody else's.
+    pub async fn record(&self, actor: &Actor, id: ConsultationId) -> Result<ConsultationRecord, ConsultationError> {
+        actor.require_visible(may_see_any(actor))?;
+        let mut unit = self.context.store.read();
+        let consultation = load(&mut *unit, actor, id).await?;
+        let doctor = unit.doctors().find(consultation.pair.doctor).await?;
+        let patient = unit.patients().find(consultation.pair.patient).await?;
+        let events = unit.consultations().events(id).await?;
+        self.audit_outside(actor, &consultation, "consultation.export").await?;
+        let timezone = self.context.policy.timezone;
+        let exported_at = self.context.clock.now();
+        Ok(ConsultationRecord { consultation, doctor, patient, events, timezone, exported_at })
     }
 
     /// Ends a consultation for whichever party asks. Ending an ended one changes nothing and answers it.
@@ -125,7 +182,7 @@ impl Consultations {
         let relation = unit.relations().find_locked(current.relation_id).await?;
         let open = unit.consultations().find_open(&[pair]).await?;
         let facts = ReopenFacts {
-            is_certified: doctors.first().is_some_and(domain::doctor::Doctor::is_certified),
+            is_certified: doctors.first().is_some_and(Doctor::is_certified),
             is_blocked: relation.is_some_and(|r| r.is_blocked),
             has_newer_open: open.iter().any(|c| c.id != id),
         };
@@ -168,11 +225,20 @@ impl Consultations {
 
     /// A read of a consultation by somebody who is not a party leaves a trace.
     async fn audit_outside_read(&self, actor: &Actor, found: &Consultation) -> Result<(), ConsultationError> {
+        self.audit_outside(actor, found, "consultation.read").await
+    }
+
+    async fn audit_outside(
+        &self,
+        actor: &Actor,
+        found: &Consultation,
+        action: &'static str,
+    ) -> Result<(), ConsultationError> {
         if is_party(actor, found) {
             return Ok(());
         }
         let mut unit = self.context.store.begin().await?;
-        let event = self.context.audit(actor, "consultation.read", format!("consultation:{}", found.id), json!({}));
+        let event = self.context.audit(actor, action, format!("consultation:{}", found.id), json!({}));
         unit.audit().append_all(&[event]).await?;
         unit.commit().await?;
         Ok(())

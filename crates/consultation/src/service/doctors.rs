@@ -61,6 +61,21 @@ impl Doctors {
         Ok(self.context.store.read().doctors().search_certified(&search, page).await?)
     }
 
+    /// Doctors in any state of certification, by text, for administrators. Phones are shown masked.
+    ///
+    /// # Errors
+    /// [`ConsultationError::Access`] for anybody else.
+    pub async fn search_all(
+        &self,
+        actor: &Actor,
+        search: DoctorSearch,
+        state: Option<Certification>,
+        page: PageRequest,
+    ) -> Result<Page<Doctor>, ConsultationError> {
+        actor.require_admin()?;
+        Ok(self.context.store.read().doctors().search_all(&search, state, page).await?)
+    }
+
     /// Changes the own profile. A certified doctor who changes name, hospital, department or title
     /// goes back to review.
     ///

@@ -1,5 +1,6 @@
-//! Escalation: a doctor who was told of a patient and did not answer is told again by text message, once for each
-//! time the patient waits.
+//! Escalation: a doctor who was told of a patient, and has neither read nor answered, is told again by text message,
+//! once for each time the patient waits. When that does not help either, the desk gets a task. What counts are the
+//! messages of the dialog and how far the doctor has read.
 //!
 //! "Told" is a notification that was sent, so the time outside of office hours, when notifications wait, does not
 //! count; whether the text message may leave now is decided like that of any notification.
@@ -7,11 +8,12 @@
 use std::time::Duration;
 
 use domain::Timestamp;
-use domain::id::ConsultationId;
+use domain::id::{ConsultationId, DeskTaskId};
 use domain::time::span;
 
 use super::context::Context;
 use super::notify;
+use crate::desk_task::DeskTask;
 use crate::error::ConsultationError;
 use crate::notification::{Cause, Side};
 
@@ -42,7 +44,32 @@ impl Escalations {
         for id in due {
             escalated += u64::from(self.escalate(id).await?);
         }
+        self.ask_the_desk().await?;
         Ok(escalated)
+    }
+
+    /// Makes tasks of those whose doctor did not answer the text message either, and closes those that settled.
+    async fn ask_the_desk(&self) -> Result<(), ConsultationError> {
+        let now = self.context.clock.now();
+        let (after, before) = self.told();
+        let due = self.context.store.read().desk_tasks().find_unattended(None, after, before, MAX_BATCH).await?;
+        for id in due {
+            let mut unit = self.context.store.begin().await?;
+            let Some(consultation) = unit.consultations().find(id).await? else { continue };
+            unit.relations().find_locked(consultation.relation_id).await?;
+            if unit.desk_tasks().find_unattended(Some(id), after, before, 1).await?.is_empty() {
+                continue;
+            }
+            let task = DeskTask::open(DeskTaskId(self.context.ids.next()), id, now);
+            unit.desk_tasks().insert(&task).await?;
+            unit.commit().await?;
+            tracing::warn!(consultation.id = %id, desk_task.id = %task.id, "a doctor does not answer; the desk is asked");
+        }
+        let mut unit = self.context.store.begin().await?;
+        if unit.desk_tasks().close_settled(now).await? > 0 {
+            unit.commit().await?;
+        }
+        Ok(())
     }
 
     /// Who was told between these two times should have answered by now.

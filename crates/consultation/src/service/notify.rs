@@ -13,8 +13,8 @@ use crate::consultation::Consultation;
 use crate::decision::{self, Case, Decision, RecipientState};
 use crate::error::ConsultationError;
 use crate::notification::{Cause, Channel, Notification, NotificationState, Recipient};
-use crate::office_hours::Schedule;
 use crate::unit::ConsultationUnit;
+use domain::office_hours::Schedule;
 
 /// The ways a doctor can be reached, best first.
 pub(super) fn channels_of_doctor(doctor: &Doctor, by_wechat: bool) -> Vec<Channel> {

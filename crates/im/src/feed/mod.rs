@@ -21,7 +21,7 @@ use serde_json::Value;
 use crate::conversation::Member;
 use crate::log::{Committed, EventKind, LogEntry, LogEvent, LogHead};
 use crate::message::MessageKind;
-use crate::protocol::{Bye, ByeReason, EventFrame, ServerFrame};
+use crate::protocol::{Bye, ByeReason, EventFrame};
 
 pub use ephemeral::{Ephemeral, EphemeralKind};
 use members::{ClientIds, MemberCache};
@@ -386,7 +386,7 @@ impl Delivery<'_> {
             if *origin == Some(id) {
                 continue;
             }
-            let make = || ServerFrame::Event(EventFrame::of(entry)).to_json().into();
+            let make = || EventFrame::json_of(entry).into();
             let frame = self.frame.get_or_insert_with(make).clone();
             outlet.push(Outgoing::Entry { entry: entry.clone(), frame });
         }

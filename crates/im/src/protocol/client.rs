@@ -32,8 +32,8 @@ pub enum ClientFrame<'a> {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HelloFrame<'a> {
-    /// The session token. Never part of the address, where logs would keep it.
-    #[serde(borrow)]
+    /// The session token. Never part of the address, where logs would keep it. Left out where a cookie says who it is.
+    #[serde(default, borrow, skip_serializing_if = "str::is_empty")]
     pub token: Cow<'a, str>,
     /// The last cursor seen, to go on from there. Together with `epoch`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -134,6 +134,12 @@ impl<'a> ClientFrame<'a> {
     /// # Errors
     /// [`Malformed`], which quotes nothing.
     pub fn parse(text: &'a str) -> Result<Self, Malformed> {
+        // Most frames are messages, as most clients write them: they are read once.
+        if text.starts_with(r#"{"type":"send","#)
+            && let Ok(frame) = serde_json::from_str(text)
+        {
+            return Ok(Self::Send(frame));
+        }
         let Tagged { kind } = serde_json::from_str(text).or(Err(Malformed::NoFrame))?;
         match kind.as_ref() {
             "hello" => fields(text, "hello").map(Self::Hello),

@@ -67,7 +67,7 @@ pub struct ReadyFrame {
 #[serde(rename_all = "camelCase")]
 pub struct LimitsView {
     pub max_frame_bytes: usize,
-    /// Frames a second, in the long run.
+    /// Frames a second, and at once.
     pub frames_per_second: u32,
     /// Frames of `send` that may wait for their `ack`; further ones are read later.
     pub sends_in_flight: usize,
@@ -126,6 +126,7 @@ pub enum EventBody {
     Updated { data: Value },
     Consultation { data: Value },
     Assignment { data: Value },
+    Desk { data: Value },
     SessionEnded { data: Value },
     ClientEnded { data: Value },
 }
@@ -185,6 +186,67 @@ impl EventFrame {
     }
 }
 
+/// An event frame of a message, written without a copy of it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct MessageEvent<'a> {
+    r#type: &'static str,
+    cursor: i64,
+    conversation_id: ConversationId,
+    kind: &'static str,
+    message: WrittenMessage<'a>,
+}
+
+/// A [`MessageView`], field by field.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct WrittenMessage<'a> {
+    id: MessageId,
+    seq: i64,
+    prev_seq: i64,
+    sender: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acted_by: Option<AgentId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_message_id: Option<&'a str>,
+    r#type: &'a str,
+    content: Option<Content>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    corrects: Option<MessageId>,
+    #[serde(with = "rfc3339_option", skip_serializing_if = "Option::is_none")]
+    recalled_at: Option<Timestamp>,
+    #[serde(with = "rfc3339")]
+    created_at: Timestamp,
+}
+
+impl EventFrame {
+    /// The JSON text of the frame of an entry. Every message is written once, whoever it goes to.
+    pub fn json_of(entry: &LogEntry) -> String {
+        let LogEntry::Message(message) = entry else { return ServerFrame::Event(Self::of(entry)).to_json() };
+        let event = MessageEvent {
+            r#type: "event",
+            cursor: message.position,
+            conversation_id: message.conversation_id,
+            kind: "message",
+            message: WrittenMessage {
+                id: message.id,
+                seq: message.seq,
+                prev_seq: message.seq - 1,
+                sender: message.sender.as_deref(),
+                acted_by: message.acted_by,
+                client_message_id: message.client_message_id.as_deref(),
+                r#type: message.kind.as_str(),
+                content: message.shown_content(),
+                corrects: message.corrects,
+                recalled_at: message.recalled_at,
+                created_at: message.created_at,
+            },
+        };
+        // As in `ServerFrame::to_json`.
+        serde_json::to_string(&event).unwrap_or_default()
+    }
+}
+
 impl EventBody {
     fn of(event: &LogEvent) -> Self {
         let data = event.payload.clone();
@@ -197,6 +259,7 @@ impl EventBody {
             EventKind::Updated => Self::Updated { data },
             EventKind::Consultation => Self::Consultation { data },
             EventKind::Assignment => Self::Assignment { data },
+            EventKind::Desk => Self::Desk { data },
             EventKind::SessionEnded => Self::SessionEnded { data },
             EventKind::ClientEnded => Self::ClientEnded { data },
         }

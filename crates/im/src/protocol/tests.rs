@@ -83,3 +83,21 @@ fn frames_with_secrets_do_not_show_them() {
         "messageType":"text","content":{"text":"private"}}"#;
     assert!(!format!("{:?}", ClientFrame::parse(text).unwrap()).contains("private"));
 }
+
+#[test]
+fn an_event_is_written_as_its_frame_says() {
+    use crate::feed::samples::{conversation, event, message};
+    use crate::log::{EventKind, LogEntry};
+
+    let LogEntry::Message(sent) = message(7, conversation(1)) else { panic!("not a message") };
+    let id = domain::id::MessageId(conversation(9).0);
+    let at = domain::Timestamp::from_millis(1_767_323_045_678);
+    let recalled = crate::Message { recalled_at: Some(at), corrects: Some(id), ..sent.clone() };
+    let system = crate::Message { sender: None, client_message_id: None, ..sent.clone() };
+    let read = event(8, EventKind::Read, (Some(conversation(1)), None), serde_json::json!({ "seq": 3 }));
+    for entry in [LogEntry::Message(sent), LogEntry::Message(recalled), LogEntry::Message(system), read] {
+        let frame: ServerFrame = serde_json::from_str(&EventFrame::json_of(&entry)).unwrap();
+        assert_eq!(frame, ServerFrame::Event(EventFrame::of(&entry)));
+        assert_eq!(EventFrame::json_of(&entry), frame.to_json(), "byte by byte");
+    }
+}

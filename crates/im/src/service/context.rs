@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::access::client_ids_of;
 use crate::conversation::{Conversation, Member};
+use crate::desk;
 use crate::error::ImError;
 use crate::log::LogListener;
 use crate::owner::ConversationOwner;
@@ -44,6 +45,18 @@ pub fn client_ids(actor: &Actor) -> Result<Vec<String>, AccessError> {
     let ids = client_ids_of(actor);
     actor.require(!ids.is_empty())?;
     Ok(ids)
+}
+
+/// The client ids under which a caller hears of things: a person's own; members of staff hear what concerns themselves
+/// and whatever concerns the assistant, in whose name the desk speaks. What a person is counted by comes first.
+///
+/// # Errors
+/// [`AccessError`] for callers nothing concerns.
+pub fn listener_ids(actor: &Actor, policy: &ImPolicy) -> Result<Vec<String>, AccessError> {
+    match actor.staff() {
+        Some(agent) => Ok(vec![desk::agent::client_id(agent), policy.assistant.to_string()]),
+        None => client_ids(actor),
+    }
 }
 
 /// A conversation as one of its members sees it.

@@ -68,7 +68,8 @@ impl History {
         Ok(found)
     }
 
-    /// Every message that was not recalled, ascending, for members; an administrator's export is audited.
+    /// Every message, ascending, for members; an administrator's export is audited. Of recalled ones only that they
+    /// were there is to be shown.
     ///
     /// # Errors
     /// [`ImError::ConversationNotFound`] also when it is somebody else's.
@@ -82,7 +83,7 @@ impl History {
             let part = unit.messages().history(id, HistoryPage::After(after), MAX_PAGE).await?;
             let Some(last) = part.last() else { break };
             after = last.seq;
-            exported.extend(part.into_iter().filter(|m| m.seq <= last_seq && !m.is_recalled()));
+            exported.extend(part.into_iter().filter(|m| m.seq <= last_seq));
         }
         reader.audit(&self.context, actor, "conversation.export", id).await?;
         hide_notes(&mut exported, &reader);
@@ -91,13 +92,13 @@ impl History {
 }
 
 /// The number of messages asked for, at most [`MAX_PAGE`].
-pub(super) fn check_limit(limit: u32) -> Result<(), FieldError> {
+pub(crate) fn check_limit(limit: u32) -> Result<(), FieldError> {
     let fault = || FieldError::new("limit", format!("is between 1 and {MAX_PAGE}"));
     if (1..=MAX_PAGE).contains(&limit) { Ok(()) } else { Err(fault()) }
 }
 
 /// Takes off the extra message that only tells that there is more.
-fn cut(messages: &mut Vec<Message>, page: HistoryPage, limit: u32) -> bool {
+pub(crate) fn cut(messages: &mut Vec<Message>, page: HistoryPage, limit: u32) -> bool {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let extra = messages.len().saturating_sub(limit);
     match page {

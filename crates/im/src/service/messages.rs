@@ -43,10 +43,15 @@ pub struct Ack {
     pub is_duplicate: bool,
 }
 
+/// Told what became of a message.
+pub type Told = Box<dyn FnOnce(Result<Ack, ImError>) + Send>;
+
 /// Takes prepared messages in order and answers each once it is committed.
 pub trait MessageQueue: Send + Sync {
     /// Hands a message in. The future may be dropped; the message is then committed all the same.
     fn hand_in(&self, message: NewMessage) -> Pin<Box<dyn Future<Output = Result<Ack, ImError>> + Send>>;
+    /// The same for a caller that does not wait: `told` is called once, and must be quick.
+    fn hand_in_told(&self, message: NewMessage, told: Told);
 }
 
 /// The use cases of sending.
@@ -262,7 +267,7 @@ fn is_same(message: &NewMessage, known: &KnownMessage) -> bool {
     known.kind == message.kind && known.content == message.content
 }
 
-fn check_client_message_id(id: &str) -> Result<(), FieldError> {
+pub(crate) fn check_client_message_id(id: &str) -> Result<(), FieldError> {
     let is_fitting = (1..=MAX_CLIENT_MESSAGE_ID_BYTES).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic());
     let fault = || FieldError::new("clientMessageId", "is 1 to 64 visible ASCII characters");
     if is_fitting { Ok(()) } else { Err(fault()) }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use domain::{Actor, FieldError};
 
-use super::context::{ImContext, client_ids};
+use super::context::{ImContext, listener_ids};
 use super::history::{MAX_PAGE, check_limit};
 use crate::error::ImError;
 use crate::log::{LogEntry, LogWatch};
@@ -57,9 +57,9 @@ impl LogSync {
     /// What the caller has missed, at most `limit` entries.
     ///
     /// # Errors
-    /// [`ImError::Access`] for callers who are neither patient nor doctor; [`ImError::Invalid`] naming the field.
+    /// [`ImError::Access`] for callers nothing concerns; [`ImError::Invalid`] naming the field.
     pub async fn missed(&self, actor: &Actor, request: &SyncRequest) -> Result<Synced, ImError> {
-        let ids = client_ids(actor)?;
+        let ids = listener_ids(actor, &self.context.policy)?;
         let limit = request.limit.unwrap_or(MAX_PAGE);
         check_limit(limit)?;
         self.look(&ids, request, limit).await
@@ -70,7 +70,7 @@ impl LogSync {
     /// # Errors
     /// As [`Self::missed`].
     pub async fn next(&self, actor: &Actor, mut request: SyncRequest) -> Result<Synced, ImError> {
-        let ids = client_ids(actor)?;
+        let ids = listener_ids(actor, &self.context.policy)?;
         let limit = request.limit.unwrap_or(MAX_PAGE);
         check_limit(limit)?;
         loop {

@@ -1,9 +1,11 @@
-//! Reads a LeanCloud class export: JSON Lines per class, plain, gzipped or in tar archives.
+//! Reads a LeanCloud class export: JSON Lines per class, plain, gzipped or in tar archives, and beside them the history
+//! of messages as arrays, in the way the REST interface answers it.
 //!
 //! [`Export::open`] looks at what is there; [`Export::rows`] streams one class in bounded memory. Nothing here knows
 //! what the classes mean. Damage is reported where it begins; everything before it is still read.
 
 mod lines;
+mod objects;
 mod parse;
 mod reader;
 mod scan;
@@ -23,6 +25,13 @@ pub const MAX_LINE_BYTES: usize = 16 * 1024 * 1024;
 /// Most rows handed over at once, and most bytes of them.
 pub const MAX_BATCH_ROWS: usize = 1_000;
 pub const MAX_BATCH_BYTES: usize = 4 * 1024 * 1024;
+
+/// The class under which the history of messages is counted. LeanCloud has none of that name.
+pub const MESSAGE_CLASS: &str = "_Message";
+/// Subfolder of an export that holds bytes of files and no rows.
+pub const FILES_FOLDER: &str = "files";
+/// What members of relations are exported as: `_Join:users:_Role`.
+pub const JOIN_PREFIX: &str = "_Join";
 
 /// The export cannot be read at all.
 #[derive(Debug, thiserror::Error)]
@@ -91,6 +100,8 @@ pub struct Export {
     parts: Vec<Part>,
     /// Size on disk of each file that holds parts.
     sizes: BTreeMap<PathBuf, u64>,
+    /// By owning class and field, from the schemas.
+    relation_targets: BTreeMap<(String, String), String>,
     /// Files that hold neither rows nor a schema.
     unknown: Vec<String>,
     /// Archives whose list of members could not be read to the end.
@@ -117,6 +128,11 @@ impl Export {
     /// Files with rows of a class, as shown in reports.
     pub fn files_of(&self, class: &str) -> Vec<Arc<str>> {
         self.parts.iter().filter(|part| part.class == class).map(|part| Arc::clone(&part.shown)).collect()
+    }
+
+    /// The class that the members of a relation belong to, as far as a schema in the export tells.
+    pub fn relation_target(&self, class: &str, field: &str) -> Option<&str> {
+        self.relation_targets.get(&(class.to_owned(), field.to_owned())).map(String::as_str)
     }
 
     /// Bytes on disk that [`Export::rows`] reads for a class.

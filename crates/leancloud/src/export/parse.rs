@@ -44,6 +44,19 @@ pub(super) fn parse_line(line: &[u8]) -> Result<Parsed, RowFault> {
     Ok(Parsed { row, is_repaired })
 }
 
+/// The rows that a row with `results` holds.
+pub(super) fn inner_rows(mut outer: Parsed) -> Vec<Result<Parsed, RowFault>> {
+    let is_repaired = outer.is_repaired;
+    let row = |value| match value {
+        Value::Object(row) => Ok(Parsed { row, is_repaired }),
+        _ => Err(RowFault::NotAnObject),
+    };
+    match outer.row.remove("results") {
+        Some(Value::Array(rows)) => rows.into_iter().map(row).collect(),
+        _ => vec![Err(RowFault::NotAnObject)],
+    }
+}
+
 /// Replaces `\uD800`–`\uDFFF` escapes that are not proper pairs; `None` when there are none.
 fn replace_lone_surrogates(text: &str) -> Option<String> {
     let mut repaired = String::with_capacity(text.len());

@@ -10,8 +10,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::mpsc;
 
 use super::lines::{Line, read_line};
+use super::objects::{Found, Objects};
 use super::scan::{Layers, for_each_member, open_layers};
-use super::{Export, ExportError, ExportRow, MAX_BATCH_BYTES, MAX_BATCH_ROWS, MAX_LINE_BYTES, Part, RowFault, parse};
+use super::{
+    Export, ExportError, ExportRow, MAX_BATCH_BYTES, MAX_BATCH_ROWS, MAX_LINE_BYTES, MESSAGE_CLASS, Part, RowFault,
+    parse,
+};
 
 /// Batches that may wait between the reading thread and the importer.
 const WAITING_BATCHES: usize = 2;
@@ -107,6 +111,9 @@ impl Sink {
     }
 
     fn read_lines(&mut self, part: &Part, reader: &mut dyn BufRead) -> Result<(), Abandoned> {
+        if part.class == MESSAGE_CLASS {
+            return self.read_objects(part, reader);
+        }
         let mut reader = reader;
         let mut buffer = Vec::new();
         for number in 1.. {
@@ -119,6 +126,38 @@ impl Sink {
             }
         }
         Ok(())
+    }
+
+    /// Objects in arrays or lines; an object around `results` stands for those.
+    fn read_objects(&mut self, part: &Part, reader: &mut dyn BufRead) -> Result<(), Abandoned> {
+        let mut objects = Objects::new(reader, MAX_LINE_BYTES);
+        let mut line = 1;
+        loop {
+            let (parsed, bytes) = match objects.next() {
+                Ok(None) => return Ok(()),
+                Ok(Some(Found::Object(text, begins_in))) => {
+                    line = begins_in;
+                    (parse::parse_line(text), text.len())
+                }
+                Ok(Some(Found::TooLong(begins_in))) => {
+                    line = begins_in;
+                    (Err(RowFault::TooLong), 0)
+                }
+                Ok(Some(Found::Garbage(begins_in))) => {
+                    line = begins_in;
+                    (Err(RowFault::NotJson), 0)
+                }
+                Err(_) => return self.push(part, line, Err(RowFault::Damaged), 0),
+            };
+            match parsed {
+                Ok(parsed) if !parsed.row.contains_key("msg-id") && parsed.row.contains_key("results") => {
+                    for inner in parse::inner_rows(parsed) {
+                        self.push(part, line, inner, bytes)?;
+                    }
+                }
+                other => self.push(part, line, other, bytes)?,
+            }
+        }
     }
 
     fn push(

@@ -9,13 +9,16 @@ use std::sync::atomic::AtomicU64;
 
 use flate2::bufread::MultiGzDecoder;
 
-use super::lines::{Line, read_line};
-use super::{Export, ExportError, MAX_LINE_BYTES, Part, parse};
+use super::{Export, ExportError, FILES_FOLDER, JOIN_PREFIX, MESSAGE_CLASS, Part, parse};
 
 /// Length of a tar header, and where its magic is.
 const TAR_HEADER_BYTES: usize = 512;
 const TAR_MAGIC: std::ops::Range<usize> = 257..262;
 const BUFFER_BYTES: usize = 64 * 1024;
+/// How much of a file is looked at to tell what it is.
+const PEEK_BYTES: u64 = 64 * 1024;
+/// Most bytes of a schema.
+const MAX_SCHEMA_BYTES: u64 = 4 * 1024 * 1024;
 
 impl Export {
     /// Looks at a folder (with its subfolders) or at a single file.
@@ -33,11 +36,12 @@ impl Export {
         let mut files = Vec::new();
         if is_folder {
             collect_files(path, &mut files).map_err(unreadable(path))?;
+            files.retain(|file| !file.starts_with(path.join(FILES_FOLDER)));
             files.sort();
         } else {
             files.push(path.to_owned());
         }
-        let mut scan = Scan { parts: Vec::new(), sizes: BTreeMap::new(), unknown: Vec::new(), damaged: Vec::new() };
+        let mut scan = Scan::default();
         for file in files {
             let shown = file.strip_prefix(root).unwrap_or(&file).to_string_lossy().into_owned();
             scan.file(&file, &shown).map_err(unreadable(&file))?;
@@ -45,8 +49,8 @@ impl Export {
         if scan.parts.is_empty() {
             return Err(ExportError::Empty { path: path.to_owned() });
         }
-        let Scan { parts, sizes, unknown, damaged } = scan;
-        Ok(Self { parts, sizes, unknown, damaged, bytes_read: Arc::new(AtomicU64::new(0)) })
+        let Scan { parts, sizes, relation_targets, unknown, damaged } = scan;
+        Ok(Self { parts, sizes, relation_targets, unknown, damaged, bytes_read: Arc::new(AtomicU64::new(0)) })
     }
 }
 
@@ -72,9 +76,11 @@ fn is_hidden(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'))
 }
 
+#[derive(Default)]
 struct Scan {
     parts: Vec<Part>,
     sizes: BTreeMap<PathBuf, u64>,
+    relation_targets: BTreeMap<(String, String), String>,
     unknown: Vec<String>,
     damaged: Vec<String>,
 }
@@ -111,30 +117,59 @@ impl Scan {
         }
     }
 
-    /// Adds a file of rows, of the class its header or else its name tells.
+    /// Adds a file of rows, of the class its header or else its name tells. The history of messages is known by what
+    /// it says, whatever its name.
     fn rows(&mut self, path: &Path, member: Option<usize>, shown: &str, reader: &mut dyn BufRead) {
         let name = shown.rsplit('/').next().unwrap_or(shown);
-        if name.ends_with("_schema.json") {
-            return;
+        if let Some(class) = name.strip_suffix("_schema.json") {
+            return self.schema(class, reader);
         }
-        let mut line = Vec::new();
-        let header = match read_line(&mut { reader }, &mut line, MAX_LINE_BYTES) {
-            Ok(Line::Read) => parse::header_class(&line),
-            _ => None,
-        };
-        match header.or_else(|| class_of_name(name)) {
+        let mut head = Vec::new();
+        // What cannot be read is reported when its rows are asked for.
+        let _ = reader.take(PEEK_BYTES).read_to_end(&mut head);
+        let header = parse::header_class(head.split(|byte| *byte == b'\n').next().unwrap_or_default());
+        let by_content = || is_history(name, &head).then(|| MESSAGE_CLASS.to_owned());
+        match header.or_else(by_content).or_else(|| class_of_name(name)) {
             Some(class) => self.parts.push(Part { class, path: path.to_owned(), member, shown: shown.into() }),
             None => self.unknown.push(shown.to_owned()),
         }
     }
+
+    /// Notes which fields of a class are relations, and to what.
+    fn schema(&mut self, class: &str, reader: &mut dyn BufRead) {
+        let mut text = Vec::new();
+        let is_read = reader.take(MAX_SCHEMA_BYTES).read_to_end(&mut text).is_ok();
+        let schema: serde_json::Value = match serde_json::from_slice(&text) {
+            Ok(schema) if is_read => schema,
+            _ => return,
+        };
+        let fields = ["schema", "fields"].into_iter().find_map(|key| schema.get(key)).unwrap_or(&schema);
+        for (field, described) in fields.as_object().into_iter().flatten() {
+            let text = |keys: [&str; 2]| keys.into_iter().find_map(|key| described.get(key)?.as_str());
+            if let (Some("Relation"), Some(target)) = (text(["type", "__type"]), text(["className", "targetClass"])) {
+                self.relation_targets.insert((class.to_owned(), field.clone()), target.to_owned());
+            }
+        }
+    }
 }
 
-/// `Doctor.0.jsonl`, `Doctor.jsonl`, each also with `.gz`.
+/// Whether a file without a header is the history of messages: an array, or objects, that say which conversation they
+/// belong to. A page without messages is an empty array.
+fn is_history(name: &str, head: &[u8]) -> bool {
+    let head = head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(head).trim_ascii();
+    let says = |key: &[u8]| head.windows(key.len()).any(|window| window == key);
+    let is_listed = head.starts_with(b"[") || head.starts_with(b"{");
+    let is_json_file = name.trim_end_matches(".gz").ends_with(".json");
+    (is_listed && says(b"\"msg-id\"") && says(b"\"conv-id\"")) || (is_json_file && head == b"[]")
+}
+
+/// `Doctor.0.jsonl`, `Doctor.jsonl`, `_Join:users:_Role.0.jsonl`, each also with `.gz`.
 fn class_of_name(name: &str) -> Option<String> {
     let name = name.strip_suffix(".gz").unwrap_or(name).strip_suffix(".jsonl")?;
     let class = name.split('.').next().unwrap_or(name);
-    let is_class = !class.is_empty() && class.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-    is_class.then(|| class.to_owned())
+    let is_join = class.starts_with(JOIN_PREFIX);
+    let is_class = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || (is_join && b == b':');
+    (!class.is_empty() && class.bytes().all(is_class)).then(|| class.to_owned())
 }
 
 /// What a file turned out to be, unpacked.

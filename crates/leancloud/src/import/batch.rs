@@ -16,9 +16,10 @@ use crate::export::{ExportRow, RowFault};
 use crate::finding::{Note, Problem};
 use crate::mapping::{MapContext, Mapped, Unmappable};
 use crate::report::{ClassCounts, Finding, Place, ReportBuilder};
+use crate::rest::FileUrls;
 
 /// How often a batch is tried when somebody else is in the way.
-const MAX_ATTEMPTS: u32 = 5;
+pub(super) const MAX_ATTEMPTS: u32 = 5;
 
 /// What a running import works with.
 pub(super) struct Run<'a> {
@@ -27,6 +28,8 @@ pub(super) struct Run<'a> {
     pub(super) sessions: SessionSettings,
     pub(super) now: Timestamp,
     pub(super) context: MapContext,
+    /// Makes the addresses of files that are here.
+    pub(super) file_urls: Option<&'a dyn FileUrls>,
 }
 
 /// How rows of one class are mapped and written.
@@ -149,7 +152,7 @@ pub(super) fn map_rows<C: ClassImport>(
     Ok(candidates)
 }
 
-const fn problem_of(fault: RowFault) -> Problem {
+pub(super) const fn problem_of(fault: RowFault) -> Problem {
     match fault {
         RowFault::TooLong => Problem::LineTooLong,
         RowFault::NotJson => Problem::NotJson,
@@ -186,7 +189,7 @@ pub(super) async fn store_rows<C: ClassImport>(
 }
 
 /// Whether the store answers at all.
-async fn is_alive(run: &Run<'_>) -> bool {
+pub(super) async fn is_alive(run: &Run<'_>) -> bool {
     let Ok(mut unit) = run.store.begin().await else { return false };
     unit.ledger().existing(ImportClass::User, &[ObjectId::from_bytes([0; 12])]).await.is_ok()
 }
@@ -260,7 +263,7 @@ async fn write_once<C: ClassImport>(run: &Run<'_>, candidates: &[Candidate<C::Ro
         }
     }
     let remembered: Vec<_> = written.into_iter().map(|(id, exported_at, _)| (id, exported_at)).collect();
-    unit.ledger().remember(C::CLASS, &remembered).await?;
+    unit.ledger().remember(C::CLASS.name(), &remembered).await?;
     unit.commit().await?;
     Ok(outcome)
 }

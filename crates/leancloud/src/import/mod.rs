@@ -1,14 +1,18 @@
 //! The use case: an export into a store, again and again without harm.
 //!
 //! Classes are read in the order their references need, whatever order the files are in, in transactions of at most
-//! [`crate::export::MAX_BATCH_ROWS`] rows. An import that was interrupted is simply run again: rows that are here
+//! [`crate::export::MAX_BATCH_ROWS`] rows; other classes become documents, and the history of messages comes last. An import that was interrupted is simply run again: rows that are here
 //! already are left alone, rows the export has newer are replaced unless they changed here, and nothing is ever
 //! overwritten by something older. Every row that does not come in, and every value that did not fit, is reported.
 
+mod addresses;
 mod batch;
 mod consultations;
 mod conversations;
+mod copies;
+mod documents;
 mod files;
+mod history;
 mod merge;
 mod people;
 mod progress;
@@ -18,19 +22,23 @@ pub mod store;
 mod users;
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use account::session::SessionSettings;
 use consultation::ConsultationPolicy;
+use domain::file::BlobError;
 use domain::id::IdSource;
 use domain::{Clock, Coded, ErrorKind, StoreError};
 
-use crate::export::{Export, ExportError};
+use crate::export::{Export, ExportError, JOIN_PREFIX, MESSAGE_CLASS};
 use crate::finding::{Note, Problem};
 use crate::mapping::MapContext;
 use crate::report::{ClassCounts, Finding, ImportReport, Place, ReportBuilder};
+use crate::rest::FileUrls;
 
 use self::batch::{ClassImport, Run};
+pub use self::copies::{Copying, FileFolder, MAX_COPIED_BYTES};
 pub use self::progress::{ImportProgress, Unwatched};
 use self::store::{ImportClass, ImportStore};
 
@@ -39,8 +47,10 @@ use self::store::{ImportClass, ImportStore};
 pub enum ImportError {
     #[error(transparent)]
     Export(#[from] ExportError),
-    #[error("the list of findings could not be written")]
-    Log(#[from] io::Error),
+    #[error("a file of the import could not be read or written")]
+    File(#[from] io::Error),
+    #[error("the bytes of a file could not be kept")]
+    Blob(#[from] BlobError),
     #[error("the database did not answer as it should")]
     Store(#[from] StoreError),
 }
@@ -49,7 +59,8 @@ impl Coded for ImportError {
     fn code(&self) -> &'static str {
         match self {
             Self::Export(e) => e.code(),
-            Self::Log(_) => "import.log",
+            Self::File(_) => "import.file",
+            Self::Blob(_) => "import.blob",
             Self::Store(e) => e.code(),
         }
     }
@@ -57,19 +68,28 @@ impl Coded for ImportError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Export(e) => e.kind(),
-            Self::Log(_) => ErrorKind::Internal,
+            Self::File(_) => ErrorKind::Internal,
+            Self::Blob(_) => ErrorKind::Unavailable,
             Self::Store(e) => e.kind(),
         }
     }
 }
 
 /// Settings of an import.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct ImportOptions {
     pub policy: ConsultationPolicy,
     pub sessions: SessionSettings,
     /// Address before the `key` of files that have no address of their own.
     pub files_url: Option<String>,
+    /// Where bytes of files are; without it files stay at their outside addresses.
+    pub copying: Option<Arc<Copying>>,
+    /// Makes the addresses of files whose bytes are here.
+    pub file_urls: Option<Arc<dyn FileUrls>>,
+    /// Where messages are sorted before they are written; the system's folder for temporary files when not given.
+    pub work_folder: Option<PathBuf>,
+    /// Leaves out looking whether everything is here at the end.
+    pub is_unverified: bool,
 }
 
 /// Brings exports into a store.
@@ -109,17 +129,20 @@ impl Importer {
             sessions: self.options.sessions,
             now,
             context: MapContext { now, policy: self.options.policy.clone(), files_url },
+            file_urls: self.options.file_urls.as_deref(),
         };
         let mut report = ReportBuilder::new(now, log);
-        // Relations are read once more at the end, to check what they refer to.
-        let passes = export.classes().into_iter().chain([ImportClass::Relation.name()]);
+        // Relations are read once more at the end, to check what they refer to; messages are written in a second pass.
+        let passes = export.classes().into_iter().chain([ImportClass::Relation.name(), MESSAGE_CLASS]);
         progress.begin(passes.map(|class| export.bytes_of(class)).sum());
         report_files(export, &mut report)?;
         for class in ImportClass::ALL {
             progress.class(class.name());
             match class {
                 ImportClass::User => import::<users::Users>(&run, export, &mut report, progress).await?,
-                ImportClass::File => import::<files::Files>(&run, export, &mut report, progress).await?,
+                ImportClass::File => {
+                    import::<files::Files>(&run, export, &mut report, progress).await?;
+                }
                 ImportClass::Doctor => import::<people::Doctors>(&run, export, &mut report, progress).await?,
                 ImportClass::Patient => import::<people::Patients>(&run, export, &mut report, progress).await?,
                 ImportClass::Relation => import::<relations::Relations>(&run, export, &mut report, progress).await?,
@@ -131,8 +154,19 @@ impl Importer {
                 }
             }
         }
+        if let Some(copying) = &self.options.copying {
+            copies::bring_in(&run, copying, &mut report, progress).await?;
+        }
         relations::check_latest(&run, export, &mut report, progress).await?;
-        count_unknown_classes(export, &mut report, progress).await?;
+        import_other_classes(&run, export, &mut report, progress).await?;
+        progress.class(MESSAGE_CLASS);
+        let folder = self.options.work_folder.clone().unwrap_or_else(std::env::temp_dir);
+        let folder = folder.join(format!("zhaoguan-import-{}", self.ids.next()));
+        history::import(&run, export, folder, &mut report, progress).await?;
+        if !self.options.is_unverified {
+            progress.class("verification");
+            report.verified(self.store.verify().await?);
+        }
         progress.finish();
         let report = report.finish(self.clock.now())?;
         let total = report.total();
@@ -187,28 +221,24 @@ fn report_files(export: &Export, report: &mut ReportBuilder<'_>) -> io::Result<(
     Ok(())
 }
 
-/// Rows of classes that the product does not have: counted as skipped, and each file told once.
-async fn count_unknown_classes(
+/// Classes that the product does not have become documents; members of relations come after all objects.
+async fn import_other_classes(
+    run: &Run<'_>,
     export: &Export,
     report: &mut ReportBuilder<'_>,
     progress: &dyn ImportProgress,
 ) -> Result<(), ImportError> {
-    for name in export.classes() {
-        if ImportClass::ALL.iter().any(|class| class.name() == name) {
-            continue;
-        }
+    let is_other = |name: &&str| *name != MESSAGE_CLASS && !ImportClass::ALL.iter().any(|class| class.name() == *name);
+    let others: Vec<&str> = export.classes().into_iter().filter(is_other).collect();
+    let (joins, classes): (Vec<&str>, Vec<&str>) = others.into_iter().partition(|name| name.starts_with(JOIN_PREFIX));
+    let mut targets = documents::Targets::new();
+    for name in classes {
         progress.class(name);
-        let class: Arc<str> = name.into();
-        for file in export.files_of(name) {
-            let place = Place { file, line: None };
-            report.add(Finding::new(&class, None, &place, Note::row(Problem::ClassNotImported), true))?;
-        }
-        let mut rows = export.rows(name);
-        while let Some(rows) = rows.next().await? {
-            let count = rows.len() as u64;
-            report.count(&class, ClassCounts { read: count, skipped: count, ..ClassCounts::default() });
-            progress.advance(export.bytes_read());
-        }
+        documents::import(run, export, name, &mut targets, report, progress).await?;
+    }
+    for name in joins {
+        progress.class(name);
+        documents::import_members(run, export, name, &targets, report, progress).await?;
     }
     Ok(())
 }

@@ -7,11 +7,13 @@ use consultation::consultation::{Consultation, ConsultationEvent, Pair};
 use consultation::relation::Relation;
 use domain::doctor::Doctor;
 use domain::file::File;
-use domain::id::{ConsultationId, ConversationId, RelationId, UserId};
+use domain::id::{ConsultationId, ConversationId, FileId, RelationId, UserId};
 use domain::patient::Patient;
 use domain::{ObjectId, Phone, StoreError, Timestamp};
-use im::{Conversation, Member};
+use im::{Conversation, Member, Message};
 use serde::{Serialize, Serializer};
+
+use crate::rest::{ClassInfo, Document};
 
 /// The classes that are imported, in the order their references need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -67,7 +69,7 @@ pub trait ImportLedger: Send {
     /// Those of `ids` that exist.
     async fn existing(&mut self, class: ImportClass, ids: &[ObjectId]) -> Result<Vec<ObjectId>, StoreError>;
     /// Notes the exported `updatedAt` of rows that were written.
-    async fn remember(&mut self, class: ImportClass, rows: &[(ObjectId, Timestamp)]) -> Result<(), StoreError>;
+    async fn remember(&mut self, class: &str, rows: &[(ObjectId, Timestamp)]) -> Result<(), StoreError>;
 }
 
 /// What a person can be found by at a sign-in; each belongs to one user. No `Debug`: it may hold a phone.
@@ -88,8 +90,10 @@ pub trait ImportPeople: Send {
     async fn save_users(&mut self, users: &[User]) -> Result<(), StoreError>;
     /// Adds sessions whose token is not known yet, revoked or not.
     async fn add_sessions(&mut self, sessions: &[Session]) -> Result<(), StoreError>;
+    /// The bytes of a file that is here already stay where they are. Outside addresses are remembered, see
+    /// [`ImportFiles::at_addresses`].
     async fn save_files(&mut self, files: &[File]) -> Result<(), StoreError>;
-    /// Adds files that do not exist yet.
+    /// Adds files that do not exist yet; their addresses are remembered as well.
     async fn add_files(&mut self, files: &[File]) -> Result<(), StoreError>;
     async fn save_doctors(&mut self, doctors: &[Doctor]) -> Result<(), StoreError>;
     async fn save_patients(&mut self, patients: &[Patient]) -> Result<(), StoreError>;
@@ -135,13 +139,93 @@ pub trait ImportConsulting: Send {
     async fn append_events(&mut self, events: &[ConsultationEvent]) -> Result<(), StoreError>;
 }
 
+/// Bytes of files that came with an export.
+#[async_trait]
+pub trait ImportFiles: Send {
+    /// Files that are still at outside addresses, by id, after the one given.
+    async fn outside(&mut self, after: Option<FileId>, limit: u32) -> Result<Vec<File>, StoreError>;
+    /// Notes that the bytes of these files are here now.
+    async fn brought_in(&mut self, files: &[File]) -> Result<(), StoreError>;
+    /// The files that were at these addresses when they were imported.
+    async fn at_addresses(&mut self, urls: &[String]) -> Result<Vec<(String, File)>, StoreError>;
+}
+
+/// Objects of classes the product does not know.
+#[async_trait]
+pub trait ImportDocuments: Send {
+    /// As for [`ImportLedger::states`].
+    async fn states(&mut self, class: &str, ids: &[ObjectId]) -> Result<Vec<RowState>, StoreError>;
+    /// Inserts objects of one class and replaces those that exist. A role's taken name is [`StoreError::Unique`].
+    async fn save(&mut self, class: &str, info: &ClassInfo, documents: &[Document]) -> Result<(), StoreError>;
+    /// Those of `ids` that exist, in this class of documents or of the product.
+    async fn existing(&mut self, class: &str, ids: &[ObjectId]) -> Result<Vec<ObjectId>, StoreError>;
+    /// Adds members of relations; answers how many are new.
+    async fn add_relations(&mut self, relations: &[DocumentRelation]) -> Result<u64, StoreError>;
+}
+
+/// A member of a relation of an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DocumentRelation {
+    pub owning_class: String,
+    pub owning_id: ObjectId,
+    pub name: String,
+    pub related_class: String,
+    pub related_id: ObjectId,
+}
+
+/// A conversation that history is added to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConversationState {
+    pub id: ConversationId,
+    pub last_seq: i64,
+    pub last_position: i64,
+    pub last_message_at: Option<Timestamp>,
+}
+
+/// Messages that were written before the application came here. Their positions are below zero: they are older than
+/// everything in the log, nobody's cursor stands before them, and nobody is told of them as news.
+#[async_trait]
+pub trait ImportHistory: Send {
+    /// Those of the conversations that exist. Nobody writes in them until the unit ends.
+    async fn conversations(&mut self, ids: &[ConversationId]) -> Result<Vec<ConversationState>, StoreError>;
+    /// All messages of these conversations, in the order of their numbers within each.
+    async fn messages_of(&mut self, ids: &[ConversationId]) -> Result<Vec<Message>, StoreError>;
+    async fn members_of(&mut self, ids: &[ConversationId]) -> Result<Vec<Member>, StoreError>;
+    /// Takes the imported messages of these conversations away, to be written anew.
+    async fn remove_imported(&mut self, ids: &[ConversationId]) -> Result<(), StoreError>;
+    /// Moves the numbers of all messages of these conversations up.
+    async fn shift(&mut self, by: &[(ConversationId, i64)]) -> Result<(), StoreError>;
+    /// Adds messages under the numbers they have and gives them positions, ascending in the order given.
+    async fn insert(&mut self, messages: &mut [Message]) -> Result<(), StoreError>;
+    /// Replaces kind, content and recall of messages, found by position.
+    async fn rewrite(&mut self, messages: &[Message]) -> Result<(), StoreError>;
+    /// Writes where conversations end now.
+    async fn save_ends(&mut self, ends: &[ConversationState]) -> Result<(), StoreError>;
+    /// Writes how far members have got.
+    async fn save_reads(&mut self, members: &[Member]) -> Result<(), StoreError>;
+    /// Lets all members have got to the end of these conversations.
+    async fn mark_all_read(&mut self, ids: &[ConversationId]) -> Result<(), StoreError>;
+    /// Makes every client read its conversations anew.
+    async fn renew_epoch(&mut self, epoch: &str) -> Result<(), StoreError>;
+}
+
 /// A unit of work; dropping it undoes everything.
 #[async_trait]
 pub trait ImportUnit: Send {
     fn ledger(&mut self) -> &mut dyn ImportLedger;
     fn people(&mut self) -> &mut dyn ImportPeople;
     fn consulting(&mut self) -> &mut dyn ImportConsulting;
+    fn files(&mut self) -> &mut dyn ImportFiles;
+    fn documents(&mut self) -> &mut dyn ImportDocuments;
+    fn history(&mut self) -> &mut dyn ImportHistory;
     async fn commit(self: Box<Self>) -> Result<(), StoreError>;
+}
+
+/// Rows that should not be, or are missing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BrokenRule {
+    pub rule: String,
+    pub rows: i64,
 }
 
 /// Opens units of work.
@@ -149,4 +233,18 @@ pub trait ImportUnit: Send {
 pub trait ImportStore: Send + Sync {
     /// Begins a transaction that may write.
     async fn begin(&self) -> Result<Box<dyn ImportUnit>, StoreError>;
+    /// Looks whether everything that was imported, in this run or before, is here, refers to rows that are, and agrees
+    /// with the rest. Answers the rules that were looked at and those that are broken.
+    async fn verify(&self) -> Result<Verification, StoreError>;
+}
+
+/// What came of looking.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Verification {
+    /// Imported rows of each class that are here.
+    pub present: Vec<(String, i64)>,
+    /// Messages of imported history that are here.
+    pub messages: i64,
+    pub rules: usize,
+    pub broken: Vec<BrokenRule>,
 }

@@ -224,6 +224,7 @@ impl From<AccountError> for RestError {
             AccountError::UserNameTaken => Self::UsernameTaken,
             AccountError::EmailTaken => Self::EmailTaken,
             AccountError::IdentityTaken => Self::AuthDataTaken,
+            AccountError::IdentityUnknown => Self::UserNotFound,
             AccountError::PasswordSet | AccountError::PhoneChangeUnproven => Self::NotFromClients,
             AccountError::Invalid(faults) => Self::WrongType(all(&faults)),
             AccountError::Store(error) => Self::Store(error),

@@ -2,12 +2,13 @@
 
 use account::AccountError;
 use account::challenge::ChallengeRef;
+use account::identity::{ProvenIdentity, WEAPP, WeappSeat};
+use account::identity_sign_in::IdentitySignIn;
 use account::own_account::{AccountChange, SignUp};
 use account::password::Password;
 use account::profile::Me;
 use account::sign_in::{SignedIn, SmsSignIn};
-use account::third_party::ProvenIdentity;
-use account::user::{AuthIdentity, User};
+use account::user::User;
 use account::user_password::{PasswordSignIn, UserName};
 use async_trait::async_trait;
 use domain::id::UserId;
@@ -21,19 +22,17 @@ use crate::ops::{AclChange, Changes, Op};
 use crate::query::Params;
 use crate::value::Path;
 
-/// The provider of mini-program sign-ins.
-const WEAPP: &str = "lc_weapp";
 /// Seconds that clients are told a WeChat session lasts.
 const WEAPP_EXPIRES_IN: u32 = 7_200;
 /// Shortest id an anonymous account is known by: whoever guesses it is signed in.
 const MIN_ANONYMOUS_CHARS: usize = 16;
 const MAX_NAME_CHARS: usize = 128;
 
-/// Who a mini-program's one-time code stands for.
+/// Who a mini-program's one-time code stands for. No `Debug`: the key of the session opens what WeChat encrypts.
 #[derive(Clone, PartialEq, Eq)]
 pub struct WeappPerson {
-    pub openid: String,
-    pub unionid: Option<String>,
+    pub seat: WeappSeat,
+    pub session_key: String,
 }
 
 /// A one-time code was not traded.
@@ -51,6 +50,16 @@ pub enum MiniProgramError {
 #[async_trait]
 pub trait MiniProgramLogin: Send + Sync {
     async fn exchange(&self, code: &str) -> Result<WeappPerson, MiniProgramError>;
+    /// Remembers whose account this person has.
+    async fn remember(&self, person: &WeappPerson, user: UserId) -> Result<(), MiniProgramError>;
+    /// Whether clients that decrypt for themselves are given the key of the session.
+    fn shows_session_key(&self) -> bool;
+}
+
+/// An identity that was proven, with the person of a mini-program behind it.
+struct Proof {
+    identity: ProvenIdentity,
+    person: Option<WeappPerson>,
 }
 
 impl From<MiniProgramError> for RestError {
@@ -85,7 +94,7 @@ impl Rest {
         match body.get("authData") {
             Some(Value::Object(data)) if !data.is_empty() => {
                 let data = data.clone();
-                self.sign_in_by_auth_data(body, data, params).await
+                self.sign_in_by_auth_data(caller, body, data, params).await
             }
             _ => self.sign_up(caller, body).await,
         }
@@ -120,6 +129,7 @@ impl Rest {
 
     async fn sign_in_by_auth_data(
         &self,
+        caller: &Caller,
         mut body: Map<String, Value>,
         data: Map<String, Value>,
         params: &Params,
@@ -128,13 +138,49 @@ impl Rest {
         let (Some((provider, data)), None) = (data.next(), data.next()) else {
             return Err(RestError::NoLinkedId);
         };
-        let proven = self.prove(&provider, &data).await?;
+        let accounts = &self.ports.accounts;
+        accounts.admit_identity_sign_in(&Actor::App, &caller.origin).await?;
+        let Proof { identity, person } = self.prove(&provider, &data).await?;
         body.remove("authData");
         let extra = own_fields(body)?;
-        let makes_account = !params.fails_on_missing;
-        let found = self.ports.accounts.sign_in_with_third_party(&Actor::App, proven, makes_account).await?;
-        let signed = found.ok_or(RestError::UserNotFound)?;
-        self.with_first_fields(signed, extra).await
+        let request = IdentitySignIn {
+            proven: identity,
+            role: None,
+            phone: None,
+            device_label: None,
+            makes_account: !params.fails_on_missing,
+        };
+        let signed = accounts.sign_in_with_identity(&Actor::App, &request).await?;
+        self.remember(person.as_ref(), signed.user.id).await?;
+        let mut answer = self.with_first_fields(signed, extra).await?;
+        if let Some(person) = person {
+            self.complete_weapp(&mut answer.answer, &person);
+        }
+        Ok(answer)
+    }
+
+    async fn remember(&self, person: Option<&WeappPerson>, user: UserId) -> Result<(), RestError> {
+        match person {
+            Some(person) => Ok(self.ports.mini_program.remember(person, user).await?),
+            None => Ok(()),
+        }
+    }
+
+    /// What clients expect of a sign-in with a mini-program: the identity it was made with, though the account may
+    /// keep another one under the common name.
+    fn complete_weapp(&self, answer: &mut Value, person: &WeappPerson) {
+        let WeappPerson { seat, session_key } = person;
+        let mut own = Map::from_iter([
+            ("openid".to_owned(), json!(seat.openid)),
+            ("expires_in".to_owned(), json!(WEAPP_EXPIRES_IN)),
+        ]);
+        own.extend(seat.unionid.as_ref().map(|unionid| ("unionid".to_owned(), json!(unionid))));
+        if self.ports.mini_program.shows_session_key() {
+            own.insert("session_key".to_owned(), json!(session_key));
+        }
+        if let Some(data) = answer.get_mut("authData").and_then(Value::as_object_mut) {
+            data.insert(WEAPP.to_owned(), Value::Object(own));
+        }
     }
 
     /// `POST /login`: by name, number or e-mail with a password, or by number with a code.
@@ -253,9 +299,9 @@ impl Rest {
         let mut changes = Changes::parse(body)?;
         let before = self.ports.accounts.account(&caller.actor, id).await?;
         let mut change = AccountChange::default();
-        let mut rest = Vec::new();
+        let (mut rest, mut people) = (Vec::new(), Vec::new());
         for (path, op) in std::mem::take(&mut changes.fields) {
-            if !self.take_account_field(&mut change, &path, &op).await? {
+            if !self.take_account_field(&mut change, &mut people, &path, &op).await? {
                 rest.push((path, op));
             }
         }
@@ -273,6 +319,9 @@ impl Rest {
             None => Patch::Absent,
         };
         let after = self.ports.accounts.change_account(&caller.actor, id, change).await?;
+        for person in &people {
+            self.remember(Some(person), id).await?;
+        }
         if params.wants_new {
             return Ok(user_value(&after, None));
         }
@@ -280,10 +329,16 @@ impl Rest {
     }
 
     /// Takes a field that the account itself has; false when it is one of the client's own.
-    async fn take_account_field(&self, change: &mut AccountChange, path: &Path, op: &Op) -> Result<bool, RestError> {
+    async fn take_account_field(
+        &self,
+        change: &mut AccountChange,
+        people: &mut Vec<WeappPerson>,
+        path: &Path,
+        op: &Op,
+    ) -> Result<bool, RestError> {
         let name = path.first();
         if name == "authData" {
-            self.take_auth_data(change, path, op).await?;
+            self.take_auth_data(change, people, path, op).await?;
             return Ok(true);
         }
         if matches!(name, "emailVerified" | "mobilePhoneVerified" | "sessionToken" | "salt") {
@@ -312,7 +367,13 @@ impl Rest {
         Ok(true)
     }
 
-    async fn take_auth_data(&self, change: &mut AccountChange, path: &Path, op: &Op) -> Result<(), RestError> {
+    async fn take_auth_data(
+        &self,
+        change: &mut AccountChange,
+        people: &mut Vec<WeappPerson>,
+        path: &Path,
+        op: &Op,
+    ) -> Result<(), RestError> {
         let data: Vec<(String, Option<Value>)> = match (path.parts(), op) {
             ([_], Op::Set(Value::Object(data))) => {
                 data.iter().map(|(provider, data)| (provider.clone(), Some(data.clone()))).collect()
@@ -323,7 +384,11 @@ impl Rest {
         };
         for (provider, data) in data {
             match data.filter(|data| !data.is_null()) {
-                Some(data) => change.link.push(self.prove(&provider, &data).await?),
+                Some(data) => {
+                    let Proof { identity, person } = self.prove(&provider, &data).await?;
+                    change.link.push(identity);
+                    people.extend(person);
+                }
                 None => change.unlink.push(provider),
             }
         }
@@ -331,43 +396,30 @@ impl Rest {
     }
 
     /// Checks an identity. What a client merely claims of itself at another provider proves nothing.
-    async fn prove(&self, provider: &str, data: &Value) -> Result<ProvenIdentity, RestError> {
+    async fn prove(&self, provider: &str, data: &Value) -> Result<Proof, RestError> {
         let part = |key: &str| data.get(key).and_then(Value::as_str);
         match provider {
             WEAPP => {
                 let code = part("code").ok_or(RestError::NoLinkedId)?;
                 let person = self.ports.mini_program.exchange(code).await?;
-                Ok(weapp_identity(person, part("platform")))
+                Ok(Proof { identity: weapp_identity(&person.seat, part("platform")), person: Some(person) })
             }
             "anonymous" => {
                 let id = part("id").filter(|id| id.len() >= MIN_ANONYMOUS_CHARS).ok_or(RestError::NoLinkedId)?;
-                let identity = AuthIdentity { provider: provider.to_owned(), uid: id.to_owned() };
-                let auth_data = Map::from_iter([(provider.to_owned(), json!({ "id": id }))]);
-                Ok(ProvenIdentity { auth_data, look_up: vec![identity] })
+                Ok(Proof { identity: ProvenIdentity::of(provider, id), person: None })
             }
             _ => Err(RestError::ProviderUnknown),
         }
     }
 }
 
-/// In union mode the person is found across the platform's apps, else by the app's own id. The key of the WeChat
-/// session stays here.
-fn weapp_identity(person: WeappPerson, platform: Option<&str>) -> ProvenIdentity {
-    let WeappPerson { openid, unionid } = person;
-    let mut own =
-        Map::from_iter([("openid".to_owned(), json!(openid)), ("expires_in".to_owned(), json!(WEAPP_EXPIRES_IN))]);
-    let mut look_up = vec![AuthIdentity { provider: WEAPP.into(), uid: openid }];
-    let mut auth_data = Map::new();
-    if let Some(unionid) = unionid {
-        own.insert("unionid".into(), json!(unionid));
-        if let Some(platform) = platform.filter(|platform| platform.chars().all(|c| c.is_ascii_alphanumeric())) {
-            let provider = format!("_{platform}_unionid");
-            auth_data.insert(provider.clone(), json!({ "uid": unionid }));
-            look_up.insert(0, AuthIdentity { provider, uid: unionid });
-        }
+/// In union mode the person is found across the platform's apps, else by the app's own id.
+fn weapp_identity(seat: &WeappSeat, platform: Option<&str>) -> ProvenIdentity {
+    let proven = ProvenIdentity::of_weapp(seat.clone());
+    match platform.filter(|platform| platform.chars().all(|c| c.is_ascii_alphanumeric())) {
+        Some(platform) => proven.across_apps(&format!("_{platform}_unionid"), true),
+        None => proven,
     }
-    auth_data.insert(WEAPP.into(), Value::Object(own));
-    ProvenIdentity { auth_data, look_up }
 }
 
 fn is_account_field(name: &str) -> bool {
@@ -462,6 +514,7 @@ pub fn user_value(user: &User, token: Option<&str>) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use account::sign_in::Role;
     use domain::Timestamp;
     use rstest::rstest;
 
@@ -483,17 +536,18 @@ mod tests {
     }
 
     #[rstest]
-    #[case(None, None, &["lc_weapp=o"])]
-    #[case(Some("u"), None, &["lc_weapp=o"])]
-    #[case(Some("u"), Some("weixin"), &["_weixin_unionid=u", "lc_weapp=o"])]
-    #[case(Some("u"), Some("../x"), &["lc_weapp=o"])]
+    #[case(None, None, &["lc_weapp=o", "lc_weapp_patient=o"])]
+    #[case(Some("u"), None, &["lc_weapp=o", "lc_weapp_patient=o"])]
+    #[case(Some("u"), Some("weixin"), &["_weixin_unionid=u", "lc_weapp=o", "lc_weapp_patient=o"])]
+    #[case(Some("u"), Some("../x"), &["lc_weapp=o", "lc_weapp_patient=o"])]
     fn union_mode_looks_across_apps_first(
         #[case] unionid: Option<&str>,
         #[case] platform: Option<&str>,
         #[case] expected: &[&str],
     ) {
-        let person = WeappPerson { openid: "o".into(), unionid: unionid.map(str::to_owned) };
-        let proven = weapp_identity(person, platform);
+        let unionid = unionid.map(str::to_owned);
+        let seat = WeappSeat { app: "patient".into(), audience: Role::Patient, openid: "o".into(), unionid };
+        let proven = weapp_identity(&seat, platform);
         let shown: Vec<String> = proven.look_up.iter().map(|i| format!("{}={}", i.provider, i.uid)).collect();
         assert_eq!(shown, expected);
         assert_eq!(proven.auth_data[WEAPP]["openid"], "o");

@@ -22,6 +22,7 @@ impl Config {
             codes: codes(&self.sms.limits, self.profile),
             sessions: sessions(&self.session),
             files: files(&self.files),
+            identities_per_address: window(self.wechat.sign_ins_per_address),
             ..AccountSettings::default()
         }
     }

@@ -1,5 +1,6 @@
 //! `business.*`: the settings of the consultation rules.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use chrono_tz::Tz;
@@ -43,6 +44,10 @@ pub struct Business {
     pub cool_down: Duration,
     #[serde(deserialize_with = "duration::deserialize")]
     pub escalate_after: Duration,
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub unseen_after: Duration,
+    /// Years for which the records of a doctor and a patient are kept after the last of them.
+    pub retention_years: NonZeroU32,
 }
 
 impl Default for Business {
@@ -63,6 +68,8 @@ impl Default for Business {
             },
             cool_down: policy.cool_down,
             escalate_after: policy.escalate_after,
+            unseen_after: policy.unseen_after,
+            retention_years: NonZeroU32::MIN.saturating_add(14),
         }
     }
 }
@@ -84,6 +91,7 @@ impl Business {
             },
             cool_down: self.cool_down,
             escalate_after: self.escalate_after,
+            unseen_after: self.unseen_after,
             require_session,
         }
     }

@@ -27,6 +27,8 @@ pub struct Wechat {
     #[serde(deserialize_with = "duration::deserialize")]
     pub push_window: Duration,
     pub content_checks: ContentChecks,
+    /// Sign-ins with a mini-program's code tried from one address.
+    pub sign_ins_per_address: Rate,
     pub apps: Vec<WechatApp>,
 }
 
@@ -66,6 +68,7 @@ impl Default for Wechat {
             standin: None,
             push_window: span::minutes(10),
             content_checks: ContentChecks::default(),
+            sign_ins_per_address: Rate::new(300, span::hours(1)),
             apps: Vec::new(),
         }
     }

@@ -31,8 +31,8 @@ pub use problem::{ConfigError, Problem};
 pub use rate::Rate;
 pub use secret::Secret;
 pub use sections::{
-    App, Database, DatabaseKind, Fanout, Files, Http, Im, ImLogin, Leancloud, Log, LogFormat, Profile, Security, Session,
-    SqliteSynchronous, Worker,
+    App, Assistant, Database, DatabaseKind, Fanout, Files, Http, Im, ImLogin, Leancloud, Log, LogFormat, Profile,
+    Security, Session, SqliteSynchronous, Worker,
 };
 
 /// All settings of a process. `Debug` shows no secret.
@@ -45,6 +45,7 @@ pub struct Config {
     pub files: Files,
     pub fanout: Fanout,
     pub im: Im,
+    pub assistant: Assistant,
     pub app: App,
     pub leancloud: Leancloud,
     pub business: Business,
@@ -93,7 +94,11 @@ impl Config {
 
     /// The settings of the messaging rules.
     pub fn im_policy(&self) -> ImPolicy {
-        ImPolicy { recall_within: self.im.recall_within, presence_lease: self.im.presence_lease }
+        ImPolicy {
+            recall_within: self.im.recall_within,
+            presence_lease: self.im.presence_lease,
+            assistant: self.assistant.id,
+        }
     }
 
     /// What one WebSocket may do.

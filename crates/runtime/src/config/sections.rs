@@ -5,8 +5,9 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use domain::id::AssistantId;
 use domain::time::span;
-use im::policy::ImPolicy;
+use im::policy::{DEFAULT_ASSISTANT, ImPolicy};
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, de};
 
@@ -193,7 +194,7 @@ pub struct Im {
     pub max_sockets_per_user: NonZeroUsize,
     /// Most bytes of one frame of a client.
     pub max_frame_bytes: NonZeroUsize,
-    /// Frames of one socket a second, in the long run; twice as many may come at once.
+    /// Frames of one socket a second, and at once. A sender that waits for each acknowledgement stays far below.
     pub frames_per_second: NonZeroU32,
     /// Frames saying that somebody is writing, of one socket a minute.
     pub typing_per_minute: NonZeroU32,
@@ -223,6 +224,20 @@ pub struct Im {
     pub(super) lanes: Option<NonZeroUsize>,
 }
 
+/// `assistant.*`: the official assistant. What can be changed while the server runs is kept in the database.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Assistant {
+    /// The assistant's fixed id, which is its client id in conversations.
+    pub id: AssistantId,
+}
+
+impl Default for Assistant {
+    fn default() -> Self {
+        Self { id: DEFAULT_ASSISTANT }
+    }
+}
+
 impl Default for Im {
     fn default() -> Self {
         let policy = ImPolicy::default();
@@ -231,7 +246,7 @@ impl Default for Im {
             max_sockets: count(20_000),
             max_sockets_per_user: count(8),
             max_frame_bytes: count(192 * 1024),
-            frames_per_second: NonZeroU32::MIN.saturating_add(49),
+            frames_per_second: NonZeroU32::MIN.saturating_add(3999),
             typing_per_minute: NonZeroU32::MIN.saturating_add(39),
             sends_in_flight: count(64),
             queue_frames: count(512),
@@ -258,6 +273,7 @@ pub struct App {
 /// `leancloud.*`
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
 pub struct Leancloud {
     /// Whether the LeanCloud surface is served.
     pub enabled: bool,
@@ -265,6 +281,9 @@ pub struct Leancloud {
     pub require_session: bool,
     /// Whether its clients, which cannot solve captchas, get SMS codes without one unless the server is under attack.
     pub sms_without_captcha: bool,
+    /// Whether a sign-in with a mini-program answers the key of its WeChat session, for clients that decrypt by
+    /// themselves.
+    pub weapp_session_key: bool,
     /// Fields of document classes to have indexes for, as `Class.field`.
     pub indexes: Vec<String>,
     /// Who may open a client id of the realtime protocol; by default everybody in development, and in production who
@@ -293,6 +312,7 @@ impl Default for Leancloud {
             enabled: true,
             require_session: false,
             sms_without_captcha: true,
+            weapp_session_key: false,
             indexes: Vec::new(),
             im_login: None,
             im_max_message_bytes: NonZeroUsize::MIN.saturating_add(5 * 1024 - 1),
@@ -358,6 +378,9 @@ pub struct Worker {
     pub sweep_every: Duration,
     /// Tries before a job becomes a dead letter.
     pub max_attempts: NonZeroU32,
+    /// Where a worker that is a process of its own answers `/healthz`, `/readyz` and `/metrics`; nowhere unless set.
+    #[serde(deserialize_with = "some_socket_address")]
+    pub listen: Option<SocketAddr>,
 }
 
 impl Default for Worker {
@@ -369,6 +392,7 @@ impl Default for Worker {
             lease: span::minutes(1),
             sweep_every: Duration::from_secs(15),
             max_attempts: NonZeroU32::MIN.saturating_add(9),
+            listen: None,
         }
     }
 }
@@ -416,6 +440,10 @@ impl Default for Security {
 fn socket_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
     let text = String::deserialize(deserializer)?;
     text.parse().map_err(|_malformed| de::Error::custom("is an address with a port like 127.0.0.1:3000"))
+}
+
+fn some_socket_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+    socket_address(deserializer).map(Some)
 }
 
 /// Networks, or single addresses as networks of one.

@@ -168,6 +168,7 @@ fn every_rule_of_the_consultations_can_be_set() {
         when_doctor_closed = "refuse"
         cool_down = "30s"
         escalate_after = "1h"
+        unseen_after = "20s"
         [leancloud]
         require_session = true
         "#,
@@ -185,6 +186,7 @@ fn every_rule_of_the_consultations_can_be_set() {
         when_doctor_closed: consultation::policy::WhenDoctorClosed::Refuse,
         cool_down: span::minutes(1) / 2,
         escalate_after: span::hours(1),
+        unseen_after: Duration::from_secs(20),
         require_session: true,
     };
     assert_eq!(config.consultation_policy(), expected);

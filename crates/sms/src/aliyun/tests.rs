@@ -2,6 +2,7 @@
 
 use std::sync::Mutex;
 
+use proptest::prelude::*;
 use rstest::rstest;
 
 use super::*;
@@ -184,4 +185,37 @@ async fn around_midnight_in_beijing_both_days_are_searched() {
     assert_eq!(aliyun.look_up(&Wanted { submitted_at, ..wanted() }).await, LookUp::Absent);
     let calls = endpoint.calls.lock().unwrap();
     assert!(calls[0].url.contains("SendDate=20260102") && calls[1].url.contains("SendDate=20260103"));
+}
+
+#[tokio::test]
+async fn numbers_and_text_are_taken_for_one_another_and_more_fields_do_no_harm() {
+    let body = r#"{"BizId":9006,"Code":"OK","New":{"a":[1]},"Message":null}"#;
+    let accepted = Submitted::Accepted { provider_id: "9006".into(), segments: None };
+    assert_eq!(submit(vec![answer(200, body)]).await, accepted);
+    let rows = r#"{"OutId":"m-1","SendStatus":"3","ErrCode":null,"Content":"x"}"#;
+    let LookUp::Found { report: Some(report), .. } = aliyun(vec![details(rows)]).0.look_up(&wanted()).await else {
+        panic!("found")
+    };
+    assert_eq!(report.class, ErrorClass::Delivered);
+}
+
+proptest! {
+    #[test]
+    fn any_answer_is_judged_without_panic_and_none_is_taken_for_an_acceptance(
+        status in 100_u16..600,
+        body in proptest::collection::vec(any::<u8>(), 0..300),
+    ) {
+        let rows = serde_json::from_slice::<Details>(&body).map(|d| d.rows.unwrap_or_default().rows).unwrap_or_default();
+        let _: Vec<_> = rows.iter().map(Detail::report).collect();
+        let judged = submitted(Ok(HttpAnswer { status, retry_after: None, body }));
+        let is_accepted = matches!(judged, Submitted::Accepted { .. });
+        prop_assert!(!is_accepted);
+    }
+
+    #[test]
+    fn a_cut_off_acceptance_is_never_a_refusal(cut in 0..OK.len()) {
+        let judged = submitted(Ok(HttpAnswer { status: 200, retry_after: None, body: OK.as_bytes()[..cut].to_vec() }));
+        let is_unknown = matches!(judged, Submitted::Unknown { .. });
+        prop_assert!(is_unknown);
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Mutex;
 
+use proptest::prelude::*;
 use rstest::rstest;
 
 use super::*;
@@ -151,4 +152,39 @@ async fn a_known_message_is_found_by_its_id_only() {
     assert_eq!(absent, LookUp::Absent);
     let refused = tencent(ok(&json!({ "Error": { "Code": "InternalError" } }))).0.look_up(&known).await;
     assert!(matches!(refused, LookUp::Unavailable { .. }));
+}
+
+#[tokio::test]
+async fn numbers_and_text_are_taken_for_one_another_and_more_fields_do_no_harm() {
+    let row = json!({ "SerialNo": 77, "PhoneNumber": "13800138000", "Fee": "3", "Code": "Ok", "New": {} });
+    let accepted = Submitted::Accepted { provider_id: "77".into(), segments: Some(3) };
+    assert_eq!(submit(ok(&json!({ "SendStatusSet": [row], "Error": null }))).await, accepted);
+    let row =
+        json!({ "SerialNo": 77, "SessionContext": "m-1", "ReportStatus": "SUCCESS", "UserReceiveTime": "1767323049" });
+    let LookUp::Found { report: Some(report), .. } = tencent(pulled(&json!([row]))).0.look_up(&wanted()).await else {
+        panic!("found")
+    };
+    assert_eq!(report.at.map(Timestamp::as_millis), Some(1_767_323_049_000));
+}
+
+proptest! {
+    #[test]
+    fn any_answer_is_judged_without_panic_and_none_is_taken_for_an_acceptance(
+        status in 100_u16..600,
+        body in proptest::collection::vec(any::<u8>(), 0..300),
+    ) {
+        let judged = submitted(Ok(HttpAnswer { status, retry_after: None, body }), &submission().phone);
+        let is_accepted = matches!(judged, Submitted::Accepted { .. });
+        prop_assert!(!is_accepted);
+    }
+
+    #[test]
+    fn a_cut_off_acceptance_is_never_a_refusal(share in 0.0..1.0_f64) {
+        let whole = json!({ "Response": { "SendStatusSet": [row("Ok")] } }).to_string().into_bytes();
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "short")]
+        let cut = (whole.len() as f64 * share) as usize;
+        let answer = HttpAnswer { status: 200, retry_after: None, body: whole[..cut].to_vec() };
+        let is_unknown = matches!(submitted(Ok(answer), &submission().phone), Submitted::Unknown { .. });
+        prop_assert!(is_unknown);
+    }
 }

@@ -119,12 +119,18 @@ impl SessionRepository for SeaUnit {
         Ok(())
     }
 
-    async fn revoke(&mut self, subject: SessionSubject, id: SessionId, now: Timestamp) -> Result<bool, StoreError> {
-        let (kind, subject) = subject_columns(subject);
+    async fn revoke(
+        &mut self,
+        subject: SessionSubject,
+        id: SessionId,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let (kind, of) = subject_columns(subject);
         let sql = "UPDATE session SET revoked_at = $1 WHERE id = $2 AND subject_kind = $3 AND subject_id = $4 \
                    AND revoked_at IS NULL RETURNING id";
-        let values = [now.as_millis().into(), text(&id).into(), kind.into(), subject.into()];
-        Ok(end(self, sql, values, now).await? == 1)
+        let values = [now.as_millis().into(), text(&id).into(), kind.into(), of.into()];
+        Ok(end(self, subject, (sql, values), reason, now).await? == 1)
     }
 
     async fn revoke_all(
@@ -133,12 +139,13 @@ impl SessionRepository for SeaUnit {
         keep: Option<SessionId>,
         now: Timestamp,
     ) -> Result<u64, StoreError> {
-        let (kind, subject) = subject_columns(subject);
+        let (kind, of) = subject_columns(subject);
         let sql = "UPDATE session SET revoked_at = $1 WHERE subject_kind = $2 AND subject_id = $3 \
                    AND revoked_at IS NULL AND id <> $4 RETURNING id";
         // No id is empty, so an empty one keeps nothing.
         let keep = text_opt(keep.as_ref()).unwrap_or_default();
-        end(self, sql, [now.as_millis().into(), kind.into(), subject.into(), keep.into()], now).await
+        let values = [now.as_millis().into(), kind.into(), of.into(), keep.into()];
+        end(self, subject, (sql, values), account::session::REVOKED, now).await
     }
 
     async fn purge(&mut self, before: Timestamp) -> Result<u64, StoreError> {
@@ -147,20 +154,44 @@ impl SessionRepository for SeaUnit {
     }
 }
 
-/// Ends sessions and puts that into the log, so that their sockets are closed on every node.
-async fn end(unit: &mut SeaUnit, sql: &str, values: [Value; 4], now: Timestamp) -> Result<u64, StoreError> {
+/// Ends sessions and puts that into the log, so that their sockets are closed on every node and the person's other
+/// devices know.
+async fn end(
+    unit: &mut SeaUnit,
+    subject: SessionSubject,
+    (sql, values): (&str, [Value; 4]),
+    reason: &str,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
     let ended = unit.query(sql, values).await?;
+    if ended.is_empty() {
+        return Ok(0);
+    }
+    let client_ids = client_ids_of(unit, subject).await?;
     let mut events = Vec::with_capacity(ended.len());
     for row in &ended {
         let id: String = row.try_get("", "id").map_err(store_error)?;
-        events.push(NewEvent {
+        events.extend(client_ids.iter().map(|client_id| NewEvent {
             conversation_id: None,
-            client_id: None,
+            client_id: client_id.clone(),
             kind: EventKind::SessionEnded,
-            payload: json!({ "sessionId": id, "reason": "revoked" }),
+            payload: json!({ "sessionId": id, "reason": reason }),
             at: now,
-        });
+        }));
     }
     unit.append_events(&events).await?;
     u64::try_from(ended.len()).map_err(StoreError::backend)
+}
+
+/// The client ids a subject listens under; one `None` for whoever has none.
+async fn client_ids_of(unit: &SeaUnit, subject: SessionSubject) -> Result<Vec<Option<String>>, StoreError> {
+    let user = match subject {
+        SessionSubject::User(user) => user,
+        SessionSubject::Agent(agent) => return Ok(vec![Some(text(&agent))]),
+    };
+    let sql = "SELECT id FROM patient WHERE user_id = $1 UNION SELECT id FROM doctor WHERE user_id = $1 ORDER BY id";
+    let rows = unit.query(sql, [text(&user).into()]).await?;
+    let ids = rows.iter().map(|row| row.try_get("", "id").map(Some).map_err(store_error));
+    let ids = ids.collect::<Result<Vec<_>, _>>()?;
+    Ok(if ids.is_empty() { vec![None] } else { ids })
 }

@@ -7,13 +7,14 @@ use domain::id::UserId;
 use domain::{Phone, StoreError, Timestamp};
 use sea_orm::ActiveValue::Set;
 use sea_orm::entity::prelude::*;
+use serde::Serialize;
 
 use crate::backend::store_error;
 use crate::convert::{into_object, known, object, parse, parse_opt, text};
 use crate::store::SeaUnit;
 use crate::values::tuples;
 
-#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel, Serialize)]
 #[sea_orm(table_name = "account_user")]
 pub(crate) struct Model {
     #[sea_orm(primary_key, auto_increment = false)]

@@ -3,20 +3,21 @@
 use std::collections::HashSet;
 
 use ::consultation::notification::{
-    Cause, Channel, Notification, NotificationRepository, NotificationState, Reason, Recipient,
+    Cause, Channel, Notification, NotificationFilter, NotificationRepository, NotificationState, Reason, Recipient,
 };
 use async_trait::async_trait;
 use domain::id::{ConsultationId, NotificationId};
+use domain::page::{Cursor, Page, PageRequest};
 use domain::{StoreError, Timestamp};
 use sea_orm::ActiveValue::Set;
 use sea_orm::entity::prelude::*;
-use sea_orm::{QueryOrder, QueryResult, QuerySelect};
+use sea_orm::{QueryOrder, QueryResult, QuerySelect, QueryTrait};
 use serde::Serialize;
 
 use super::reach;
 use crate::backend::store_error;
 use crate::bulk;
-use crate::convert::{corrupt, known, list, parse, parse_opt, text, text_opt};
+use crate::convert::{corrupt, known, list, newest_first, parse, parse_opt, text, text_opt};
 use crate::store::SeaUnit;
 
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel, Serialize)]
@@ -154,11 +155,10 @@ impl NotificationRepository for SeaUnit {
         told_before: Timestamp,
         limit: u32,
     ) -> Result<Vec<ConsultationId>, StoreError> {
-        // A doctor's message leaves a decision about telling the patient, whatever that came to.
         let answered = |since: &str| {
             format!(
-                "EXISTS (SELECT 1 FROM notification r WHERE r.consultation_id = n.consultation_id \
-                 AND r.cause = 'doctor_message' AND r.created_at >= {since})"
+                "EXISTS (SELECT 1 FROM message a WHERE a.conversation_id = c.dialog_id AND a.sender = c.doctor_id \
+                 AND a.acted_by IS NULL AND a.created_at >= {since})"
             )
         };
         let only_one = if only.is_some() { "AND n.consultation_id = $4" } else { "" };
@@ -167,6 +167,9 @@ impl NotificationRepository for SeaUnit {
              JOIN consultation c ON c.id = n.consultation_id AND c.status <> '2' AND NOT c.is_invalid \
              WHERE n.state = 'sent' AND n.recipient_kind = 'doctor' AND n.cause IN ('initiated', 'patient_message') \
              AND n.updated_at >= $1 AND n.updated_at <= $2 {only_one} AND NOT {} \
+             AND NOT EXISTS (SELECT 1 FROM conversation_member d JOIN conversation v ON v.id = d.conversation_id \
+             WHERE d.conversation_id = c.dialog_id AND d.client_id = c.doctor_id \
+             AND v.last_seq - d.read_seq - d.own_after_read - d.recalled_after_read <= 0) \
              AND NOT EXISTS (SELECT 1 FROM notification e WHERE e.consultation_id = n.consultation_id \
              AND e.cause = 'escalation' AND NOT {}) ORDER BY id LIMIT $3",
             answered("n.created_at"),
@@ -177,6 +180,36 @@ impl NotificationRepository for SeaUnit {
         let id = |row: &QueryResult| row.try_get::<String>("", "id").map_err(store_error);
         let rows = self.query(&sql, values).await?;
         rows.iter().map(|row| parse("notification.consultation_id", &id(row)?)).collect()
+    }
+
+    async fn find_unseen(
+        &mut self,
+        only: Option<NotificationId>,
+        suppressed: (Timestamp, Timestamp),
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<NotificationId>, StoreError> {
+        let only_one = if only.is_some() { "AND n.id = $5" } else { "" };
+        let sql = format!(
+            "SELECT n.id AS id FROM notification n \
+             JOIN consultation c ON c.id = n.consultation_id \
+             JOIN conversation v ON v.id = c.dialog_id \
+             JOIN conversation_member m ON m.conversation_id = v.id AND m.client_id = n.recipient_id \
+             WHERE n.state = 'suppressed' AND n.reason = 'ONLINE_VIEWING' AND n.updated_at >= $1 AND n.updated_at <= $2 \
+             {only_one} AND v.last_seq - m.read_seq - m.own_after_read - m.recalled_after_read > 0 \
+             AND NOT EXISTS (SELECT 1 FROM presence p JOIN node s ON s.id = p.node \
+             WHERE p.client_id = n.recipient_id AND p.viewing = v.id AND s.lease_until >= $3) \
+             AND NOT EXISTS (SELECT 1 FROM notification o WHERE o.consultation_id = n.consultation_id \
+             AND o.recipient_kind = n.recipient_kind AND o.recipient_id = n.recipient_id AND o.id <> n.id \
+             AND (o.created_at > n.created_at OR o.created_at = n.created_at AND o.id > n.id)) ORDER BY n.id LIMIT $4"
+        );
+        let (after, before) = suppressed;
+        let mut values =
+            vec![after.as_millis().into(), before.as_millis().into(), now.as_millis().into(), i64::from(limit).into()];
+        values.extend(only.map(|id| text(&id).into()));
+        let id = |row: &QueryResult| row.try_get::<String>("", "id").map_err(store_error);
+        let rows = self.query(&sql, values).await?;
+        rows.iter().map(|row| parse("notification.id", &id(row)?)).collect()
     }
 
     async fn told_otherwise(
@@ -208,5 +241,27 @@ impl NotificationRepository for SeaUnit {
             .order_by_asc(Column::CreatedAt)
             .order_by_asc(Column::Id);
         select.all(&self.db()).await.map_err(store_error)?.into_iter().map(notification).collect()
+    }
+
+    async fn list_all(
+        &mut self,
+        filter: &NotificationFilter,
+        page: PageRequest,
+    ) -> Result<Page<Notification>, StoreError> {
+        let mut select = Entity::find();
+        if let Some(id) = filter.consultation {
+            select = select.filter(Column::ConsultationId.eq(text(&id)));
+        }
+        if let Some(recipient) = filter.recipient {
+            let (kind, id) = recipient_columns(recipient);
+            select = select.filter(Column::RecipientKind.eq(kind)).filter(Column::RecipientId.eq(id));
+        }
+        if let Some(state) = filter.state {
+            select = select.filter(Column::State.eq(state.as_str()));
+        }
+        newest_first(QueryTrait::query(&mut select), "notification", "created_at", page);
+        let rows = select.all(&self.db()).await.map_err(store_error)?;
+        let found = rows.into_iter().map(notification).collect::<Result<Vec<_>, _>>()?;
+        Ok(Page::from_rows(found, page.limit, |n| Cursor { at: n.created_at, id: n.id.0 }))
     }
 }

@@ -172,17 +172,13 @@ impl ConversationRepository for SeaUnit {
         let rows = select.all(&self.db()).await.map_err(store_error)?;
         let found = rows.into_iter().map(conversation).collect::<Result<Vec<_>, _>>()?;
         let page = Page::from_rows(found, page.limit, |c| Cursor { at: c.updated_at, id: c.id.0 });
-        let ids: Vec<ConversationId> = page.items.iter().map(|c| c.id).collect();
-        let mut members: HashMap<ConversationId, Vec<Member>> = HashMap::with_capacity(ids.len());
-        for member in self.members_of_all(&ids).await? {
-            members.entry(member.conversation_id).or_default().push(member);
-        }
-        let mut newest = newest_messages(self, &ids).await?;
-        Ok(page.map(|conversation| ConversationSummary {
-            members: members.remove(&conversation.id).unwrap_or_default(),
-            last_message: newest.remove(&conversation.id),
-            conversation,
-        }))
+        Ok(Page { items: summarize(self, page.items).await?, next: page.next })
+    }
+
+    async fn summaries(&mut self, ids: &[ConversationId]) -> Result<Vec<ConversationSummary>, StoreError> {
+        let rows = self.rows_of::<Entity>(ids, "").await?;
+        let found = rows.into_iter().map(conversation).collect::<Result<Vec<_>, _>>()?;
+        summarize(self, found).await
     }
 
     async fn insert_all(&mut self, conversations: &[Conversation], members: &[Member]) -> Result<(), StoreError> {
@@ -293,7 +289,7 @@ fn json<T: Serialize + ?Sized>(value: &T) -> Result<Value, StoreError> {
     serde_json::to_string(value).map(Value::from).map_err(StoreError::backend)
 }
 
-fn read_members(rows: &[QueryResult]) -> Result<Vec<Member>, StoreError> {
+pub(crate) fn read_members(rows: &[QueryResult]) -> Result<Vec<Member>, StoreError> {
     rows.iter().map(|row| member(member::Model::from_query_result(row, "").map_err(store_error)?)).collect()
 }
 
@@ -342,6 +338,22 @@ async fn within_conversations(unit: &SeaUnit, moves: &[ReadMove]) -> Result<Vec<
         seq,
     });
     Ok(kept.collect())
+}
+
+/// Adds members and newest messages, in the given order.
+async fn summarize(unit: &mut SeaUnit, found: Vec<Conversation>) -> Result<Vec<ConversationSummary>, StoreError> {
+    let ids: Vec<ConversationId> = found.iter().map(|c| c.id).collect();
+    let mut members: HashMap<ConversationId, Vec<Member>> = HashMap::with_capacity(ids.len());
+    for member in unit.members_of_all(&ids).await? {
+        members.entry(member.conversation_id).or_default().push(member);
+    }
+    let mut newest = newest_messages(unit, &ids).await?;
+    let summary = |conversation: Conversation| ConversationSummary {
+        members: members.remove(&conversation.id).unwrap_or_default(),
+        last_message: newest.remove(&conversation.id),
+        conversation,
+    };
+    Ok(found.into_iter().map(summary).collect())
 }
 
 async fn newest_messages(

@@ -110,6 +110,19 @@ impl MessageRepository for SeaUnit {
         select.one(&self.db()).await.map_err(store_error)?.map(message).transpose()
     }
 
+    async fn find_named(
+        &mut self,
+        conversation: ConversationId,
+        sender: &str,
+        client_message_id: &str,
+    ) -> Result<Option<Message>, StoreError> {
+        let select = Entity::find()
+            .filter(Column::ConversationId.eq(text(&conversation)))
+            .filter(Column::Sender.eq(sender))
+            .filter(Column::ClientMessageId.eq(client_message_id));
+        select.one(&self.db()).await.map_err(store_error)?.map(message).transpose()
+    }
+
     async fn find_seq(&mut self, conversation: ConversationId, seq: i64) -> Result<Option<Message>, StoreError> {
         let select = Entity::find().filter(Column::ConversationId.eq(text(&conversation))).filter(Column::Seq.eq(seq));
         select.one(&self.db()).await.map_err(store_error)?.map(message).transpose()

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ::im::conversation::ConversationRepository;
 use ::im::presence::{Attention, Presence, PresenceRepository};
 use async_trait::async_trait;
 use domain::id::ConversationId;
@@ -13,7 +14,7 @@ use serde::Serialize;
 
 use crate::backend::{Backend, store_error};
 use crate::bulk;
-use crate::convert::{instant, text, text_opt};
+use crate::convert::{instant, parse, text, text_opt};
 use crate::store::SeaUnit;
 
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel, Serialize)]
@@ -33,6 +34,19 @@ pub(crate) enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 
+/// What the sockets of these nodes had in front is in front no more: whether somebody is to be told of the next message
+/// there is decided anew.
+async fn look_away(unit: &mut SeaUnit, nodes: &str, value: Value) -> Result<(), StoreError> {
+    let sql = format!(
+        "SELECT DISTINCT p.viewing AS id FROM presence p JOIN node n ON n.id = p.node \
+         WHERE p.viewing IS NOT NULL AND {nodes} ORDER BY p.viewing"
+    );
+    let rows = unit.query(&sql, [value]).await?;
+    let id = |row: &QueryResult| row.try_get::<String>("", "id").map_err(store_error);
+    let left = rows.iter().map(|row| parse("presence.viewing", &id(row)?)).collect::<Result<Vec<_>, _>>()?;
+    if left.is_empty() { Ok(()) } else { unit.reset_review(&left).await }
+}
+
 fn number(socket: u64) -> Result<i64, StoreError> {
     i64::try_from(socket).map_err(StoreError::backend)
 }
@@ -45,6 +59,7 @@ impl PresenceRepository for SeaUnit {
                    ON CONFLICT (id) DO UPDATE SET lease_until = excluded.lease_until";
         self.execute(sql, [node.into(), until.into()]).await?;
         let late: Value = now.as_millis().into();
+        look_away(self, "n.lease_until < $1", late.clone()).await?;
         let sql = "DELETE FROM presence WHERE node IN (SELECT id FROM node WHERE lease_until < $1)";
         self.execute(sql, [late.clone()]).await?;
         self.execute("DELETE FROM node WHERE lease_until < $1", [late]).await?;
@@ -74,6 +89,7 @@ impl PresenceRepository for SeaUnit {
     }
 
     async fn remove_node(&mut self, node: &str) -> Result<(), StoreError> {
+        look_away(self, "n.id = $1", node.into()).await?;
         self.execute("DELETE FROM presence WHERE node = $1", [node.into()]).await?;
         self.execute("DELETE FROM node WHERE id = $1", [node.into()]).await?;
         Ok(())

@@ -1,6 +1,6 @@
 //! Relations, consultations and their dialogs.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use ::consultation::Consultation;
 use ::consultation::Relation;
@@ -10,20 +10,17 @@ use ::leancloud::import::store::{DialogOwner, ImportConsulting};
 use async_trait::async_trait;
 use domain::id::{ConsultationId, ConversationId, RelationId};
 use domain::{StoreError, Timestamp};
-use sea_orm::Value;
+use sea_orm::QueryResult;
+use serde_json::json;
 
-use super::{MAX_NAMED_PARAMETERS, Taken};
+use super::Taken;
 use crate::backend::store_error;
 use crate::consulting::consultation::{self, IS_OPEN};
 use crate::consulting::probe::{is_of_pair, pair_list};
 use crate::consulting::{event, relation};
-use crate::convert::{parse, text};
+use crate::convert::{list, parse, text};
 use crate::im::conversation;
 use crate::store::SeaUnit;
-use crate::values::tuples;
-
-/// Members in one statement, of four parameters each.
-const MEMBERS_AT_ONCE: usize = MAX_NAMED_PARAMETERS / 4;
 
 #[async_trait]
 impl ImportConsulting for SeaUnit {
@@ -57,76 +54,66 @@ impl ImportConsulting for SeaUnit {
         let rows = conversations.iter().map(conversation::row).collect();
         let except = &["kind", "consultation_id", "last_seq", "last_position"];
         self.put::<conversation::Entity>(rows, Taken::Replace { except }).await?;
-        for conversations in conversations.chunks(MAX_NAMED_PARAMETERS) {
-            let list = tuples(1, conversations.len(), 3);
-            let sql = format!(
-                "DELETE FROM conversation_member WHERE (kind = $1 OR conversation_id NOT IN \
-                 (SELECT id FROM conversation WHERE kind = $2)) AND conversation_id IN {list}"
-            );
-            let kinds = [MemberKind::Other.as_str(), ConversationKind::Consultation.as_str()].map(Value::from);
-            let values = kinds.into_iter().chain(conversations.iter().map(|c| text(&c.id).into()));
-            self.execute(&sql, values).await?;
-        }
+        // Members who stay keep what they have read.
+        let given: Vec<[String; 2]> = members.iter().map(|m| [text(&m.conversation_id), m.client_id.clone()]).collect();
+        let sql = format!(
+            "DELETE FROM conversation_member WHERE (kind = $3 OR conversation_id NOT IN (SELECT id FROM conversation \
+             WHERE kind = $4)) AND {} AND (conversation_id, client_id) NOT IN (SELECT value ->> 0, value ->> 1 FROM {})",
+            self.backend.is_among("conversation_id", "$1"),
+            self.backend.each(2)
+        );
+        let (other, dialog) = (MemberKind::Other.as_str(), ConversationKind::Consultation.as_str());
+        let ids = list(conversations.iter().map(|conversation| conversation.id));
+        self.execute(&sql, [ids, json!(given).to_string().into(), other.into(), dialog.into()]).await?;
         self.add_members(members).await?;
         Ok(())
     }
 
     async fn add_members(&mut self, members: &[Member]) -> Result<Vec<Member>, StoreError> {
-        let mut added = Vec::new();
-        for members in members.chunks(MEMBERS_AT_ONCE) {
-            let sql = format!(
-                "INSERT INTO conversation_member (conversation_id, client_id, kind, joined_at) VALUES {} \
-                 ON CONFLICT (conversation_id, client_id) DO NOTHING RETURNING conversation_id, client_id",
-                tuples(members.len(), 4, 1)
-            );
-            let values = members.iter().flat_map(|member| -> [Value; 4] {
-                [
-                    text(&member.conversation_id).into(),
-                    member.client_id.as_str().into(),
-                    member.kind.as_str().into(),
-                    member.joined_at.as_millis().into(),
-                ]
-            });
-            let key = |member: &Member| (text(&member.conversation_id), member.client_id.clone());
-            let mut wanted: HashMap<(String, String), &Member> = members.iter().map(|m| (key(m), m)).collect();
-            for row in self.query(&sql, values).await? {
-                let column = |name: &str| row.try_get::<String>("", name).map_err(store_error);
-                added.extend(wanted.remove(&(column("conversation_id")?, column("client_id")?)).cloned());
-            }
+        let key = |member: &Member| (text(&member.conversation_id), member.client_id.clone());
+        let pairs: Vec<(String, String)> = members.iter().map(key).collect();
+        let sql = format!(
+            "SELECT conversation_id, client_id FROM conversation_member WHERE (conversation_id, client_id) IN \
+             (SELECT value ->> 0, value ->> 1 FROM {})",
+            self.backend.each(1)
+        );
+        let mut known = HashSet::new();
+        for row in self.query(&sql, [json!(pairs).to_string().into()]).await? {
+            let column = |name: &str| row.try_get::<String>("", name).map_err(store_error);
+            known.insert((column("conversation_id")?, column("client_id")?));
         }
+        let added: Vec<Member> = members.iter().filter(|member| known.insert(key(member))).cloned().collect();
+        let rows = added.iter().map(conversation::member_row).collect();
+        self.put::<conversation::member::Entity>(rows, Taken::Keep).await?;
+        has_read_all(self, &added).await?;
         Ok(added)
     }
 
     async fn dialog_owners(&mut self, dialogs: &[ConversationId]) -> Result<Vec<DialogOwner>, StoreError> {
-        let mut owners = Vec::new();
-        for dialogs in dialogs.chunks(MAX_NAMED_PARAMETERS) {
-            let sql = format!(
-                "SELECT dialog.id AS dialog, owner.id AS owner, owner.started_at AS started_at FROM conversation dialog \
-                 JOIN consultation owner ON owner.id = dialog.consultation_id WHERE dialog.id IN {}",
-                tuples(1, dialogs.len(), 1)
-            );
-            for row in self.query(&sql, dialogs.iter().map(|dialog| text(dialog).into())).await? {
-                let column = |name: &str| row.try_get::<String>("", name).map_err(store_error);
-                owners.push(DialogOwner {
-                    dialog: parse("conversation.id", &column("dialog")?)?,
-                    consultation: parse("consultation.id", &column("owner")?)?,
-                    started_at: Timestamp::from_millis(row.try_get("", "started_at").map_err(store_error)?),
-                });
-            }
-        }
-        Ok(owners)
+        let sql = format!(
+            "SELECT dialog.id AS dialog, owner.id AS owner, owner.started_at AS started_at FROM conversation dialog \
+             JOIN consultation owner ON owner.id = dialog.consultation_id WHERE {}",
+            self.backend.is_among("dialog.id", "$1")
+        );
+        let owner = |row: &QueryResult| {
+            let column = |name: &str| row.try_get::<String>("", name).map_err(store_error);
+            Ok(DialogOwner {
+                dialog: parse("conversation.id", &column("dialog")?)?,
+                consultation: parse("consultation.id", &column("owner")?)?,
+                started_at: Timestamp::from_millis(row.try_get("", "started_at").map_err(store_error)?),
+            })
+        };
+        self.query(&sql, [list(dialogs)]).await?.iter().map(owner).collect()
     }
 
     async fn link_dialogs(&mut self, links: &[(ConversationId, ConsultationId)]) -> Result<(), StoreError> {
-        for links in links.chunks(MAX_NAMED_PARAMETERS / 2) {
-            let sql = format!(
-                "WITH link AS (VALUES {}) UPDATE conversation SET kind = 'consultation', \
-                 consultation_id = link.column2 FROM link WHERE conversation.id = link.column1",
-                tuples(links.len(), 2, 1)
-            );
-            let values = links.iter().flat_map(|(dialog, owner)| [text(dialog).into(), text(owner).into()]);
-            self.execute(&sql, values).await?;
-        }
+        let pairs: Vec<[String; 2]> = links.iter().map(|(dialog, owner)| [text(dialog), text(owner)]).collect();
+        let sql = format!(
+            "UPDATE conversation SET kind = 'consultation', consultation_id = link.owner FROM \
+             (SELECT value ->> 0 AS dialog, value ->> 1 AS owner FROM {}) AS link WHERE conversation.id = link.dialog",
+            self.backend.each(1)
+        );
+        self.execute(&sql, [json!(pairs).to_string().into()]).await?;
         Ok(())
     }
 
@@ -148,4 +135,23 @@ impl ImportConsulting for SeaUnit {
     async fn append_events(&mut self, events: &[ConsultationEvent]) -> Result<(), StoreError> {
         event::append(self, events).await
     }
+}
+
+/// Who is added to a conversation with messages has read what is there.
+async fn has_read_all(unit: &SeaUnit, added: &[Member]) -> Result<(), StoreError> {
+    let pairs: Vec<[String; 2]> = added.iter().map(|m| [text(&m.conversation_id), m.client_id.clone()]).collect();
+    let ids = list(added.iter().map(|member| member.conversation_id));
+    let is_among = unit.backend.is_among("id", "$1");
+    let sql = format!("SELECT 1 AS found FROM conversation WHERE last_seq > 0 AND {is_among} LIMIT 1");
+    if added.is_empty() || unit.query(&sql, [ids]).await?.is_empty() {
+        return Ok(());
+    }
+    let sql = format!(
+        "UPDATE conversation_member SET read_seq = c.last_seq, delivered_seq = c.last_seq FROM conversation c \
+         WHERE c.id = conversation_member.conversation_id AND (conversation_id, client_id) IN \
+         (SELECT value ->> 0, value ->> 1 FROM {})",
+        unit.backend.each(1)
+    );
+    unit.execute(&sql, [json!(pairs).to_string().into()]).await?;
+    Ok(())
 }

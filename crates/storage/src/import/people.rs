@@ -10,16 +10,17 @@ use domain::doctor::Doctor;
 use domain::file::File;
 use domain::id::UserId;
 use domain::patient::Patient;
-use domain::{ObjectId, StoreError};
-use sea_orm::Value;
+use domain::{ObjectId, StoreError, Timestamp};
+use sea_orm::QueryResult;
+use serde_json::json;
 
-use super::{MAX_NAMED_PARAMETERS, Taken};
+use super::Taken;
+use super::files::remember_origins;
 use crate::account::user;
 use crate::backend::store_error;
-use crate::convert::{corrupt, parse, text};
+use crate::convert::{corrupt, list, parse, text};
 use crate::people::{doctor, file, patient};
 use crate::store::SeaUnit;
-use crate::values::tuples;
 
 #[async_trait]
 impl ImportPeople for SeaUnit {
@@ -53,59 +54,51 @@ impl ImportPeople for SeaUnit {
     async fn save_users(&mut self, users: &[User]) -> Result<(), StoreError> {
         let rows = users.iter().map(user::row).collect();
         self.put::<user::Entity>(rows, Taken::Replace { except: &[] }).await?;
-        for users in users.chunks(MAX_NAMED_PARAMETERS) {
-            let list = tuples(1, users.len(), 1);
-            let sql = format!("DELETE FROM user_identity WHERE user_id IN {list}");
-            self.execute(&sql, users.iter().map(|user| text(&user.id).into())).await?;
-        }
+        let of_users = format!("DELETE FROM user_identity WHERE {}", self.backend.is_among("user_id", "$1"));
+        self.execute(&of_users, [list(users.iter().map(|user| user.id))]).await?;
         let of_user = |user: &User| {
-            let id = user.id;
-            identities(&user.auth_data).into_iter().map(move |identity| (identity, id))
+            let id = text(&user.id);
+            identities(&user.auth_data).into_iter().map(move |identity| json!([identity.provider, identity.uid, id]))
         };
-        let all: Vec<(AuthIdentity, UserId)> = users.iter().flat_map(of_user).collect();
-        for all in all.chunks(MAX_NAMED_PARAMETERS / 3) {
-            let list = tuples(all.len(), 3, 1);
-            let sql = format!("INSERT INTO user_identity (provider, uid, user_id) VALUES {list}");
-            let values = all.iter().flat_map(|(identity, user)| -> [Value; 3] {
-                [identity.provider.as_str().into(), identity.uid.as_str().into(), text(user).into()]
-            });
-            self.execute(&sql, values).await?;
-        }
+        let all: Vec<_> = users.iter().flat_map(of_user).collect();
+        let sql = format!(
+            "INSERT INTO user_identity (provider, uid, user_id) SELECT value ->> 0, value ->> 1, value ->> 2 FROM {}",
+            self.backend.each(1)
+        );
+        self.execute(&sql, [json!(all).to_string().into()]).await?;
         Ok(())
     }
 
     async fn add_sessions(&mut self, sessions: &[Session]) -> Result<(), StoreError> {
-        for sessions in sessions.chunks(MAX_NAMED_PARAMETERS / 7) {
-            let sql = format!(
-                "INSERT INTO session (id, subject_kind, subject_id, token_hash, created_at, last_seen_at, expires_at) \
-                 VALUES {} ON CONFLICT (token_hash) DO NOTHING",
-                tuples(sessions.len(), 7, 1)
-            );
-            let values = sessions.iter().flat_map(|session| -> [Value; 7] {
-                let (kind, subject) = match session.subject {
-                    SessionSubject::User(id) => ("user", text(&id)),
-                    SessionSubject::Agent(id) => ("agent", text(&id)),
-                };
-                [
-                    text(&session.id).into(),
-                    kind.into(),
-                    subject.into(),
-                    session.token_hash.0.as_str().into(),
-                    session.created_at.as_millis().into(),
-                    session.last_seen_at.as_millis().into(),
-                    session.expires_at.as_millis().into(),
-                ]
-            });
-            self.execute(&sql, values).await?;
-        }
+        let row = |session: &Session| {
+            let (kind, subject) = match session.subject {
+                SessionSubject::User(id) => ("user", text(&id)),
+                SessionSubject::Agent(id) => ("agent", text(&id)),
+            };
+            let times = [session.created_at, session.last_seen_at, session.expires_at].map(Timestamp::as_millis);
+            json!([text(&session.id), kind, subject, session.token_hash.0, times[0], times[1], times[2]])
+        };
+        let rows: Vec<_> = sessions.iter().map(row).collect();
+        // WHERE keeps ON CONFLICT from being taken for the condition of a join.
+        let sql = format!(
+            "INSERT INTO session (id, subject_kind, subject_id, token_hash, created_at, last_seen_at, expires_at) \
+             SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, CAST(value ->> 4 AS bigint), \
+             CAST(value ->> 5 AS bigint), CAST(value ->> 6 AS bigint) FROM {} AS given WHERE true \
+             ON CONFLICT (token_hash) DO NOTHING",
+            self.backend.each(1)
+        );
+        self.execute(&sql, [json!(rows).to_string().into()]).await?;
         Ok(())
     }
 
     async fn save_files(&mut self, files: &[File]) -> Result<(), StoreError> {
-        self.put::<file::Entity>(files.iter().map(file::row).collect(), Taken::Replace { except: &[] }).await
+        remember_origins(self, files).await?;
+        let except = &["blob_key", "url", "size", "sha256"];
+        self.put::<file::Entity>(files.iter().map(file::row).collect(), Taken::Replace { except }).await
     }
 
     async fn add_files(&mut self, files: &[File]) -> Result<(), StoreError> {
+        remember_origins(self, files).await?;
         self.put::<file::Entity>(files.iter().map(file::row).collect(), Taken::Keep).await
     }
 
@@ -149,31 +142,24 @@ async fn ids_by(
     column: &'static str,
     wanted: Vec<String>,
 ) -> Result<Vec<(String, ObjectId)>, StoreError> {
-    let mut found = Vec::new();
-    for wanted in wanted.chunks(MAX_NAMED_PARAMETERS) {
-        let list = tuples(1, wanted.len(), 1);
-        let sql = format!("SELECT {column} AS value, id FROM {table} WHERE {column} IN {list}");
-        for row in unit.query(&sql, wanted.iter().map(|value| value.as_str().into())).await? {
-            let id: String = row.try_get("", "id").map_err(store_error)?;
-            found.push((row.try_get("", "value").map_err(store_error)?, parse("id", &id)?));
-        }
-    }
-    Ok(found)
+    let sql = format!("SELECT {column} AS value, id FROM {table} WHERE {}", unit.backend.is_among(column, "$1"));
+    let found = |row: &QueryResult| {
+        let id: String = row.try_get("", "id").map_err(store_error)?;
+        Ok((row.try_get("", "value").map_err(store_error)?, parse("id", &id)?))
+    };
+    unit.query(&sql, [list(wanted)]).await?.iter().map(found).collect()
 }
 
 async fn owners_of_identities(unit: &SeaUnit, wanted: &[AuthIdentity]) -> Result<Vec<(LoginKey, UserId)>, StoreError> {
-    let mut found = Vec::new();
-    for wanted in wanted.chunks(MAX_NAMED_PARAMETERS / 2) {
-        let list = tuples(wanted.len(), 2, 1);
-        let sql = format!("SELECT provider, uid, user_id FROM user_identity WHERE (provider, uid) IN (VALUES {list})");
-        let values = wanted
-            .iter()
-            .flat_map(|identity| -> [Value; 2] { [identity.provider.as_str().into(), identity.uid.as_str().into()] });
-        for row in unit.query(&sql, values).await? {
-            let column = |name: &str| row.try_get::<String>("", name).map_err(store_error);
-            let identity = AuthIdentity { provider: column("provider")?, uid: column("uid")? };
-            found.push((LoginKey::Identity(identity), parse("user_identity.user_id", &column("user_id")?)?));
-        }
-    }
-    Ok(found)
+    let pairs: Vec<[&str; 2]> = wanted.iter().map(|identity| [identity.provider.as_str(), &identity.uid]).collect();
+    let sql = format!(
+        "SELECT provider, uid, user_id FROM user_identity WHERE (provider, uid) IN (SELECT value ->> 0, value ->> 1 FROM {})",
+        unit.backend.each(1)
+    );
+    let found = |row: &QueryResult| {
+        let column = |name: &str| row.try_get::<String>("", name).map_err(store_error);
+        let identity = AuthIdentity { provider: column("provider")?, uid: column("uid")? };
+        Ok((LoginKey::Identity(identity), parse("user_identity.user_id", &column("user_id")?)?))
+    };
+    unit.query(&sql, [json!(pairs).to_string().into()]).await?.iter().map(found).collect()
 }

@@ -136,15 +136,8 @@ impl DocumentRepository for SeaUnit {
     }
 
     async fn insert(&mut self, document: &Document) -> Result<(), StoreError> {
-        let (values, placeholders) = columns_of(self.backend, document);
-        let sql = format!(
-            "INSERT INTO document (class, id, created_at, data, acl, readers, writers, unique_key, geo_key, geo_x, \
-             geo_y, geo_z, updated_at) VALUES ($1, $2, $3, {})",
-            placeholders.join(", ")
-        );
-        let key: [Value; 3] =
-            [document.class.as_str().into(), text(&document.id).into(), document.created_at.as_millis().into()];
-        self.execute(&sql, key.into_iter().chain(values)).await?;
+        let (sql, values) = insertion(self.backend, document);
+        self.execute(&sql, values).await?;
         Ok(())
     }
 
@@ -274,6 +267,20 @@ fn document(class: &str, row: &QueryResult) -> Result<Document, StoreError> {
         created_at: millis("created_at")?,
         updated_at: millis("updated_at")?,
     })
+}
+
+/// The statement that inserts a document, and its values.
+pub(crate) fn insertion(backend: Backend, document: &Document) -> (String, Vec<Value>) {
+    let (columns, placeholders) = columns_of(backend, document);
+    let sql = format!(
+        "INSERT INTO document (class, id, created_at, data, acl, readers, writers, unique_key, geo_key, geo_x, \
+         geo_y, geo_z, updated_at) VALUES ($1, $2, $3, {})",
+        placeholders.join(", ")
+    );
+    let mut values: Vec<Value> =
+        vec![document.class.as_str().into(), text(&document.id).into(), document.created_at.as_millis().into()];
+    values.extend(columns);
+    (sql, values)
 }
 
 /// The values of every column but the key, and how they are written, numbered from `$4`.

@@ -11,6 +11,7 @@ mod product;
 mod realtime;
 mod source;
 
+pub(crate) use document::insertion;
 pub use index::DocumentIndex;
 
 use ::leancloud::rest::{DocumentRepository, RestStore, RestUnit};

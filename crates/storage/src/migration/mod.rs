@@ -36,6 +36,7 @@ impl MigratorTrait for Migrator {
                 include_str!("schema/wechat.sql"),
                 include_str!("schema/leancloud.sql"),
                 include_str!("schema/sms.sql"),
+                include_str!("schema/desk.sql"),
             ],
         })]
     }

@@ -11,6 +11,7 @@ use domain::{Phone, StoreError, Timestamp};
 use sea_orm::ActiveValue::Set;
 use sea_orm::entity::prelude::*;
 use sea_orm::{QueryOrder, QuerySelect, QueryTrait, Select};
+use serde::Serialize;
 
 use crate::backend::store_error;
 use crate::convert::{
@@ -20,7 +21,7 @@ use crate::convert::{
 use crate::store::SeaUnit;
 use crate::values::condition;
 
-#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel, Serialize)]
 #[sea_orm(table_name = "doctor")]
 pub(crate) struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
@@ -184,7 +185,19 @@ impl DoctorRepository for SeaUnit {
     }
 
     async fn search_certified(&mut self, search: &DoctorSearch, page: PageRequest) -> Result<Page<Doctor>, StoreError> {
-        let mut select = Entity::find().filter(Column::Certification.eq(Certification::Certified.as_str()));
+        self.search_all(search, Some(Certification::Certified), page).await
+    }
+
+    async fn search_all(
+        &mut self,
+        search: &DoctorSearch,
+        state: Option<Certification>,
+        page: PageRequest,
+    ) -> Result<Page<Doctor>, StoreError> {
+        let mut select = Entity::find();
+        if let Some(state) = state {
+            select = select.filter(Column::Certification.eq(state.as_str()));
+        }
         if let Some(part) = search.text.as_deref().filter(|t| !t.is_empty()) {
             let line = |column| format!("LOWER(doctor.{column}) LIKE LOWER($1) ESCAPE '\\'");
             let any = ["name", "hospital", "department", "title"].map(line).join(" OR ");

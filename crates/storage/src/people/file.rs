@@ -6,12 +6,13 @@ use domain::id::FileId;
 use domain::{StoreError, Timestamp};
 use sea_orm::ActiveValue::Set;
 use sea_orm::entity::prelude::*;
+use serde::Serialize;
 
 use crate::backend::store_error;
 use crate::convert::{corrupt, into_object, object, parse, text};
 use crate::store::SeaUnit;
 
-#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel, Serialize)]
 #[sea_orm(table_name = "file")]
 pub(crate) struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
@@ -59,7 +60,7 @@ pub(crate) fn row(file: &File) -> ActiveModel {
     }
 }
 
-fn file(row: Model) -> Result<File, StoreError> {
+pub(crate) fn file(row: Model) -> Result<File, StoreError> {
     let owner_id = row.owner_id.as_deref();
     let owner = match (row.owner_kind.as_str(), owner_id) {
         ("user", Some(id)) => FileOwner::User(parse("file.owner_id", id)?),

@@ -8,12 +8,13 @@ use domain::{Phone, StoreError, Timestamp};
 use sea_orm::ActiveValue::Set;
 use sea_orm::entity::prelude::*;
 use sea_orm::{QueryOrder, QuerySelect};
+use serde::Serialize;
 
 use crate::backend::store_error;
 use crate::convert::{into_object, known, object, parse, parse_opt, text, text_opt};
 use crate::store::SeaUnit;
 
-#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel, Serialize)]
 #[sea_orm(table_name = "patient")]
 pub(crate) struct Model {
     #[sea_orm(primary_key, auto_increment = false)]

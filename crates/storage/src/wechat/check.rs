@@ -1,6 +1,6 @@
 //! Content checks.
 
-use ::wechat::content::{Check, CheckState, Checker};
+use ::wechat::content::{Check, CheckState, Checker, Subject};
 use ::wechat::ports::CheckRepository;
 use ::wechat::push::Verdict;
 use async_trait::async_trait;
@@ -17,8 +17,12 @@ fn check(row: &QueryResult) -> Result<Check, StoreError> {
     Ok(Check {
         id: parse("wechat_content_check.id", &get::<String>(row, "id")?)?,
         app: get(row, "app")?,
-        subject: parse("wechat_content_check.subject", &get::<String>(row, "subject")?)?,
+        subject: Subject {
+            message: parse("wechat_content_check.message_id", &get::<String>(row, "message_id")?)?,
+            conversation: parse("wechat_content_check.conversation_id", &get::<String>(row, "conversation_id")?)?,
+        },
         is_picture: get(row, "is_picture")?,
+        author: parse("wechat_content_check.author_id", &get::<String>(row, "author_id")?)?,
         is_by_doctor: get(row, "is_by_doctor")?,
         checker: known("wechat_content_check.checker", Checker::parse(&get::<String>(row, "checker")?))?,
         state: known("wechat_content_check.state", CheckState::parse(&get::<String>(row, "state")?))?,
@@ -26,6 +30,7 @@ fn check(row: &QueryResult) -> Result<Check, StoreError> {
         label: get(row, "label")?,
         trace_id: get(row, "trace_id")?,
         is_held: get(row, "is_held")?,
+        held: get(row, "sealed")?,
         reviewer: get(row, "reviewer")?,
         reason: get(row, "reason")?,
         created_at: Timestamp::from_millis(get(row, "created_at")?),
@@ -36,14 +41,16 @@ fn check(row: &QueryResult) -> Result<Check, StoreError> {
 #[async_trait]
 impl CheckRepository for SeaUnit {
     async fn insert(&mut self, check: &Check) -> Result<(), StoreError> {
-        let sql = "INSERT INTO wechat_content_check (id, app, subject, is_picture, is_by_doctor, checker, state, \
-                   verdict, label, trace_id, is_held, created_at, updated_at) \
-                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
-        let values: [Value; 13] = [
+        let sql = "INSERT INTO wechat_content_check (id, app, message_id, conversation_id, is_picture, author_id, \
+                   is_by_doctor, checker, state, verdict, label, trace_id, is_held, sealed, created_at, updated_at) \
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
+        let values: [Value; 16] = [
             text(&check.id).into(),
             check.app.as_str().into(),
-            text(&check.subject).into(),
+            text(&check.subject.message).into(),
+            text(&check.subject.conversation).into(),
             check.is_picture.into(),
+            text(&check.author).into(),
             check.is_by_doctor.into(),
             check.checker.as_str().into(),
             check.state.as_str().into(),
@@ -51,6 +58,7 @@ impl CheckRepository for SeaUnit {
             check.label.into(),
             check.trace_id.clone().into(),
             check.is_held.into(),
+            check.held.clone().into(),
             check.created_at.as_millis().into(),
             check.updated_at.as_millis().into(),
         ];
@@ -83,6 +91,11 @@ impl CheckRepository for SeaUnit {
             check.updated_at.as_millis().into(),
         ];
         if self.execute(sql, values).await? == 1 { Ok(()) } else { Err(StoreError::Conflict) }
+    }
+
+    async fn forget_held(&mut self, id: ObjectId) -> Result<(), StoreError> {
+        self.execute("UPDATE wechat_content_check SET sealed = NULL WHERE id = $1", [text(&id).into()]).await?;
+        Ok(())
     }
 
     async fn list(&mut self, state: CheckState, page: PageRequest) -> Result<Page<Check>, StoreError> {

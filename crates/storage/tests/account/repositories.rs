@@ -191,9 +191,9 @@ async fn sessions_are_listed_touched_revoked_and_purged() {
         let other = SessionSubject::User(user(2).id);
         within(f, async |unit| {
             let id = sessions[1].id;
-            assert!(!unit.sessions().revoke(other, id, NOW).await.unwrap(), "not theirs");
-            assert!(unit.sessions().revoke(subject, id, NOW).await.unwrap());
-            assert!(!unit.sessions().revoke(subject, id, NOW).await.unwrap(), "it is gone");
+            assert!(!unit.sessions().revoke(other, id, "kicked", NOW).await.unwrap(), "not theirs");
+            assert!(unit.sessions().revoke(subject, id, "kicked", NOW).await.unwrap());
+            assert!(!unit.sessions().revoke(subject, id, "kicked", NOW).await.unwrap(), "it is gone");
             assert_eq!(unit.sessions().revoke_all(subject, Some(used.id), NOW).await.unwrap(), 1);
         })
         .await;

@@ -11,6 +11,7 @@ use domain::id::JobId;
 use domain::outbox::{DeadLetterRepository, JobQueue};
 use domain::{StoreError, Timestamp};
 use im::ImStore;
+use im::desk::DeskStore;
 use storage::{DatabaseOptions, SeaStore};
 use testkit::contract::Harness;
 
@@ -42,6 +43,10 @@ impl<P: Place> Harness for SeaHarness<P> {
     }
 
     fn im(&self) -> Arc<dyn ImStore> {
+        Arc::new(self.store.clone())
+    }
+
+    fn desk(&self) -> Arc<dyn DeskStore> {
         Arc::new(self.store.clone())
     }
 

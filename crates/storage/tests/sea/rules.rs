@@ -119,6 +119,16 @@ pub(crate) async fn each_rule_of_messaging_finds_what_breaks_it(place: &impl Pla
         hand.execute_unprepared(mend).await.unwrap();
         assert_eq!(store.inspect().await.unwrap(), [], "{mend}");
     }
+    assert_eq!(store.recount_unread().await.unwrap(), 0, "nothing differs");
+    for client in ["a", "b"] {
+        let spoil = format!(
+            "UPDATE conversation_member SET own_after_read = 7, recalled_after_read = 7 \
+                             WHERE client_id = '{client}'"
+        );
+        hand.execute_unprepared(&spoil).await.unwrap();
+    }
+    assert_eq!(store.recount_unread().await.unwrap(), 2);
+    assert_eq!(store.inspect().await.unwrap(), [], "unread was counted anew");
     hand.close().await.unwrap();
     store.close().await;
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use domain::time::span;
+use serde_json::{Value, json};
 use sms::breaker::BreakerState;
 use sms::class::{ErrorClass, Stage, listed};
 use sms::message::{MessageState, TemplateKind};
@@ -105,4 +106,63 @@ async fn every_code_of_aliyun_drives_its_action() {
 #[tokio::test]
 async fn every_code_of_tencent_drives_its_action() {
     all_codes_of(ProviderName::Tencent, ProviderName::Aliyun).await;
+}
+
+/// What a receipt with a code leads to.
+fn state_after(class: ErrorClass) -> MessageState {
+    match class {
+        ErrorClass::Delivered => MessageState::Delivered,
+        // Not final: the message stays as it is, and is asked for later.
+        ErrorClass::Pending => MessageState::Accepted,
+        _ => MessageState::Failed,
+    }
+}
+
+fn receipt(provider: ProviderName, pushed: &Value, code: &str, is_delivered: bool) -> Value {
+    let told = if provider == ProviderName::Aliyun {
+        json!({ "success": is_delivered, "err_code": code })
+    } else {
+        json!({ "report_status": if is_delivered { "SUCCESS" } else { "FAIL" }, "errmsg": code })
+    };
+    let mut receipt = pushed.as_object().cloned().unwrap();
+    receipt.extend(told.as_object().cloned().unwrap());
+    Value::Object(receipt)
+}
+
+/// Receipts settle their message and its cost, and never make anything leave.
+async fn all_receipts_of(provider: ProviderName, other: ProviderName) {
+    with_providers(&[provider, other], async |f| {
+        let at = if provider == ProviderName::Aliyun { At::Aliyun } else { At::Tencent };
+        let codes = listed(provider, Stage::Receipt);
+        for (n, (code, class)) in codes.iter().enumerate() {
+            f.clock.advance(span::hours(25));
+            let id = f.send_code(&format!("{n}/{code}")).await;
+            let pushed = f.providers.receipts(at).pop().unwrap();
+            let row = receipt(provider, &pushed, code, *class == ErrorClass::Delivered);
+            f.inbox.accept(provider, json!([row]).to_string().as_bytes()).await.unwrap();
+            f.inbox.apply().await.unwrap();
+            assert_eq!(f.state(id).await, state_after(*class), "{code}");
+            let attempt = f.attempts(id).await.remove(0);
+            assert_eq!(attempt.receipt, (*class != ErrorClass::Pending).then_some(*class), "{code}");
+            // Aliyun bills what was delivered.
+            let is_free = provider == ProviderName::Aliyun && state_after(*class) == MessageState::Failed;
+            assert_eq!(attempt.cost_milliyuan == 0, is_free, "{code}");
+            assert_eq!(f.breaker(provider, TemplateKind::Code).await, BreakerState::Closed, "{code}");
+            f.reconcile_all().await;
+        }
+        let submissions = (f.providers.submissions(At::Aliyun), f.providers.submissions(At::Tencent));
+        let sent = u32::try_from(codes.len()).unwrap();
+        assert_eq!(submissions, if at == At::Aliyun { (sent, 0) } else { (0, sent) });
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn every_receipt_of_aliyun_settles_its_message() {
+    all_receipts_of(ProviderName::Aliyun, ProviderName::Tencent).await;
+}
+
+#[tokio::test]
+async fn every_receipt_of_tencent_settles_its_message() {
+    all_receipts_of(ProviderName::Tencent, ProviderName::Aliyun).await;
 }

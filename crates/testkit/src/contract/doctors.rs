@@ -114,6 +114,13 @@ pub async fn the_search_shows_certified_doctors_only(h: &dyn Harness) {
     assert_eq!(search(h, None).await, [doctor_id(2)]);
     assert_eq!(search(h, Some("")).await, [doctor_id(2)]);
     assert_eq!(search(h, Some("王")).await, [doctor_id(2)]);
+    let all = async |state| {
+        let search = DoctorSearch { text: Some("王".into()) };
+        let found = h.store().read().doctors().search_all(&search, state, PageRequest::first()).await.unwrap();
+        sorted(found.items.into_iter().map(|d| d.id))
+    };
+    assert_eq!(all(None).await, [doctor_id(1), doctor_id(2), doctor_id(3), doctor_id(4)]);
+    assert_eq!(all(Some(Certification::Rejected)).await, [doctor_id(4)]);
 }
 
 pub async fn the_search_looks_into_name_hospital_department_and_title(h: &dyn Harness) {

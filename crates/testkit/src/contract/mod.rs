@@ -13,6 +13,9 @@ pub mod claims;
 pub mod consultations;
 pub mod conversations;
 pub mod deadlines;
+pub mod desk;
+pub mod desk_schedules;
+pub mod desk_tasks;
 pub mod doctors;
 pub mod files;
 pub mod invitations;
@@ -44,6 +47,7 @@ use domain::id::{ConversationId, JobId};
 use domain::outbox::JobQueue;
 use domain::{StoreError, Timestamp};
 use futures_util::FutureExt;
+use im::desk::DeskStore;
 use im::{Appended, Conversation, ImStore, ImUnit, Member, NewMessage};
 
 /// A fresh, empty store of one test.
@@ -52,6 +56,8 @@ pub trait Harness: Send + Sync {
     fn store(&self) -> Arc<dyn ConsultationStore>;
     /// The same rows for the messaging use cases.
     fn im(&self) -> Arc<dyn ImStore>;
+    /// The same rows for the use cases of the desk.
+    fn desk(&self) -> Arc<dyn DeskStore>;
     fn queue(&self) -> Arc<dyn JobQueue>;
     /// `DeadLetterRepository::retry` in a unit of its own, committed.
     async fn retry_dead(&self, id: JobId, now: Timestamp) -> Result<bool, StoreError>;

@@ -1,11 +1,19 @@
 //! Notifications.
 
-use consultation::notification::{Cause, Channel, Notification, NotificationState, Reason, Recipient};
-use domain::Timestamp;
-use domain::id::{ConsultationId, NotificationId};
+use std::time::Duration;
 
-use super::samples::{at, notification};
-use super::{Harness, assert_unique, attempt, sorted, within};
+use consultation::notification::{
+    Cause, Channel, Notification, NotificationFilter, NotificationState, Reason, Recipient,
+};
+use domain::Timestamp;
+use domain::id::{AgentId, ConsultationId, NotificationId};
+use domain::page::PageRequest;
+use im::NewMessage;
+use im::conversation::ReadMove;
+use im::presence::Presence;
+
+use super::samples::{at, conversation, guest, message, notification, text};
+use super::{Harness, append, assert_unique, attempt, given_conversations, messaging, sorted, within};
 use crate::build::{self, consultation_id, doctor_id, patient_id};
 use crate::ids::object_id;
 
@@ -55,6 +63,22 @@ pub async fn every_cause_state_and_reason_is_kept(h: &dyn Harness) {
     let all: Vec<_> = (1..).zip(words).map(row).collect();
     given(h, &all).await;
     assert_eq!(h.store().read().notifications().list(consultation_id(1)).await.unwrap(), all);
+}
+
+pub async fn decisions_are_listed_newest_first(h: &dyn Harness) {
+    let made = |n: u32| Notification { created_at: at(i64::from(n)), ..of_one(n) };
+    let to_patient = Notification { recipient: Recipient::Patient(patient_id(1)), ..made(2) };
+    let of_none = Notification { consultation_id: None, state: NotificationState::Failed, ..made(3) };
+    given(h, &[made(1), to_patient.clone(), of_none.clone()]).await;
+    let listed = async |filter: NotificationFilter| {
+        h.store().read().notifications().list_all(&filter, PageRequest::first()).await.unwrap().items
+    };
+    let all = NotificationFilter::default();
+    assert_eq!(listed(all).await, [of_none.clone(), to_patient.clone(), made(1)]);
+    assert_eq!(listed(NotificationFilter { consultation: Some(consultation_id(1)), ..all }).await.len(), 2);
+    let told = NotificationFilter { recipient: Some(Recipient::Patient(patient_id(1))), ..all };
+    assert_eq!(listed(told).await, [to_patient]);
+    assert_eq!(listed(NotificationFilter { state: Some(NotificationState::Failed), ..all }).await, [of_none]);
 }
 
 async fn settle(h: &dyn Harness, notifications: &[Notification], from: &[NotificationState]) -> u64 {
@@ -143,46 +167,103 @@ async fn unanswered(h: &dyn Harness, told: (i64, i64)) -> Vec<ConsultationId> {
     found
 }
 
-pub async fn who_was_told_and_did_not_answer_is_found_until_reminded(h: &dyn Harness) {
+/// A doctor's message in the dialog of consultation `n`, or what an agent wrote in the doctor's name.
+async fn doctor_writes(h: &dyn Harness, n: u32, written_at: i64, acted_by: Option<AgentId>) {
+    let number = n * 100 + u32::try_from(written_at).unwrap();
+    let line = text(number, build::dialog_id(n), &doctor_id(1).to_string(), "在的");
+    append(h, &[NewMessage { created_at: at(written_at), acted_by, ..line }]).await;
+}
+
+pub async fn who_was_told_and_neither_read_nor_answered_is_found_until_reminded(h: &dyn Harness) {
     let sent = |n: u32, of: u32, cause| Notification {
         state: NotificationState::Sent,
         cause,
+        created_at: at(5),
+        updated_at: at(10),
         ..notification(n, Some(consultation_id(of)))
     };
-    let to_patient = |n: u32, of: u32| Notification {
-        recipient: Recipient::Patient(patient_id(of)),
-        state: NotificationState::Suppressed,
-        ..sent(n, of, Cause::DoctorMessage)
-    };
     let open = |n: u32| build::consultation(n, build::pair(1, n)).done();
-    within(h, async |unit| {
-        let all = [open(1), open(2), open(3), open(4)];
-        unit.consultations().insert_open(&all).await.unwrap();
-    })
-    .await;
+    within(h, async |unit| unit.consultations().insert_open(&[1, 2, 3, 4, 5, 6].map(open)).await.unwrap()).await;
+    let doctor = doctor_id(1).to_string();
+    given_conversations(h, &[1, 2, 3, 4, 5].map(conversation), &[1, 2, 3, 4, 5].map(|n| guest(n, &doctor))).await;
+    for n in 1..=5 {
+        append(h, &[message(n, build::dialog_id(n))]).await;
+    }
+    // 1 waits; 2 was answered; 3 was answered before it was told, and since by an agent only; 4 was only queued; 5 was
+    // read; 6 has no conversation; 9 does not exist.
+    doctor_writes(h, 2, 5, None).await;
+    doctor_writes(h, 3, 4, None).await;
+    doctor_writes(h, 3, 6, Some(AgentId(object_id(77)))).await;
+    let read = ReadMove { conversation_id: build::dialog_id(5), client_id: doctor, seq: 1 };
+    messaging(h, async |unit| unit.conversations().mark_read(&[read]).await.unwrap()).await;
     given(
         h,
         &[
-            // 1 waits; 2 was answered; 3 was answered before it was told again; 4 was only queued; 9 does not exist.
             sent(1, 1, Cause::Initiated),
             sent(2, 2, Cause::PatientMessage),
-            to_patient(3, 2),
-            to_patient(4, 3),
-            sent(5, 3, Cause::PatientMessage),
-            Notification { state: NotificationState::Queued, ..sent(6, 4, Cause::Initiated) },
+            Notification { updated_at: at(12), ..sent(3, 3, Cause::PatientMessage) },
+            Notification { state: NotificationState::Queued, ..sent(4, 4, Cause::Initiated) },
+            sent(5, 5, Cause::Initiated),
+            Notification { updated_at: at(12), ..sent(6, 6, Cause::Initiated) },
             sent(7, 9, Cause::Initiated),
         ],
     )
     .await;
     let ids = |wanted: &[u32]| -> Vec<ConsultationId> { wanted.iter().map(|n| consultation_id(*n)).collect() };
-    assert_eq!(unanswered(h, (0, 50)).await, ids(&[1, 3]));
-    assert_eq!(unanswered(h, (0, 1)).await, ids(&[1]), "told until then");
-    assert_eq!(unanswered(h, (2, 50)).await, ids(&[3]), "told from then on");
-    let reminder = Notification { cause: Cause::Escalation, ..sent(8, 1, Cause::Escalation) };
+    assert_eq!(unanswered(h, (0, 50)).await, ids(&[1, 3, 6]));
+    assert_eq!(unanswered(h, (0, 11)).await, ids(&[1]), "told until then");
+    assert_eq!(unanswered(h, (11, 50)).await, ids(&[3, 6]), "told from then on");
+    append(h, &[message(55, build::dialog_id(5))]).await;
+    assert_eq!(unanswered(h, (0, 50)).await, ids(&[1, 3, 5, 6]), "not everything is read any more");
+    let reminder = Notification { created_at: at(20), ..sent(8, 1, Cause::Escalation) };
     given(h, &[reminder]).await;
-    assert_eq!(unanswered(h, (0, 50)).await, ids(&[3]), "reminded once");
-    given(h, &[to_patient(9, 1), sent(10, 1, Cause::PatientMessage)]).await;
-    assert_eq!(unanswered(h, (0, 50)).await, ids(&[1, 3]), "and again after an answer");
+    assert_eq!(unanswered(h, (0, 50)).await, ids(&[3, 5, 6]), "reminded once");
+    doctor_writes(h, 1, 21, None).await;
+    append(h, &[message(11, build::dialog_id(1))]).await;
+    given(h, &[Notification { created_at: at(22), updated_at: at(23), ..sent(10, 1, Cause::PatientMessage) }]).await;
+    assert_eq!(unanswered(h, (0, 50)).await, ids(&[1, 3, 5, 6]), "and again after an answer");
+}
+
+pub async fn what_its_viewer_left_unseen_is_found(h: &dyn Harness) {
+    let suppressed = |n: u32| Notification {
+        state: NotificationState::Suppressed,
+        reason: Reason::OnlineViewing,
+        cause: Cause::PatientMessage,
+        updated_at: at(10),
+        ..notification(n, Some(consultation_id(n)))
+    };
+    let open = |n: u32| build::consultation(n, build::pair(1, n)).done();
+    within(h, async |unit| unit.consultations().insert_open(&[1, 2, 3, 4].map(open)).await.unwrap()).await;
+    let doctor = doctor_id(1).to_string();
+    given_conversations(h, &[1, 2, 3, 4].map(conversation), &[1, 2, 3, 4].map(|n| guest(n, &doctor))).await;
+    for n in 1..=4 {
+        append(h, &[message(n, build::dialog_id(n))]).await;
+    }
+    // 1 was left unseen; 2 is in front; 3 was read; 4 was thought of again.
+    let read = ReadMove { conversation_id: build::dialog_id(3), client_id: doctor.clone(), seq: 1 };
+    messaging(h, async |unit| unit.conversations().mark_read(&[read]).await.unwrap()).await;
+    let viewing = Some(build::dialog_id(2));
+    let socket = Presence { socket: 1, node: "n1".into(), client_id: doctor, viewing };
+    messaging(h, async |unit| {
+        unit.presence().renew("n1", at(0), Duration::from_secs(45)).await.unwrap();
+        unit.presence().put(&[socket]).await.unwrap();
+    })
+    .await;
+    let later = Notification { created_at: at(90), ..notification(9, Some(consultation_id(4))) };
+    let other_reason = Notification { reason: Reason::Coalesced, ..suppressed(7) };
+    given(h, &[suppressed(1), suppressed(2), suppressed(3), suppressed(4), later, other_reason]).await;
+    let unseen = async |only: Option<u32>, between: (i64, i64), now: i64| {
+        let only = only.map(|n| NotificationId(object_id(n)));
+        let between = (at(between.0), at(between.1));
+        h.store().read().notifications().find_unseen(only, between, at(now), 10).await.unwrap()
+    };
+    let ids =
+        |wanted: &[u32]| -> Vec<NotificationId> { wanted.iter().map(|n| NotificationId(object_id(*n))).collect() };
+    assert_eq!(unseen(None, (0, 50), 20).await, ids(&[1]));
+    assert_eq!(unseen(Some(1), (0, 50), 20).await, ids(&[1]));
+    assert!(unseen(Some(2), (0, 50), 20).await.is_empty());
+    assert!(unseen(None, (0, 9), 20).await.is_empty() && unseen(None, (11, 50), 20).await.is_empty());
+    assert_eq!(unseen(None, (0, 50), 45_001).await, ids(&[1, 2]), "the lease of its node is over");
 }
 
 async fn last(h: &dyn Harness, since: i64) -> Option<Timestamp> {

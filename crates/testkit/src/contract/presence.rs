@@ -6,9 +6,9 @@ use domain::Timestamp;
 use domain::id::ConversationId;
 use im::presence::Presence;
 
-use super::samples::at;
-use super::{Harness, messaging};
-use crate::build::dialog_id;
+use super::samples::{at, conversation, members};
+use super::{Harness, given_conversations, member, messaging};
+use crate::build::{self, dialog_id};
 
 const LEASE: Duration = Duration::from_secs(45);
 
@@ -52,6 +52,28 @@ pub async fn a_node_that_died_is_forgotten_when_another_renews(h: &dyn Harness) 
     // Back under its old name, it does not bring its old sockets with it.
     renew(h, "n1", at(60_000)).await;
     assert_eq!(connected(h, at(60_000)).await, ["b"]);
+}
+
+pub async fn what_a_node_had_in_front_is_decided_about_anew_when_it_is_gone(h: &dyn Harness) {
+    let patient = build::patient_id(1).to_string();
+    given_conversations(h, &[conversation(1), conversation(2)], &[members(1), members(2)].concat()).await;
+    renew(h, "n1", at(0)).await;
+    renew(h, "n2", at(30_000)).await;
+    for n in [1, 2] {
+        messaging(h, async |unit| {
+            unit.conversations().set_review(dialog_id(n), &build::patient_id(n).to_string(), at(90_000)).await.unwrap()
+        })
+        .await;
+    }
+    put(h, &[socket("n1", 1, "a", Some(dialog_id(1))), socket("n2", 1, "b", Some(dialog_id(2)))]).await;
+    renew(h, "n2", at(40_000)).await;
+    assert_eq!(member(h, dialog_id(1), &patient).await.review_at, Some(at(90_000)), "the lease runs");
+    renew(h, "n2", at(46_000)).await;
+    assert_eq!(member(h, dialog_id(1), &patient).await.review_at, Some(Timestamp::EPOCH));
+    let other = build::patient_id(2).to_string();
+    assert_eq!(member(h, dialog_id(2), &other).await.review_at, Some(at(90_000)));
+    messaging(h, async |unit| unit.presence().remove_node("n2").await.unwrap()).await;
+    assert_eq!(member(h, dialog_id(2), &other).await.review_at, Some(Timestamp::EPOCH));
 }
 
 pub async fn what_is_in_front_is_known_by_conversation(h: &dyn Harness) {

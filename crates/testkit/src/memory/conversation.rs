@@ -10,7 +10,7 @@ use im::conversation::{ConversationSummary, ReadMove};
 use im::{Conversation, ConversationRepository, Member};
 
 use super::MemoryUnit;
-use super::tables::{Tables, insert_new, newest_first};
+use super::tables::{Tables, all_of, insert_new, newest_first};
 
 fn members_of(tables: &Tables, id: ConversationId) -> Vec<Member> {
     tables.members.values().filter(|m| m.conversation_id == id).cloned().collect()
@@ -90,6 +90,11 @@ impl ConversationRepository for MemoryUnit {
         };
         let conversations = newest_first(tables.conversations.values().filter(is_in), page, cursor_of);
         Ok(conversations.map(|c| summary(&tables, &c)))
+    }
+
+    async fn summaries(&mut self, ids: &[ConversationId]) -> Result<Vec<ConversationSummary>, StoreError> {
+        let tables = self.tables()?;
+        Ok(all_of(&tables.conversations, ids).iter().map(|conversation| summary(&tables, conversation)).collect())
     }
 
     async fn insert_all(&mut self, conversations: &[Conversation], members: &[Member]) -> Result<(), StoreError> {

@@ -46,11 +46,21 @@ impl DoctorRepository for MemoryUnit {
     }
 
     async fn search_certified(&mut self, search: &DoctorSearch, page: PageRequest) -> Result<Page<Doctor>, StoreError> {
+        self.search_all(search, Some(Certification::Certified), page).await
+    }
+
+    async fn search_all(
+        &mut self,
+        search: &DoctorSearch,
+        state: Option<Certification>,
+        page: PageRequest,
+    ) -> Result<Page<Doctor>, StoreError> {
         let tables = self.tables()?;
         let part = search.text.as_deref().unwrap_or_default();
         let is_match = |d: &&Doctor| {
             let lines = [&d.name, &d.hospital, &d.department, &d.title];
-            d.is_certified() && (part.is_empty() || lines.iter().any(|line| holds(line.as_deref(), part)))
+            state.is_none_or(|state| d.certification == state)
+                && (part.is_empty() || lines.iter().any(|line| holds(line.as_deref(), part)))
         };
         Ok(newest_first(tables.doctors.values().filter(is_match), page, cursor_of))
     }

@@ -105,6 +105,21 @@ impl MessageRepository for MemoryUnit {
         Ok(tables.messages.values().find(|m| m.conversation_id == conversation && m.id == id).cloned())
     }
 
+    async fn find_named(
+        &mut self,
+        conversation: ConversationId,
+        sender: &str,
+        client_message_id: &str,
+    ) -> Result<Option<Message>, StoreError> {
+        let tables = self.tables()?;
+        let is_meant = |m: &&Message| {
+            m.conversation_id == conversation
+                && m.sender.as_deref() == Some(sender)
+                && m.client_message_id.as_deref() == Some(client_message_id)
+        };
+        Ok(tables.messages.values().find(is_meant).cloned())
+    }
+
     async fn find_seq(&mut self, conversation: ConversationId, seq: i64) -> Result<Option<Message>, StoreError> {
         let tables = self.tables()?;
         Ok(tables.messages.values().find(|m| m.conversation_id == conversation && m.seq == seq).cloned())

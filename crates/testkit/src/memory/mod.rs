@@ -8,6 +8,8 @@
 mod audit;
 mod consultation;
 mod conversation;
+mod desk;
+mod desk_task;
 mod doctor;
 mod file;
 mod invitation;
@@ -25,6 +27,7 @@ mod trace;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ::consultation::consultation::ConsultationRepository;
+use ::consultation::desk_task::DeskTaskRepository;
 use ::consultation::notification::NotificationRepository;
 use ::consultation::relation::{InvitationRepository, RelationRepository};
 use ::consultation::trace::TraceRepository;
@@ -41,6 +44,7 @@ use im::presence::PresenceRepository;
 use im::{Appended, ConversationRepository, ImStore, ImUnit, MessageRepository, NewMessage};
 use tokio::sync::OwnedMutexGuard;
 
+pub use desk::{ChatRow, DeskTables};
 pub use tables::{JobRow, ScheduleRow, Tables};
 
 /// The rows of one test. Clones share them.
@@ -177,6 +181,9 @@ impl ConsultationUnit for MemoryUnit {
         self
     }
     fn notifications(&mut self) -> &mut dyn NotificationRepository {
+        self
+    }
+    fn desk_tasks(&mut self) -> &mut dyn DeskTaskRepository {
         self
     }
     fn audit(&mut self) -> &mut dyn AuditRepository {

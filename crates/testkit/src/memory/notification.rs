@@ -4,12 +4,15 @@ use std::collections::HashSet;
 
 use async_trait::async_trait;
 use consultation::consultation::Consultation;
-use consultation::notification::{Cause, Notification, NotificationRepository, NotificationState, Reason, Recipient};
+use consultation::notification::{
+    Cause, Notification, NotificationFilter, NotificationRepository, NotificationState, Reason, Recipient,
+};
 use domain::id::{ConsultationId, NotificationId};
+use domain::page::{Cursor, Page, PageRequest};
 use domain::{StoreError, Timestamp};
 
 use super::MemoryUnit;
-use super::tables::{all_of, insert_new};
+use super::tables::{all_of, insert_new, newest_first};
 
 /// Its recipient was told by it, or is queued to be told, since then.
 fn tells(n: &Notification, since: Timestamp) -> bool {
@@ -96,8 +99,22 @@ impl NotificationRepository for MemoryUnit {
     ) -> Result<Vec<ConsultationId>, StoreError> {
         let tables = self.tables()?;
         let of = |id: ConsultationId| tables.notifications.values().filter(move |n| n.consultation_id == Some(id));
-        let is_answered =
-            |id, since| of(id).any(|r: &Notification| r.cause == Cause::DoctorMessage && r.created_at >= since);
+        let is_answered = |id: ConsultationId, since: Timestamp| {
+            let Some(consultation) = tables.consultations.get(&id) else { return false };
+            let doctor = consultation.pair.doctor.to_string();
+            tables.messages.values().any(|m| {
+                Some(m.conversation_id) == consultation.dialog_id
+                    && m.sender.as_ref() == Some(&doctor)
+                    && m.acted_by.is_none()
+                    && m.created_at >= since
+            })
+        };
+        let is_read = |consultation: &Consultation| {
+            let Some(dialog) = consultation.dialog_id else { return false };
+            let seat = (dialog, consultation.pair.doctor.to_string());
+            let (member, conversation) = (tables.members.get(&seat), tables.conversations.get(&dialog));
+            member.zip(conversation).is_some_and(|(m, c)| m.unread_count(c.last_seq) <= 0)
+        };
         let is_reminded =
             |id| of(id).any(|e: &Notification| e.cause == Cause::Escalation && !is_answered(id, e.created_at));
         let is_told = |n: &&Notification| {
@@ -109,14 +126,54 @@ impl NotificationRepository for MemoryUnit {
         let told = tables.notifications.values().filter(is_told);
         let waiting = told.filter_map(|n| Some((n.consultation_id?, n.created_at)));
         let due = waiting.filter(|(id, since)| {
-            let is_open = tables.consultations.get(id).is_some_and(Consultation::is_open);
-            is_open && only.is_none_or(|only| only == *id) && !is_answered(*id, *since) && !is_reminded(*id)
+            let is_waiting = tables.consultations.get(id).is_some_and(|c| c.is_open() && !is_read(c));
+            is_waiting && only.is_none_or(|only| only == *id) && !is_answered(*id, *since) && !is_reminded(*id)
         });
         let mut ids: Vec<_> = due.map(|(id, _)| id).collect();
         ids.sort();
         ids.dedup();
         ids.truncate(limit as usize);
         Ok(ids)
+    }
+
+    async fn find_unseen(
+        &mut self,
+        only: Option<NotificationId>,
+        suppressed: (Timestamp, Timestamp),
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<NotificationId>, StoreError> {
+        let tables = self.tables()?;
+        let client = |recipient: Recipient| match recipient {
+            Recipient::Doctor(id) => id.to_string(),
+            Recipient::Patient(id) => id.to_string(),
+        };
+        let is_unseen = |n: &&Notification| {
+            let Some(consultation) = n.consultation_id.and_then(|id| tables.consultations.get(&id)) else {
+                return false;
+            };
+            let Some(dialog) = consultation.dialog_id else { return false };
+            let seat = (dialog, client(n.recipient));
+            let is_unread = tables.members.get(&seat).zip(tables.conversations.get(&dialog));
+            let is_unread = is_unread.is_some_and(|(m, c)| m.unread_count(c.last_seq) > 0);
+            let is_viewing = tables.presence.values().any(|p| {
+                let is_alive = tables.nodes.get(&p.node).is_some_and(|until| *until >= now);
+                is_alive && p.client_id == seat.1 && p.viewing == Some(dialog)
+            });
+            let is_last = tables.notifications.values().all(|o| {
+                let is_other = o.consultation_id == n.consultation_id && o.recipient == n.recipient;
+                !is_other || (o.created_at, o.id) <= (n.created_at, n.id)
+            });
+            n.state == NotificationState::Suppressed
+                && n.reason == Reason::OnlineViewing
+                && (suppressed.0..=suppressed.1).contains(&n.updated_at)
+                && only.is_none_or(|only| only == n.id)
+                && is_unread
+                && !is_viewing
+                && is_last
+        };
+        let found = tables.notifications.values().filter(is_unseen).map(|n| n.id);
+        Ok(found.take(usize::try_from(limit).unwrap_or(usize::MAX)).collect())
     }
 
     async fn told_otherwise(
@@ -144,5 +201,20 @@ impl NotificationRepository for MemoryUnit {
         let mut found: Vec<_> = of_it.cloned().collect();
         found.sort_by_key(|n| (n.created_at, n.id));
         Ok(found)
+    }
+
+    async fn list_all(
+        &mut self,
+        filter: &NotificationFilter,
+        page: PageRequest,
+    ) -> Result<Page<Notification>, StoreError> {
+        let tables = self.tables()?;
+        let is_wanted = |n: &&Notification| {
+            filter.consultation.is_none_or(|id| n.consultation_id == Some(id))
+                && filter.recipient.is_none_or(|recipient| n.recipient == recipient)
+                && filter.state.is_none_or(|state| n.state == state)
+        };
+        let found = tables.notifications.values().filter(is_wanted);
+        Ok(newest_first(found, page, |n| Cursor { at: n.created_at, id: n.id.0 }))
     }
 }

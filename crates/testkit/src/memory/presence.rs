@@ -1,10 +1,12 @@
 //! Presence in memory.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::id::ConversationId;
 use domain::{StoreError, Timestamp};
+use im::Member;
 use im::presence::{Attention, Presence, PresenceRepository};
 
 use super::MemoryUnit;
@@ -20,6 +22,9 @@ impl PresenceRepository for MemoryUnit {
     async fn renew(&mut self, node: &str, now: Timestamp, lease: Duration) -> Result<(), StoreError> {
         self.write(|tables| {
             tables.nodes.insert(node.to_owned(), now + lease);
+            let is_late = |node: &str| tables.nodes.get(node).is_some_and(|until| *until < now);
+            let left = tables.presence.values().filter(|p| is_late(&p.node)).filter_map(|p| p.viewing).collect();
+            look_away(tables, &left);
             let nodes = &mut tables.nodes;
             tables.presence.retain(|_, p| nodes.get(&p.node).is_none_or(|until| *until >= now));
             nodes.retain(|_, until| *until >= now);
@@ -46,6 +51,8 @@ impl PresenceRepository for MemoryUnit {
 
     async fn remove_node(&mut self, node: &str) -> Result<(), StoreError> {
         self.write(|tables| {
+            let left = tables.presence.values().filter(|p| p.node == node).filter_map(|p| p.viewing).collect();
+            look_away(tables, &left);
             tables.presence.retain(|_, p| p.node != node);
             tables.nodes.remove(node);
             Ok(())
@@ -88,5 +95,13 @@ impl PresenceRepository for MemoryUnit {
         connected.sort_unstable();
         connected.dedup();
         Ok(connected)
+    }
+}
+
+/// Whether somebody is to be told of the next message of these conversations is decided anew.
+fn look_away(tables: &mut Tables, left: &BTreeSet<ConversationId>) {
+    let is_owned = |m: &&mut Member| left.contains(&m.conversation_id) && m.review_at.is_some();
+    for member in tables.members.values_mut().filter(is_owned) {
+        member.review_at = Some(Timestamp::EPOCH);
     }
 }

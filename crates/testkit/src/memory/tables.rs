@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use consultation::consultation::ConsultationEvent;
+use consultation::desk_task::DeskTask;
 use consultation::notification::Notification;
 use consultation::relation::Invitation;
 use consultation::{Consultation, Relation};
@@ -10,7 +11,7 @@ use domain::audit::AuditRecord;
 use domain::doctor::Doctor;
 use domain::file::File;
 use domain::id::{
-    AuditId, ConsultationEventId, ConsultationId, ConversationId, DoctorId, FileId, InvitationId, JobId,
+    AuditId, ConsultationEventId, ConsultationId, ConversationId, DeskTaskId, DoctorId, FileId, InvitationId, JobId,
     NotificationId, PatientId, RelationId,
 };
 use domain::outbox::JobRecord;
@@ -20,6 +21,8 @@ use domain::{StoreError, Timestamp};
 use im::log::LogEvent;
 use im::presence::Presence;
 use im::{Conversation, Member, Message};
+
+use super::desk::DeskTables;
 
 /// All rows.
 #[derive(Debug, Clone, Default)]
@@ -43,7 +46,9 @@ pub struct Tables {
     /// Until when each node's lease runs.
     pub nodes: BTreeMap<String, Timestamp>,
     pub presence: BTreeMap<(String, u64, String), Presence>,
+    pub desk: DeskTables,
     pub notifications: BTreeMap<NotificationId, Notification>,
+    pub desk_tasks: BTreeMap<DeskTaskId, DeskTask>,
     pub audit: BTreeMap<AuditId, AuditRecord>,
     pub jobs: BTreeMap<JobId, JobRow>,
     pub schedules: BTreeMap<String, ScheduleRow>,

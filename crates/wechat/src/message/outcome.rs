@@ -9,11 +9,14 @@ use domain::Timestamp;
 use super::{Message, MessageKind, MessageState};
 use crate::errcode::{Class, RateWindow, code, rate_window};
 use crate::reply::CallError;
+use crate::token::TokenError;
 
 /// Attempts at a message that the platform was too busy for.
 const MAX_BUSY_ATTEMPTS: u32 = 3;
 /// Attempts at a message that met another one to the same person.
 const MAX_CONCURRENT_ATTEMPTS: u32 = 5;
+/// Attempts at a message for which there was no token at the moment; nothing was sent, so trying again is harmless.
+const MAX_TOKENLESS_ATTEMPTS: u32 = 5;
 /// The platform drops duplicates under one `client_msg_id` for ten minutes; a second try stays well within.
 const KEYED_RETRY_WITHIN: Duration = Duration::from_mins(8);
 /// Longest wait for a rate window before the message is given to another channel.
@@ -69,6 +72,12 @@ pub fn settle(message: &Message, result: &Result<Option<String>, CallError>, now
             return if may_repeat { again(back_off) } else { settled(MessageState::Unknown, GrantEffect::Spend) };
         }
         CallError::NotSent => return if message.attempts < MAX_BUSY_ATTEMPTS { again(back_off) } else { refused() },
+        // Another node was slow to fetch one, or the database to answer: no fault of the app.
+        CallError::Token(TokenError::Unavailable | TokenError::Store(_))
+            if message.attempts < MAX_TOKENLESS_ATTEMPTS =>
+        {
+            return again(back_off);
+        }
         CallError::Token(_) => return Settlement { is_alarm: true, ..refused() },
         CallError::Refused(refusal) => refusal,
     };
@@ -116,7 +125,6 @@ mod tests {
 
     use super::*;
     use crate::reply::Refusal;
-    use crate::token::TokenError;
 
     const NOW: Timestamp = Timestamp::from_millis(1_795_406_400_000);
 
@@ -209,6 +217,16 @@ mod tests {
         let midnight = Timestamp::parse_rfc3339("2026-11-24T00:00:00+08:00").unwrap();
         assert_eq!(day.pause_until, Some(midnight));
         assert_eq!(of_code(43_107, 1).pause_until, Some(NOW + CAPABILITY_OFF));
+    }
+
+    #[test]
+    fn a_token_that_is_only_late_is_waited_for() {
+        let of = |attempts| settle(&message(MessageKind::Custom, attempts), &Err(TokenError::Unavailable.into()), NOW);
+        assert_eq!(of(1).next, Next::Again(NOW + Duration::from_secs(2)));
+        assert_eq!((of(4).grant, of(4).is_alarm), (GrantEffect::Keep, false));
+        assert_eq!(of(5).next, Next::Settled(MessageState::Refused), "another channel is quicker by now");
+        let busy: TokenError = domain::StoreError::Conflict.into();
+        assert!(matches!(settle(&message(MessageKind::Custom, 1), &Err(busy.into()), NOW).next, Next::Again(_)));
     }
 
     #[test]

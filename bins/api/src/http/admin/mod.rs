@@ -3,6 +3,7 @@
 pub mod agents;
 pub mod certifications;
 pub mod consultations;
+pub mod directory;
 pub mod dto;
 pub mod oversight;
 pub mod sms;

@@ -6,12 +6,13 @@ use account::challenge::{ChallengeRef, Purpose};
 use account::codes::CodeRequest;
 use account::password::Password;
 use account::phone_binding::PhoneBinding;
+use account::session::SIGNED_OUT;
 use account::sign_in::SmsSignIn;
 use account::staff::AgentSignIn;
 use domain::actor::AccessError;
 use domain::id::{ChallengeId, SessionId};
 use poem_openapi::OpenApi;
-use poem_openapi::param::Path;
+use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 
 use self::dto::{
@@ -20,7 +21,8 @@ use self::dto::{
 };
 use crate::http::Area;
 use crate::http::body::{Body, Created, Done};
-use crate::http::caller::{Anybody, By, SignedIn, Staff};
+use crate::http::caller::{Anybody, By, Caller, SignedIn, Staff};
+use crate::http::console_session::{ConsoleSignedIn, ConsoleSignedOut};
 use crate::http::page::PageOf;
 use crate::http::problem::ApiError;
 use crate::http::services::App;
@@ -94,14 +96,33 @@ impl AuthApi {
         caller: By<Anybody>,
         request: Body<AgentSignInRequest>,
     ) -> Result<Created<SignedInAgentView>, ApiError> {
-        let Body(sent) = request;
-        let sign_in = AgentSignIn {
-            username: sent.username,
-            password: Password::typed(sent.password),
-            device_label: sent.device_label,
-            origin: caller.origin(),
-        };
+        let sign_in = agent_sign_in(request.0, &caller);
         Ok(Created(app.accounts.sign_in_agent(&caller.actor, sign_in).await?.into()))
+    }
+
+    /// Sign in to the web console
+    ///
+    /// Like `sign_in_agent`, but the token is put into a cookie that no script can read. Requests with the cookie count
+    /// only when they have the header `X-Console` as well.
+    #[oai(path = "/auth/console-session", method = "post", operation_id = "create_console_session")]
+    async fn create_console_session(
+        &self,
+        app: App,
+        caller: By<Anybody>,
+        request: Body<AgentSignInRequest>,
+    ) -> Result<ConsoleSignedIn, ApiError> {
+        let sign_in = agent_sign_in(request.0, &caller);
+        Ok(ConsoleSignedIn::of(app.accounts.sign_in_agent(&caller.actor, sign_in).await?, app.is_https()))
+    }
+
+    /// Sign out of the web console
+    ///
+    /// Ends the session this request is made with and takes the cookie back.
+    #[oai(path = "/auth/console-session", method = "delete", operation_id = "delete_console_session")]
+    async fn delete_console_session(&self, app: App, caller: By<Staff>) -> Result<ConsoleSignedOut, ApiError> {
+        let session = caller.session.ok_or(AccessError::Unauthenticated)?;
+        app.accounts.revoke_session(&caller.actor, session, Some(SIGNED_OUT)).await?;
+        Ok(ConsoleSignedOut::new(app.is_https()))
     }
 
     /// Sign out
@@ -110,7 +131,7 @@ impl AuthApi {
     #[oai(path = "/auth/sign-out", method = "post", operation_id = "sign_out")]
     async fn sign_out(&self, app: App, caller: By<SignedIn>) -> Result<Done, ApiError> {
         let session = caller.session.ok_or(AccessError::Unauthenticated)?;
-        app.accounts.revoke_session(&caller.actor, session).await?;
+        app.accounts.revoke_session(&caller.actor, session, Some(SIGNED_OUT)).await?;
         Ok(Done)
     }
 
@@ -126,7 +147,7 @@ impl AuthApi {
 
     /// Revoke one of the own sessions
     ///
-    /// Signs that device out.
+    /// Signs that device out: its token is void, and its sockets are closed with the reason.
     #[oai(path = "/auth/sessions/:id", method = "delete", operation_id = "revoke_session")]
     async fn revoke_session(
         &self,
@@ -134,8 +155,11 @@ impl AuthApi {
         caller: By<SignedIn>,
         /// Id of the session.
         id: Path<Id>,
+        /// Why, for the person at that device; `revoked` unless said.
+        #[oai(validator(max_length = 100))]
+        reason: Query<Option<String>>,
     ) -> Result<Done, ApiError> {
-        app.accounts.revoke_session(&caller.actor, SessionId(id.0.0)).await?;
+        app.accounts.revoke_session(&caller.actor, SessionId(id.0.0), reason.0.as_deref()).await?;
         Ok(Done)
     }
 
@@ -179,5 +203,14 @@ impl AuthApi {
         let Body(sent) = request;
         let binding = PhoneBinding { new: sent.new.into(), old: sent.old.map(Into::into), origin: caller.origin() };
         Ok(Json(app.accounts.bind_phone(&caller.actor, binding).await?.into()))
+    }
+}
+
+fn agent_sign_in(sent: AgentSignInRequest, caller: &Caller) -> AgentSignIn {
+    AgentSignIn {
+        username: sent.username,
+        password: Password::typed(sent.password),
+        device_label: sent.device_label,
+        origin: caller.origin(),
     }
 }

@@ -140,6 +140,8 @@ pub enum RecipientKind {
 pub struct NotificationView {
     /// Id of the notification.
     pub object_id: Id,
+    /// The consultation it is about, if it is about one.
+    pub consultation_id: Option<Id>,
     /// Which side is told.
     pub recipient: RecipientKind,
     /// Id of the doctor or patient.
@@ -220,6 +222,7 @@ impl From<Notification> for NotificationView {
         };
         Self {
             object_id: notification.id.into(),
+            consultation_id: notification.consultation_id.map(Id::from),
             recipient,
             recipient_id,
             cause: notification.cause.into(),

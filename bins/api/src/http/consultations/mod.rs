@@ -1,18 +1,21 @@
 //! Consultations: starting, looking, ending and reopening, and the trail of each.
 
 pub mod dto;
+pub mod export;
 
 use consultation::consultation::ConsultationFilter;
 use consultation::service::Initiate;
 use domain::id::{ConsultationId, DoctorId, PatientId};
+use poem::http::header::CONTENT_SECURITY_POLICY;
 use poem_openapi::OpenApi;
 use poem_openapi::param::{Path, Query};
-use poem_openapi::payload::Json;
+use poem_openapi::payload::{Html, Json, Response};
 
 use self::dto::{
     ConsultationEventView, ConsultationView, EndConsultationRequest, InitiateConsultationRequest, InitiatedAnswer,
     NotificationView,
 };
+use self::export::ConsultationExportView;
 use crate::http::Area;
 use crate::http::body::Body;
 use crate::http::caller::{Application, By, SignedIn};
@@ -138,6 +141,38 @@ impl ConsultationsApi {
     ) -> Result<Json<PageOf<ConsultationEventView>>, ApiError> {
         let trail = app.consultations.trail(&caller.actor, ConsultationId(id.0.0)).await?;
         Ok(Json(PageOf::whole(trail.events, ConsultationEventView::from)))
+    }
+
+    /// Export a consultation
+    ///
+    /// The consultation, who took part, its transitions and every message, recalled ones without their content. For
+    /// its two parties; an administrator's export is audited. Addresses of files are good for an hour.
+    #[oai(path = "/consultations/:id/export", method = "get", operation_id = "export_consultation")]
+    async fn export_consultation(
+        &self,
+        app: App,
+        caller: By<SignedIn>,
+        /// Id of the consultation.
+        id: Path<Id>,
+    ) -> Result<Json<ConsultationExportView>, ApiError> {
+        let (record, messages) = export::load(&app, &caller.actor, ConsultationId(id.0.0)).await?;
+        Ok(Json(ConsultationExportView::of(record, messages, app.links())))
+    }
+
+    /// Export a consultation as a page
+    ///
+    /// The same, in Chinese, to be read, printed or saved as PDF; it loads nothing but its pictures.
+    #[oai(path = "/consultations/:id/export.html", method = "get", operation_id = "export_consultation_page")]
+    async fn export_consultation_page(
+        &self,
+        app: App,
+        caller: By<SignedIn>,
+        /// Id of the consultation.
+        id: Path<Id>,
+    ) -> Result<Response<Html<String>>, ApiError> {
+        let (record, messages) = export::load(&app, &caller.actor, ConsultationId(id.0.0)).await?;
+        let page = export::page(&record, messages, app.links());
+        Ok(Response::new(Html(page)).header(CONTENT_SECURITY_POLICY, export::PAGE_CSP))
     }
 
     /// List who was told of a consultation, and why or why not

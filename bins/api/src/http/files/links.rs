@@ -1,7 +1,6 @@
 //! Download addresses inside views: signed, so that an image tag needs no credentials, and good for an hour.
 
 use account::Accounts;
-use account::files::FileLink;
 use domain::id::FileId;
 use poem_openapi::Object;
 
@@ -37,8 +36,6 @@ impl<'a> Links<'a> {
 
     /// The signed download address of a file.
     pub fn url(&self, id: FileId) -> String {
-        let FileLink { id, expires_at, signature } = self.accounts.sign_link(id);
-        let expires = expires_at.as_millis();
-        format!("{}{PREFIX}/files/{id}/content?expires={expires}&signature={signature}", self.public_url)
+        self.accounts.sign_link(id).address(&format!("{}{PREFIX}", self.public_url))
     }
 }

@@ -156,7 +156,8 @@ impl MessagesApi {
         id: Path<Id>,
     ) -> Result<Json<Vec<ExportedMessageView>>, ApiError> {
         let messages = app.messaging.history.export(&caller.actor, ConversationId(id.0.0)).await?;
-        Ok(Json(messages.iter().map(|message| ExportedMessageView::of(message, app.links())).collect()))
+        let shown = messages.iter().filter(|message| !message.is_recalled());
+        Ok(Json(shown.map(|message| ExportedMessageView::of(message, app.links())).collect()))
     }
 
     /// Search messages
@@ -194,7 +195,10 @@ impl MessagesApi {
 }
 
 /// Where a page begins and which way it goes.
-fn direction(after: Option<i64>, before: Option<i64>) -> Result<HistoryPage, ApiError> {
+///
+/// # Errors
+/// 400 when both are sent.
+pub fn direction(after: Option<i64>, before: Option<i64>) -> Result<HistoryPage, ApiError> {
     match (after, before) {
         (Some(_), Some(_)) => Err(ApiError::field(FieldError::new("before", "goes without `after`"))),
         (Some(seq), None) => Ok(HistoryPage::After(seq)),

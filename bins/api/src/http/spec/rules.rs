@@ -12,7 +12,8 @@ const VERBS: &[&str] = &[
     "request", "sign", "get", "list", "revoke", "bind", "update", "set", "submit", "take", "create", "scan",
     "initiate", "end", "reopen", "upload", "download", "approve", "reject", "retry", "discard", "void", "reveal",
     "reset", "unlock", "check", "report", "force", "sync", "decide", "answer", "send", "recall", "mark", "export",
-    "search",
+    "search", "open", "rate", "renew", "count", "claim", "release", "transfer", "accept", "decline", "cancel", "close",
+    "delete",
 ];
 
 fn operations() -> Vec<(String, String, Value)> {
@@ -150,8 +151,8 @@ fn requests_refuse_unknown_fields_in_the_document() {
 #[test]
 fn creating_operations_take_an_idempotency_key_unless_their_answer_is_secret_or_they_name_what_they_create() {
     const SECRET: &[&str] = &["sign_in_with_sms_code", "sign_in_with_wechat", "sign_in_agent", "create_agent"];
-    // A message is stored once under its clientMessageId.
-    const NAMED: &[&str] = &["send_message"];
+    // A message is stored once under its clientMessageId, and there is one conversation with the assistant.
+    const NAMED: &[&str] = &["send_message", "send_desk_message", "open_assistant_conversation"];
     each(
         |_, _, operation| {
             let id = operation["operationId"].as_str().unwrap();

@@ -33,7 +33,8 @@ pub struct LogEntryView {
     pub cursor: i64,
     /// The conversation it is about.
     pub conversation_id: Option<Id>,
-    /// `message`, `recalled`, `read`, `joined`, `left`, `consultation`, `assignment` or `session_ended`; more may come.
+    /// `message`, `recalled`, `read`, `joined`, `left`, `consultation`, `assignment`, `desk` or
+    /// `session_ended`; more may come.
     pub kind: String,
     /// The message, of kind `message`.
     pub message: Option<MessageView>,

@@ -422,6 +422,8 @@ pub struct ContentCheckView {
     pub object_id: Id,
     /// Id of the message.
     pub message_id: Id,
+    /// The conversation it is in, or is to be.
+    pub conversation_id: Id,
     /// Whether it is a picture.
     pub is_picture: bool,
     /// Whether a doctor wrote it.
@@ -450,7 +452,8 @@ impl From<Check> for ContentCheckView {
     fn from(check: Check) -> Self {
         Self {
             object_id: Id(check.id),
-            message_id: Id(check.subject),
+            message_id: Id(check.subject.message),
+            conversation_id: Id(check.subject.conversation),
             is_picture: check.is_picture,
             is_by_doctor: check.is_by_doctor,
             checker: check.checker.as_str().to_owned(),

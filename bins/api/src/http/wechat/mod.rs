@@ -13,6 +13,7 @@ pub(crate) mod testing;
 use std::sync::Arc;
 use std::time::Duration;
 
+use account::sign_in::Role;
 use domain::file::BlobStore;
 use wechat::consent::Consents;
 use wechat::content::{ContentSettings, Contents};
@@ -23,7 +24,7 @@ use wechat::message::Messages;
 use wechat::operation::Operations;
 use wechat::service_message::ServiceMessages;
 use wechat::template::Templates;
-use wechat::{Apps, Context};
+use wechat::{Apps, Audience, Context};
 
 /// The use cases around WeChat.
 pub struct Wechat {
@@ -53,6 +54,14 @@ impl Wechat {
             service_messages: ServiceMessages::new(context.clone()),
             templates: Templates::new(context.clone()),
         }
+    }
+}
+
+/// The profile that people of an app have.
+pub const fn role_of(audience: Audience) -> Role {
+    match audience {
+        Audience::Patient => Role::Patient,
+        Audience::Doctor => Role::Doctor,
     }
 }
 

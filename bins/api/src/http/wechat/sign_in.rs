@@ -1,11 +1,12 @@
 //! Signing in with a mini-program, its phone button, and the session with the platform.
 
+use account::identity::{ProvenIdentity, WEIXIN_UNIONID, WeappSeat};
 use account::identity_sign_in::IdentitySignIn;
-use account::sign_in::{Role, SignedIn as SignedInPerson};
+use account::sign_in::SignedIn as SignedInPerson;
 use poem_openapi::OpenApi;
 use poem_openapi::param::Query;
 use poem_openapi::payload::Json;
-use wechat::{Audience, WechatError};
+use wechat::WechatError;
 
 use super::dto::{WechatAppRequest, WechatPhoneRequest, WechatSessionView, WechatSignInRequest};
 use crate::http::Area;
@@ -14,6 +15,7 @@ use crate::http::body::{Body, Created, Done};
 use crate::http::caller::{Anybody, By, SignedIn};
 use crate::http::problem::ApiError;
 use crate::http::services::{App, Services};
+use crate::http::wechat::role_of;
 
 /// Operations of signing in with WeChat.
 pub struct WechatSignInApi;
@@ -32,6 +34,7 @@ impl WechatSignInApi {
         caller: By<Anybody>,
         request: Body<WechatSignInRequest>,
     ) -> Result<Created<SignedInView>, ApiError> {
+        app.accounts.admit_identity_sign_in(&caller.actor, &caller.origin()).await?;
         Ok(Created(sign_in(&app, &caller.actor, request.0).await?.into()))
     }
 
@@ -95,16 +98,15 @@ async fn sign_in(
         Some(code) => Some(wechat.logins.phone_number(&sent.app, code).await?),
         None => None,
     };
+    let audience = role_of(audience);
+    let (openid, unionid) = (person.openid.clone(), person.unionid.clone());
+    let proven = ProvenIdentity::of_weapp(WeappSeat { app: sent.app, audience, openid, unionid });
     let request = IdentitySignIn {
-        app: sent.app,
-        openid: person.openid.clone(),
-        unionid: person.unionid.clone(),
-        role: Some(match audience {
-            Audience::Patient => Role::Patient,
-            Audience::Doctor => Role::Doctor,
-        }),
+        proven: proven.across_apps(WEIXIN_UNIONID, false),
+        role: Some(audience),
         phone,
         device_label: sent.device_label,
+        makes_account: true,
     };
     let signed_in = services.accounts.sign_in_with_identity(actor, &request).await?;
     wechat.logins.remember(&person, signed_in.user.id).await?;

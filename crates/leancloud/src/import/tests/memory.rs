@@ -9,15 +9,17 @@ use async_trait::async_trait;
 use consultation::Relation;
 use consultation::consultation::{Consultation, ConsultationEvent, Pair};
 use domain::doctor::Doctor;
-use domain::file::File;
-use domain::id::{ConsultationId, ConversationId, RelationId, UserId};
+use domain::file::{File, FilePlace};
+use domain::id::{ConsultationId, ConversationId, FileId, RelationId, UserId};
 use domain::patient::Patient;
 use domain::{ObjectId, StoreError, Timestamp};
-use im::{Conversation, ConversationKind, Member, MemberKind};
+use im::{Conversation, ConversationKind, Member, MemberKind, Message};
 
 use super::super::store::{
-    DialogOwner, ImportClass, ImportConsulting, ImportLedger, ImportPeople, ImportStore, ImportUnit, LoginKey, RowState,
+    ConversationState, DialogOwner, DocumentRelation, ImportClass, ImportConsulting, ImportDocuments, ImportFiles,
+    ImportHistory, ImportLedger, ImportPeople, ImportStore, ImportUnit, LoginKey, RowState, Verification,
 };
+use crate::rest::{ClassInfo, Document};
 
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Rows {
@@ -31,7 +33,12 @@ pub(super) struct Rows {
     pub(super) members: Vec<Member>,
     pub(super) consultations: BTreeMap<ObjectId, Consultation>,
     pub(super) events: Vec<ConsultationEvent>,
-    exported: BTreeMap<(ImportClass, ObjectId), Timestamp>,
+    pub(super) messages: Vec<Message>,
+    pub(super) documents: BTreeMap<(String, ObjectId), Document>,
+    pub(super) document_relations: Vec<DocumentRelation>,
+    pub(super) epochs: u32,
+    origins: BTreeMap<String, ObjectId>,
+    exported: BTreeMap<(String, ObjectId), Timestamp>,
 }
 
 #[derive(Default)]
@@ -91,6 +98,10 @@ impl ImportStore for MemoryImport {
         }
         Ok(Box::new(Unit { rows: self.rows(), store: self.clone() }))
     }
+
+    async fn verify(&self) -> Result<Verification, StoreError> {
+        Ok(Verification { messages: i64::try_from(self.rows().messages.len()).unwrap(), ..Verification::default() })
+    }
 }
 
 struct Unit {
@@ -112,6 +123,18 @@ impl ImportUnit for Unit {
         self
     }
 
+    fn files(&mut self) -> &mut dyn ImportFiles {
+        self
+    }
+
+    fn documents(&mut self) -> &mut dyn ImportDocuments {
+        self
+    }
+
+    fn history(&mut self) -> &mut dyn ImportHistory {
+        self
+    }
+
     async fn commit(self: Box<Self>) -> Result<(), StoreError> {
         let mut faults = self.store.faults.lock().unwrap();
         if faults.conflicts > 0 {
@@ -125,6 +148,14 @@ impl ImportUnit for Unit {
 }
 
 impl Unit {
+    fn note_origins(&mut self, files: &[File]) {
+        for file in files {
+            if let FilePlace::External { url } = &file.place {
+                self.rows.origins.entry(url.clone()).or_insert(file.id.0);
+            }
+        }
+    }
+
     /// Id and time of the last change.
     fn state(&self, class: ImportClass, id: ObjectId) -> Option<(ObjectId, Option<Timestamp>)> {
         let rows = &self.rows;
@@ -144,7 +175,7 @@ impl Unit {
 impl ImportLedger for Unit {
     async fn states(&mut self, class: ImportClass, ids: &[ObjectId]) -> Result<Vec<RowState>, StoreError> {
         let state = |id: &ObjectId| {
-            let exported_at = self.rows.exported.get(&(class, *id)).copied();
+            let exported_at = self.rows.exported.get(&(class.name().to_owned(), *id)).copied();
             self.state(class, *id).map(|(id, updated_at)| RowState { id, updated_at, exported_at })
         };
         Ok(ids.iter().filter_map(state).collect())
@@ -154,8 +185,8 @@ impl ImportLedger for Unit {
         Ok(ids.iter().copied().filter(|id| self.state(class, *id).is_some()).collect())
     }
 
-    async fn remember(&mut self, class: ImportClass, rows: &[(ObjectId, Timestamp)]) -> Result<(), StoreError> {
-        self.rows.exported.extend(rows.iter().map(|(id, at)| ((class, *id), *at)));
+    async fn remember(&mut self, class: &str, rows: &[(ObjectId, Timestamp)]) -> Result<(), StoreError> {
+        self.rows.exported.extend(rows.iter().map(|(id, at)| ((class.to_owned(), *id), *at)));
         Ok(())
     }
 }
@@ -192,11 +223,19 @@ impl ImportPeople for Unit {
     }
 
     async fn save_files(&mut self, files: &[File]) -> Result<(), StoreError> {
-        self.rows.files.extend(files.iter().map(|file| (file.id.0, file.clone())));
+        self.note_origins(files);
+        for file in files {
+            let mut next = file.clone();
+            if let Some(known) = self.rows.files.get(&file.id.0) {
+                (next.place, next.size, next.sha256) = (known.place.clone(), known.size, known.sha256.clone());
+            }
+            self.rows.files.insert(file.id.0, next);
+        }
         Ok(())
     }
 
     async fn add_files(&mut self, files: &[File]) -> Result<(), StoreError> {
+        self.note_origins(files);
         for file in files {
             self.rows.files.entry(file.id.0).or_insert_with(|| file.clone());
         }
@@ -260,8 +299,13 @@ impl ImportConsulting for Unit {
                 next.last_seq = known.last_seq;
             }
             let is_dialog = next.kind == ConversationKind::Consultation;
+            let stays = |m: &Member| {
+                members.iter().any(|n| (n.conversation_id, &n.client_id) == (m.conversation_id, &m.client_id))
+            };
             self.rows.members.retain(|member| {
-                member.conversation_id != conversation.id || is_dialog && member.kind != MemberKind::Other
+                member.conversation_id != conversation.id
+                    || is_dialog && member.kind != MemberKind::Other
+                    || stays(member)
             });
             self.rows.conversations.insert(conversation.id.0, next);
         }
@@ -274,7 +318,8 @@ impl ImportConsulting for Unit {
         for member in members {
             let is_same = |m: &Member| (m.conversation_id, &m.client_id) == (member.conversation_id, &member.client_id);
             if !self.rows.members.iter().any(is_same) {
-                self.rows.members.push(member.clone());
+                let last = self.rows.conversations.get(&member.conversation_id.0).map_or(0, |c| c.last_seq);
+                self.rows.members.push(Member { read_seq: last, delivered_seq: last, ..member.clone() });
                 added.push(member.clone());
             }
         }
@@ -317,6 +362,152 @@ impl ImportConsulting for Unit {
 
     async fn append_events(&mut self, events: &[ConsultationEvent]) -> Result<(), StoreError> {
         self.rows.events.extend_from_slice(events);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl ImportFiles for Unit {
+    async fn outside(&mut self, after: Option<FileId>, limit: u32) -> Result<Vec<File>, StoreError> {
+        let is_next = |file: &&File| after.is_none_or(|after| file.id > after);
+        let is_outside = |file: &&File| matches!(file.place, FilePlace::External { .. });
+        let files = self.rows.files.values().filter(is_next).filter(is_outside);
+        Ok(files.take(limit as usize).cloned().collect())
+    }
+
+    async fn brought_in(&mut self, files: &[File]) -> Result<(), StoreError> {
+        self.rows.files.extend(files.iter().map(|file| (file.id.0, file.clone())));
+        Ok(())
+    }
+
+    async fn at_addresses(&mut self, urls: &[String]) -> Result<Vec<(String, File)>, StoreError> {
+        let file = |url: &String| Some((url.clone(), self.rows.files.get(self.rows.origins.get(url)?)?.clone()));
+        Ok(urls.iter().filter_map(file).collect())
+    }
+}
+
+#[async_trait]
+impl ImportDocuments for Unit {
+    async fn states(&mut self, class: &str, ids: &[ObjectId]) -> Result<Vec<RowState>, StoreError> {
+        let state = |id: &ObjectId| {
+            let key = (class.to_owned(), *id);
+            let updated_at = Some(self.rows.documents.get(&key)?.updated_at);
+            Some(RowState { id: *id, updated_at, exported_at: self.rows.exported.get(&key).copied() })
+        };
+        Ok(ids.iter().filter_map(state).collect())
+    }
+
+    async fn save(&mut self, class: &str, _: &ClassInfo, documents: &[Document]) -> Result<(), StoreError> {
+        let keyed = documents.iter().map(|document| ((class.to_owned(), document.id), document.clone()));
+        self.rows.documents.extend(keyed);
+        let roles = self.rows.documents.values().filter(|document| document.class == "_Role");
+        let names: Vec<_> = roles.filter_map(|role| role.fields.get("name")).collect();
+        let distinct: std::collections::BTreeSet<_> = names.iter().map(ToString::to_string).collect();
+        if distinct.len() == names.len() { Ok(()) } else { Err(StoreError::Unique("document_unique".into())) }
+    }
+
+    async fn existing(&mut self, class: &str, ids: &[ObjectId]) -> Result<Vec<ObjectId>, StoreError> {
+        let product = ImportClass::ALL.into_iter().find(|known| known.name() == class);
+        let is_here = |id: &&ObjectId| match product {
+            Some(known) => self.state(known, **id).is_some(),
+            None => self.rows.documents.contains_key(&(class.to_owned(), **id)),
+        };
+        Ok(ids.iter().filter(is_here).copied().collect())
+    }
+
+    async fn add_relations(&mut self, relations: &[DocumentRelation]) -> Result<u64, StoreError> {
+        let mut added = 0;
+        for relation in relations {
+            if !self.rows.document_relations.contains(relation) {
+                self.rows.document_relations.push(relation.clone());
+                added += 1;
+            }
+        }
+        Ok(added)
+    }
+}
+
+#[async_trait]
+impl ImportHistory for Unit {
+    async fn conversations(&mut self, ids: &[ConversationId]) -> Result<Vec<ConversationState>, StoreError> {
+        let state = |id: &ConversationId| {
+            let row = self.rows.conversations.get(&id.0)?;
+            let (last_seq, last_position, last_message_at) = (row.last_seq, row.last_position, row.last_message_at);
+            Some(ConversationState { id: *id, last_seq, last_position, last_message_at })
+        };
+        Ok(ids.iter().filter_map(state).collect())
+    }
+
+    async fn messages_of(&mut self, ids: &[ConversationId]) -> Result<Vec<Message>, StoreError> {
+        let mut found: Vec<Message> =
+            self.rows.messages.iter().filter(|m| ids.contains(&m.conversation_id)).cloned().collect();
+        found.sort_by_key(|message| (message.conversation_id, message.seq));
+        Ok(found)
+    }
+
+    async fn members_of(&mut self, ids: &[ConversationId]) -> Result<Vec<Member>, StoreError> {
+        Ok(self.rows.members.iter().filter(|m| ids.contains(&m.conversation_id)).cloned().collect())
+    }
+
+    async fn remove_imported(&mut self, ids: &[ConversationId]) -> Result<(), StoreError> {
+        self.rows.messages.retain(|m| m.position > 0 || !ids.contains(&m.conversation_id));
+        Ok(())
+    }
+
+    async fn shift(&mut self, by: &[(ConversationId, i64)]) -> Result<(), StoreError> {
+        for (id, by) in by {
+            let of = self.rows.messages.iter_mut().filter(|m| m.conversation_id == *id);
+            of.for_each(|message| message.seq += by);
+        }
+        Ok(())
+    }
+
+    async fn insert(&mut self, messages: &mut [Message]) -> Result<(), StoreError> {
+        let newest = self.rows.messages.iter().map(|m| m.position).filter(|p| *p < 0).max().unwrap_or(-1_000_000);
+        for (message, position) in messages.iter_mut().zip(newest + 1..) {
+            message.position = position;
+            self.rows.messages.push(message.clone());
+        }
+        Ok(())
+    }
+
+    async fn rewrite(&mut self, messages: &[Message]) -> Result<(), StoreError> {
+        for message in messages {
+            let known = self.rows.messages.iter_mut().find(|known| known.position == message.position).unwrap();
+            known.clone_from(message);
+        }
+        Ok(())
+    }
+
+    async fn save_ends(&mut self, ends: &[ConversationState]) -> Result<(), StoreError> {
+        for end in ends {
+            let row = self.rows.conversations.get_mut(&end.id.0).unwrap();
+            (row.last_seq, row.last_position, row.last_message_at) =
+                (end.last_seq, end.last_position, end.last_message_at);
+        }
+        Ok(())
+    }
+
+    async fn save_reads(&mut self, members: &[Member]) -> Result<(), StoreError> {
+        for member in members {
+            let is_it =
+                |m: &&mut Member| (m.conversation_id, &m.client_id) == (member.conversation_id, &member.client_id);
+            self.rows.members.iter_mut().find(is_it).unwrap().clone_from(member);
+        }
+        Ok(())
+    }
+
+    async fn mark_all_read(&mut self, ids: &[ConversationId]) -> Result<(), StoreError> {
+        let Rows { members, conversations, .. } = &mut self.rows;
+        for member in members.iter_mut().filter(|member| ids.contains(&member.conversation_id)) {
+            let last = conversations[&member.conversation_id.0].last_seq;
+            (member.read_seq, member.delivered_seq, member.own_after_read) = (last, last, 0);
+        }
+        Ok(())
+    }
+
+    async fn renew_epoch(&mut self, _: &str) -> Result<(), StoreError> {
+        self.rows.epochs += 1;
         Ok(())
     }
 }

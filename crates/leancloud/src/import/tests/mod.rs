@@ -1,6 +1,7 @@
 //! The import against a store in memory.
 
 mod consulting;
+mod history;
 mod memory;
 mod people;
 mod running;
@@ -110,7 +111,7 @@ impl Scene {
     }
 }
 
-fn sample() -> std::path::PathBuf {
+fn sample() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../demo/leancloud-export")
 }
 

@@ -90,5 +90,5 @@ async fn a_log_that_cannot_be_written_stops_the_import() {
     scene.put("Patients.0.jsonl", &[row(PATIENT, json!({"phone": "139"}))]);
     let export = Export::open(scene.folder.path()).unwrap();
     let error = scene.importer.run(&export, &mut Full, &Unwatched).await.unwrap_err();
-    assert!(matches!(error, ImportError::Log(_)));
+    assert!(matches!(error, ImportError::File(_)));
 }

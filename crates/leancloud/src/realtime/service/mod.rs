@@ -18,6 +18,7 @@ use domain::file::File;
 use domain::id::{ConversationId, IdSource, MessageId};
 use domain::rng::SecureRandom;
 use domain::{Actor, Clock};
+use im::desk::Desk;
 use im::log::NewEvent;
 use im::service::{ImContext, MessageQueue, Messages, Reads, Recalls};
 use im::{Member, MemberKind};
@@ -30,6 +31,7 @@ use super::store::{Party, RealtimeStore, RealtimeUnit};
 use super::wire::{CommandType, GenericCommand, OpType};
 use crate::rest::{ClientViewer, FileUrls, Viewer};
 
+use facts::WireId;
 pub use push::Push;
 pub use rest::{RoomKind, ServiceTarget};
 pub use sends::Sending;
@@ -55,6 +57,7 @@ pub struct RealtimePorts {
     pub ids: Arc<dyn IdSource>,
     pub random: Arc<dyn SecureRandom>,
     pub urls: Arc<dyn FileUrls>,
+    pub desk: Arc<Desk>,
     pub signer: Signer,
     pub policy: RealtimePolicy,
 }

@@ -2,6 +2,7 @@
 
 use domain::Timestamp;
 use domain::id::ConversationId;
+use im::desk::service::CustomerRole;
 use im::log::EventKind;
 use im::{Conversation, ConversationKind, Member};
 use md5::{Digest, Md5};
@@ -88,6 +89,9 @@ impl Realtime {
         }
         if let (false, false, [one, other]) = (is_temporary, conv.transient(), members.as_slice()) {
             let peer = if client.is_own(one) { other } else { one };
+            if self.ports.policy.assistant.as_ref() == Some(peer) {
+                return Ok(started(&self.with_assistant(client).await?, None, None));
+            }
             if let Some(dialog) = self.dialog_with(client, peer).await? {
                 return Ok(started(&dialog, None, None));
             }
@@ -115,6 +119,19 @@ impl Realtime {
         };
         let found = self.found(new).await?;
         Ok(started(&found.conversation, found.unique_id, lives_s))
+    }
+
+    /// The conversation of a patient or doctor with the official assistant.
+    async fn with_assistant(&self, client: &Client) -> Result<Conversation, Refusal> {
+        let (customer, role) = match (client.party.patient, client.party.doctor) {
+            (Some(patient), _) => (patient.to_string(), CustomerRole::Patient),
+            (None, Some(doctor)) => (doctor.to_string(), CustomerRole::Doctor),
+            (None, None) => return Err(Refusal::new(code::MAY_NOT_SEND, "only patients and doctors talk to the assistant")),
+        };
+        let opened = self.ports.desk.open_for(&customer, role).await;
+        let id = opened.map_err(|error| Refusal::by_rule(code::MAY_NOT_SEND, &error))?;
+        let found = self.ports.store.read().conversations().find(id).await?;
+        found.ok_or_else(Refusal::no_conversation)
     }
 
     /// The conversation a client means when it wants to talk to one of the product's own: the dialog of the newest

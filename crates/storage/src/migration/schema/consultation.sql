@@ -97,6 +97,36 @@ CREATE TABLE notification (
 );
 CREATE INDEX notification_consultation ON notification (consultation_id, created_at);
 CREATE INDEX notification_told ON notification (updated_at) WHERE state = 'sent' AND recipient_kind = 'doctor';
+CREATE INDEX notification_unseen ON notification (updated_at)
+    WHERE state = 'suppressed' AND reason = 'ONLINE_VIEWING';
+
+-- That records were destroyed when their time was over.
+CREATE TABLE purge_certificate (
+    id text PRIMARY KEY,
+    relation_id text NOT NULL,
+    doctor_id text NOT NULL,
+    patient_id text NOT NULL,
+    consultations bigint NOT NULL,
+    messages bigint NOT NULL,
+    files bigint NOT NULL,
+    last_activity_at bigint NOT NULL,
+    purged_at bigint NOT NULL
+);
+CREATE INDEX purge_certificate_time ON purge_certificate (purged_at, id);
+CREATE INDEX notification_escalation ON notification (updated_at) WHERE cause = 'escalation';
+
+-- What the desk is asked to look after.
+CREATE TABLE desk_task (
+    id text PRIMARY KEY,
+    consultation_id text NOT NULL,
+    state text NOT NULL,
+    created_at bigint NOT NULL,
+    closed_at bigint,
+    closed_by text,
+    note text
+);
+CREATE INDEX desk_task_state ON desk_task (state, created_at, id);
+CREATE INDEX desk_task_consultation ON desk_task (consultation_id, created_at);
 
 -- What the recording notifier delivered: one row per notification, whatever happens.
 CREATE TABLE delivery (

@@ -1,0 +1,77 @@
+// Pictures of every page at two widths, light and dark, into target/console-shots (or $SHOTS).
+import { agentAt, open, reply, setStatus, view } from "./staff.mjs";
+import { furnish, PAGES } from "./scene_access.mjs";
+import { openWindow, png, shots, test } from "./world.mjs";
+
+export const screens = {
+  isExtra: true,
+  async run({ deployment, browser, pages }) {
+    const { customers } = await furnish(deployment);
+    const folder = shots();
+    const [li, wang] = customers;
+    const page = await agentAt(deployment, browser, pages, deployment.admin);
+    await setStatus(page, "在线");
+    await view(page, "all");
+    await open(page, li.name);
+    if (await page.locator(test("claim")).count()) await page.locator(test("claim")).click();
+    await page.locator(test("close")).waitFor();
+    await reply(page, "您好小满，我看到设备昨晚 23:10 开始记录，报告正在生成，大约十分钟后可以看到。");
+    await li.say("好的，谢谢！对了，这是昨晚的截图");
+    const picture = await li.upload(png(320, 220, [30, 110, 150]), "shot.png");
+    await li.send("image", { fileId: picture.objectId, width: 320, height: 220 });
+    await page.locator(test("mode-note")).click();
+    await reply(page, "报告队列有延迟，已告知技术组。");
+    await page.locator(test("mode-reply")).click();
+    await reply(page, "收到，我一起转给技术同事看看。");
+    await li.send("link", { url: "https://example.com/sleep-diary", title: "睡眠日记怎么写", description: "记录入睡、夜醒与起床时间" });
+    await page.waitForTimeout(600);
+    for (const width of [1280, 1920]) {
+      await page.setViewportSize({ width, height: width === 1280 ? 800 : 1080 });
+      for (const isDark of [false, true]) {
+        const name = (what) => `${folder}/${what}-${width}-${isDark ? "dark" : "light"}.png`;
+        await page.evaluate((dark) => localStorage.setItem("zhaoguan.theme", dark ? "dark" : "light"), isDark);
+        await page.goto(`${deployment.url}/console/desk/${li.chat}`);
+        await page.locator(test("message")).first().waitFor();
+        await view(page, "all");
+        await page.waitForTimeout(900);
+        await page.screenshot({ path: name("desk") });
+        for (const what of PAGES) {
+          await page.goto(`${deployment.url}/console/${what}`);
+          await page.locator("h1").first().waitFor();
+          await page.waitForLoadState("networkidle");
+          await page.waitForTimeout(what === "reports" ? 900 : 300);
+          await page.screenshot({ path: name(what) });
+        }
+      }
+    }
+    await page.setViewportSize({ width: 1280, height: 800 });
+    await page.goto(`${deployment.url}/console/desk/${wang.chat}`);
+    await page.keyboard.press("?");
+    await page.waitForTimeout(500);
+    await page.screenshot({ path: `${folder}/help-1280-dark.png` });
+    const guest = await openWindow(browser, deployment);
+    pages.push(guest);
+    for (const isDark of [false, true]) {
+      for (const width of [1280, 1920]) {
+        const name = (what) => `${folder}/${what}-${width}-${isDark ? "dark" : "light"}.png`;
+        await guest.setViewportSize({ width, height: width === 1280 ? 800 : 1080 });
+        await guest.goto(`${deployment.url}/console/sign-in`);
+        await guest.evaluate((dark) => localStorage.setItem("zhaoguan.theme", dark ? "dark" : "light"), isDark);
+        await guest.reload();
+        await guest.waitForTimeout(300);
+        await guest.screenshot({ path: name("sign-in") });
+        await guest.goto(`${deployment.url}/console/try`);
+        await guest.click(test("begin"));
+        const [patient, doctor] = ["patient", "doctor"].map((role) => guest.locator(test(`phone-${role}`)));
+        await patient.locator(`${test("say")}:enabled`).fill("医生您好，最近总是半夜醒来，早上起来头痛。");
+        await patient.locator(test("say")).press("Enter");
+        await doctor.locator(test("bubble")).first().waitFor();
+        await doctor.locator(test("say")).fill("您好，建议先做一次整晚的睡眠监测，我来看报告。");
+        await doctor.locator(test("say")).press("Enter");
+        await patient.locator(test("bubble"), { hasText: "睡眠监测" }).waitFor();
+        await guest.waitForTimeout(400);
+        await guest.screenshot({ path: name("try") });
+      }
+    }
+  },
+};

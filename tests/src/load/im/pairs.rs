@@ -1,0 +1,84 @@
+//! Pairs who talk: each sends the next message when the other has the last one and its ack is back.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinSet;
+use tokio::time;
+
+use super::tally::{Minute, Tally};
+use super::wire::{Kind, Prepared, Stamper, Wire};
+use super::{Failure, Nodes, TEXT};
+use crate::load::export::{conversation_id, doctor_token, patient_token};
+
+/// A run of pairs.
+#[derive(Debug, Clone)]
+pub struct Pairs {
+    pub nodes: Nodes,
+    pub pairs: u32,
+    pub length: Duration,
+    /// A line of figures after each of these.
+    pub every: Duration,
+}
+
+impl Pairs {
+    /// Runs them and answers what was measured, and in which time. `report` is handed a line now and then.
+    ///
+    /// # Errors
+    /// When the server refuses anything.
+    pub async fn run(&self, report: impl Fn(&str)) -> Result<(Tally, Duration), Failure> {
+        let stamper = Stamper::new();
+        let mut ready = Vec::new();
+        for n in 0..self.pairs {
+            let doctor = Wire::open(&self.nodes.first, &doctor_token(n)).await?;
+            ready.push((n, doctor, Wire::open(&self.nodes.second, &patient_token(n)).await?));
+        }
+        let tally = Arc::new(Mutex::new(Minute::new(self.every)?));
+        let started = Instant::now();
+        let until = started + self.length;
+        let mut talks = JoinSet::new();
+        for (n, doctor, patient) in ready {
+            talks.spawn(talk(n, [doctor, patient], stamper, until, tally.clone()));
+        }
+        let mut ticks = time::interval(Duration::from_millis(200));
+        loop {
+            tokio::select! {
+                done = talks.join_next() => match done {
+                    Some(done) => done??,
+                    None => break,
+                },
+                _ = ticks.tick() => {
+                    let line = tally.lock().unwrap_or_else(PoisonError::into_inner).turn()?;
+                    if let Some(line) = line {
+                        report(&line);
+                    }
+                }
+            }
+        }
+        let elapsed = started.elapsed();
+        let tally = Arc::into_inner(tally).ok_or("a pair goes on talking")?;
+        Ok((tally.into_inner().unwrap_or_else(PoisonError::into_inner).finish()?, elapsed))
+    }
+}
+
+async fn talk(
+    n: u32,
+    [mut from, mut to]: [Wire; 2],
+    stamper: Stamper,
+    until: Instant,
+    tally: Arc<Mutex<Minute>>,
+) -> Result<(), Failure> {
+    let mut frame = Prepared::new(&conversation_id(n), TEXT, n);
+    while Instant::now() < until {
+        from.say(frame.next(&stamper)).await?;
+        let (acked, delivered) =
+            tokio::join!(from.until_stamped(Kind::Ack, &stamper), to.until_stamped(Kind::Message, &stamper));
+        let (acked, delivered) = (acked?, delivered?);
+        let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
+        tally.current.acks.record(acked)?;
+        tally.current.deliveries.record(delivered)?;
+        drop(tally);
+        std::mem::swap(&mut from, &mut to);
+    }
+    Ok(())
+}
