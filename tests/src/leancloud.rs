@@ -192,7 +192,8 @@ impl Socket {
     /// When it is refused.
     pub fn query(&mut self, filter: &Value) -> Vec<Value> {
         let data = filter.to_string();
-        let conv = ConvCommand { r#where: Some(JsonObjectMessage { data }), limit: Some(100), ..ConvCommand::default() };
+        let conv =
+            ConvCommand { r#where: Some(JsonObjectMessage { data }), limit: Some(100), ..ConvCommand::default() };
         let found = self.conv(OpType::Query, conv).conv_message.and_then(|conv| conv.results).expect("results");
         serde_json::from_str(&found.data).expect("rows are JSON")
     }

@@ -67,7 +67,9 @@ fn nothing_is_left_without_an_answer() {
 
         let mut socket = Socket::connect(api);
         socket.open("tom");
-        for cmd in [CommandType::Room, CommandType::Presence, CommandType::Report, CommandType::Pubsub, CommandType::Login] {
+        for cmd in
+            [CommandType::Room, CommandType::Presence, CommandType::Report, CommandType::Pubsub, CommandType::Login]
+        {
             refused(&socket.ask(command(cmd, None)), 4301);
         }
         refused(&socket.ask(command(CommandType::Blacklist, Some(OpType::Block))), 4544);
@@ -92,7 +94,8 @@ fn a_session_is_taken_up_by_its_token_and_by_nothing_else() {
         let mut first = Socket::connect(api);
         let opened = first.try_open("tom", tagged());
         let token = opened.session_message.and_then(|session| session.st).expect("a token");
-        let resume = |token: &str| SessionCommand { r: Some(true), st: Some(token.into()), ..SessionCommand::default() };
+        let resume =
+            |token: &str| SessionCommand { r: Some(true), st: Some(token.into()), ..SessionCommand::default() };
         // A resume neither loses the tag nor throws others out.
         let mut again = Socket::connect(api);
         assert_eq!(code_of(&again.try_open("tom", resume(&token))), None);
@@ -170,7 +173,8 @@ fn under_the_production_policy_nobody_opens_anothers_id() {
         // The application's own server signs for whom it likes.
         let signer = Signer { app_id: APP_ID.into(), master_key: MASTER_KEY.into() };
         let at = own["timestamp"].as_i64().expect("a time");
-        let by_server = json!({ "timestamp": at, "nonce": "n", "signature": signer.sign("tom", Signed::Login, at, "n") });
+        let by_server =
+            json!({ "timestamp": at, "nonce": "n", "signature": signer.sign("tom", Signed::Login, at, "n") });
         assert_eq!(code_of(&Socket::connect(api).try_open("tom", shown(&by_server))), None);
     });
 }
@@ -194,12 +198,18 @@ fn a_dialog_is_closed_to_everybody_who_is_not_in_it() {
         assert_eq!(rows[0]["attr"]["consultationId"], json!(consultation));
         let (mid, at) = patient.sent(&dialog, "秘密");
 
-        for filter in [json!({ "objectId": dialog }), json!({ "m": patient_id(1) }), json!({ "name": "咨询" }),
-            json!({ "attr.consultationId": consultation }), json!({}), json!({ "$or": [{ "objectId": dialog }, { "m": doctor_id(1) }] })]
-        {
+        for filter in [
+            json!({ "objectId": dialog }),
+            json!({ "m": patient_id(1) }),
+            json!({ "name": "咨询" }),
+            json!({ "attr.consultationId": consultation }),
+            json!({}),
+            json!({ "$or": [{ "objectId": dialog }, { "m": doctor_id(1) }] }),
+        ] {
             assert_eq!(stranger.query(&filter), Vec::<Value>::new(), "{filter}");
         }
-        let named = |m: &str| ConvCommand { cid: Some(dialog.clone()), m: vec![m.to_owned()], ..ConvCommand::default() };
+        let named =
+            |m: &str| ConvCommand { cid: Some(dialog.clone()), m: vec![m.to_owned()], ..ConvCommand::default() };
         refused(&stranger.logs(LogsCommand { cid: Some(dialog.clone()), ..LogsCommand::default() }), 4312);
         refused(&stranger.conv(OpType::Add, named(&patient_id(2))), 4309);
         refused(&stranger.conv(OpType::Remove, named(&patient_id(1))), 4309);
@@ -208,10 +218,21 @@ fn a_dialog_is_closed_to_everybody_who_is_not_in_it() {
         refused(&stranger.conv(OpType::MaxRead, named("x")), 4312);
         refused(&stranger.conv(OpType::Members, named("x")), 4312);
         let direct = DirectCommand { cid: Some(dialog.clone()), msg: Some("x".into()), ..DirectCommand::default() };
-        for direct in [direct.clone(), DirectCommand { transient: Some(true), ..direct.clone() }, DirectCommand { will: Some(true), ..direct }] {
+        for direct in [
+            direct.clone(),
+            DirectCommand { transient: Some(true), ..direct.clone() },
+            DirectCommand { will: Some(true), ..direct },
+        ] {
             refused(&stranger.send(direct), 4401);
         }
-        let item = |recall| PatchItem { cid: Some(dialog.clone()), mid: Some(mid.clone()), timestamp: Some(at), recall: Some(recall), data: Some("x".into()), ..PatchItem::default() };
+        let item = |recall| PatchItem {
+            cid: Some(dialog.clone()),
+            mid: Some(mid.clone()),
+            timestamp: Some(at),
+            recall: Some(recall),
+            data: Some("x".into()),
+            ..PatchItem::default()
+        };
         let patch = |recall| GenericCommand {
             patch_message: Some(PatchCommand { patches: vec![item(recall)], last_patch_time: None }),
             ..command(CommandType::Patch, Some(OpType::Modify))
@@ -222,7 +243,8 @@ fn a_dialog_is_closed_to_everybody_who_is_not_in_it() {
         refused(&patient.conv(OpType::Add, named(&patient_id(2))), 4309);
         refused(&patient.conv(OpType::Remove, named(&doctor_id(1))), 4309);
         refused(&patient.ask(patch(false)), 4406);
-        let asked = stranger.conv(OpType::IsMember, ConvCommand { cids: vec![dialog.clone()], ..ConvCommand::default() });
+        let asked =
+            stranger.conv(OpType::IsMember, ConvCommand { cids: vec![dialog.clone()], ..ConvCommand::default() });
         let told: Value = serde_json::from_str(&asked.conv_message.unwrap().results.unwrap().data).unwrap();
         assert_eq!(told[&dialog], json!(false));
         assert!(stranger.pushed.is_empty(), "nothing of it reached the stranger");
@@ -270,29 +292,39 @@ fn ids_history_and_unread_counts_are_what_they_are_said_to_be() {
         reader.open("reader");
         let room = reader.start(&["w0", "w1", "w2"], false);
         let sent: Vec<(String, i64)> = std::thread::scope(|scope| {
-            let writers: Vec<_> = (0..3).map(|w| scope.spawn({
-                let room = room.clone();
-                move || {
-                    let mut socket = Socket::connect(api);
-                    socket.open(&format!("w{w}"));
-                    let mut sent = Vec::new();
-                    for n in 0..40 {
-                        let direct = DirectCommand { cid: Some(room.clone()), msg: Some(format!("w{w}-{n}")), dt: Some(format!("w{w}-{n}")), ..DirectCommand::default() };
-                        let ack = socket.send(direct.clone()).ack_message.expect("an ack");
-                        let known = (ack.uid.clone().expect("an id"), ack.t.expect("a time"));
-                        if n % 5 == 0 {
-                            // Sent again under the same name: one effect, one id.
-                            let again = socket.send(direct).ack_message.expect("an ack");
-                            assert_eq!((again.uid, again.t), (ack.uid, ack.t));
+            let writers: Vec<_> = (0..3)
+                .map(|w| {
+                    scope.spawn({
+                        let room = room.clone();
+                        move || {
+                            let mut socket = Socket::connect(api);
+                            socket.open(&format!("w{w}"));
+                            let mut sent = Vec::new();
+                            for n in 0..40 {
+                                let direct = DirectCommand {
+                                    cid: Some(room.clone()),
+                                    msg: Some(format!("w{w}-{n}")),
+                                    dt: Some(format!("w{w}-{n}")),
+                                    ..DirectCommand::default()
+                                };
+                                let ack = socket.send(direct.clone()).ack_message.expect("an ack");
+                                let known = (ack.uid.clone().expect("an id"), ack.t.expect("a time"));
+                                if n % 5 == 0 {
+                                    // Sent again under the same name: one effect, one id.
+                                    let again = socket.send(direct).ack_message.expect("an ack");
+                                    assert_eq!((again.uid, again.t), (ack.uid, ack.t));
+                                }
+                                sent.push(known);
+                            }
+                            sent
                         }
-                        sent.push(known);
-                    }
-                    sent
-                }
-            })).collect();
+                    })
+                })
+                .collect();
             writers.into_iter().flat_map(|writer| writer.join().unwrap()).collect()
         });
-        let whole = items(reader.logs(LogsCommand { cid: Some(room.clone()), l: Some(1000), ..LogsCommand::default() }));
+        let whole =
+            items(reader.logs(LogsCommand { cid: Some(room.clone()), l: Some(1000), ..LogsCommand::default() }));
         assert_eq!(whole.len(), 120, "each message once");
         let keys: Vec<_> = whole.iter().map(|(at, id, _)| (*at, id.clone())).collect();
         assert!(keys.windows(2).all(|pair| pair[0] < pair[1]), "(timestamp, id) grows: {keys:?}");
@@ -304,7 +336,13 @@ fn ids_history_and_unread_counts_are_what_they_are_said_to_be() {
         for size in [1, 7, 20, 50] {
             let (mut back, mut from) = (Vec::new(), None::<(i64, String, String)>);
             loop {
-                let logs = LogsCommand { cid: Some(room.clone()), l: Some(size), t: from.as_ref().map(|f| f.0), mid: from.as_ref().map(|f| f.1.clone()), ..LogsCommand::default() };
+                let logs = LogsCommand {
+                    cid: Some(room.clone()),
+                    l: Some(size),
+                    t: from.as_ref().map(|f| f.0),
+                    mid: from.as_ref().map(|f| f.1.clone()),
+                    ..LogsCommand::default()
+                };
                 let page = items(reader.logs(logs));
                 let Some(first) = page.first() else { break };
                 from = Some(first.clone());
@@ -314,7 +352,14 @@ fn ids_history_and_unread_counts_are_what_they_are_said_to_be() {
             let (mut forth, mut from) = (Vec::new(), whole[0].clone());
             forth.push(from.clone());
             loop {
-                let logs = LogsCommand { cid: Some(room.clone()), l: Some(size), t: Some(from.0), mid: Some(from.1.clone()), direction: Some(QueryDirection::New.into()), ..LogsCommand::default() };
+                let logs = LogsCommand {
+                    cid: Some(room.clone()),
+                    l: Some(size),
+                    t: Some(from.0),
+                    mid: Some(from.1.clone()),
+                    direction: Some(QueryDirection::New.into()),
+                    ..LogsCommand::default()
+                };
                 let page = items(reader.logs(logs));
                 let Some(last) = page.last() else { break };
                 from = last.clone();
@@ -325,18 +370,45 @@ fn ids_history_and_unread_counts_are_what_they_are_said_to_be() {
         for (includes_first, includes_last) in [(true, true), (true, false), (false, true), (false, false)] {
             let (low, high) = (&whole[10], &whole[20]);
             let expected = &whole[10 + usize::from(!includes_first)..20 + usize::from(includes_last)];
-            let up = LogsCommand { cid: Some(room.clone()), l: Some(100), t: Some(low.0), mid: Some(low.1.clone()), t_included: Some(includes_first), tt: Some(high.0), tmid: Some(high.1.clone()), tt_included: Some(includes_last), direction: Some(QueryDirection::New.into()), ..LogsCommand::default() };
+            let up = LogsCommand {
+                cid: Some(room.clone()),
+                l: Some(100),
+                t: Some(low.0),
+                mid: Some(low.1.clone()),
+                t_included: Some(includes_first),
+                tt: Some(high.0),
+                tmid: Some(high.1.clone()),
+                tt_included: Some(includes_last),
+                direction: Some(QueryDirection::New.into()),
+                ..LogsCommand::default()
+            };
             assert_eq!(items(reader.logs(up)), expected);
-            let down = LogsCommand { cid: Some(room.clone()), l: Some(100), t: Some(high.0), mid: Some(high.1.clone()), t_included: Some(includes_last), tt: Some(low.0), tmid: Some(low.1.clone()), tt_included: Some(includes_first), direction: Some(QueryDirection::Old.into()), ..LogsCommand::default() };
+            let down = LogsCommand {
+                cid: Some(room.clone()),
+                l: Some(100),
+                t: Some(high.0),
+                mid: Some(high.1.clone()),
+                t_included: Some(includes_last),
+                tt: Some(low.0),
+                tmid: Some(low.1.clone()),
+                tt_included: Some(includes_first),
+                direction: Some(QueryDirection::Old.into()),
+                ..LogsCommand::default()
+            };
             assert_eq!(items(reader.logs(down)), expected);
         }
 
         // Unread is what came after the mark and is not one's own.
-        let unread = |client: &str| http.get(&format!("/1.2/rtm/clients/{client}/unread-count?conv_id={room}"), &As::App).body["count"].as_i64();
+        let unread = |client: &str| {
+            http.get(&format!("/1.2/rtm/clients/{client}/unread-count?conv_id={room}"), &As::App).body["count"].as_i64()
+        };
         assert_eq!((unread("reader"), unread("w1")), (Some(120), Some(80)));
         let mark = &whole[59];
         let read = ReadTuple { cid: room.clone(), timestamp: Some(mark.0), mid: Some(mark.1.clone()) };
-        reader.say(GenericCommand { read_message: Some(ReadCommand { convs: vec![read], ..ReadCommand::default() }), ..command(CommandType::Read, None) });
+        reader.say(GenericCommand {
+            read_message: Some(ReadCommand { convs: vec![read], ..ReadCommand::default() }),
+            ..command(CommandType::Read, None)
+        });
         reader.ask(command(CommandType::Echo, None));
         assert_eq!(unread("reader"), Some(60));
         // Who opens next is told so.
@@ -346,7 +418,15 @@ fn ids_history_and_unread_counts_are_what_they_are_said_to_be() {
         assert_eq!((told[0].cid.as_str(), told[0].unread), (room.as_str(), 60));
         assert_eq!(told[0].mid.as_ref(), Some(&whole[119].1));
         // Receipts of devices are no commands with answers.
-        second.say(GenericCommand { ack_message: Some(AckCommand { cid: Some(room.clone()), fromts: Some(mark.0), tots: Some(whole[119].0), ..AckCommand::default() }), ..command(CommandType::Ack, None) });
+        second.say(GenericCommand {
+            ack_message: Some(AckCommand {
+                cid: Some(room.clone()),
+                fromts: Some(mark.0),
+                tots: Some(whole[119].0),
+                ..AckCommand::default()
+            }),
+            ..command(CommandType::Ack, None)
+        });
         assert_eq!(second.ask(command(CommandType::Echo, None)).cmd, Some(CommandType::Echo.into()));
     });
 }
@@ -359,7 +439,8 @@ fn a_will_is_told_when_its_socket_is_lost() {
         let mut tom = Socket::connect(api);
         tom.open("tom");
         let room = tom.start(&["jerry"], true);
-        let will = DirectCommand { cid: Some(room), msg: Some("gone".into()), will: Some(true), ..DirectCommand::default() };
+        let will =
+            DirectCommand { cid: Some(room), msg: Some("gone".into()), will: Some(true), ..DirectCommand::default() };
         assert_eq!(code_of(&tom.send(will)), None);
         assert!(jerry.pushed.iter().all(|c| c.cmd != Some(CommandType::Direct.into())));
         drop(tom);

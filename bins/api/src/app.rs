@@ -211,12 +211,7 @@ impl App {
         Arc::new(AccountGatekeeper { credentials, accounts: self.accounts.clone() })
     }
 
-    fn services(
-        &self,
-        initiate: Arc<dyn InitiateQueue>,
-        messaging: &Messaging,
-        realtime: Arc<Realtime>,
-    ) -> Services {
+    fn services(&self, initiate: Arc<dyn InitiateQueue>, messaging: &Messaging, realtime: Arc<Realtime>) -> Services {
         let Ground { store, context, bell, clock, ids, random, .. } = &self.ground;
         Services {
             gatekeeper: self.gatekeeper(),

@@ -78,7 +78,7 @@ impl Refusal {
     }
 
     /// What the server did wrong is logged and not told.
-    pub fn internal(error: &dyn Error) -> Self {
+    pub fn internal(error: &(dyn Error + 'static)) -> Self {
         tracing::error!(error, source = error.source(), "a command of the realtime protocol failed");
         Self::new(code::INTERNAL, "INTERNAL_ERROR")
     }
@@ -107,6 +107,8 @@ const fn status_of(kind: ErrorKind) -> i32 {
         ErrorKind::Forbidden => 403,
         ErrorKind::NotFound => 404,
         ErrorKind::Conflict => 409,
+        ErrorKind::TooLarge => 413,
+        ErrorKind::UnsupportedMedia => 415,
         ErrorKind::RateLimited => 429,
         ErrorKind::Unavailable => 503,
         ErrorKind::Internal => 500,

@@ -78,8 +78,7 @@ impl Signer {
             }
         };
         // A key of any length is taken.
-        let mut mac =
-            Hmac::<Sha1>::new_from_slice(self.master_key.as_bytes()).expect("HMAC takes keys of any length");
+        let mut mac = Hmac::<Sha1>::new_from_slice(self.master_key.as_bytes()).expect("HMAC takes keys of any length");
         mac.update(text.as_bytes());
         mac
     }

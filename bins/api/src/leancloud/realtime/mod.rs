@@ -61,7 +61,12 @@ pub struct RealtimeLimits {
 }
 
 impl RealtimeGateway {
-    pub fn new(realtime: Arc<Realtime>, live: Arc<LiveLog>, gateway: Arc<Gateway>, limits: RealtimeLimits) -> Arc<Self> {
+    pub fn new(
+        realtime: Arc<Realtime>,
+        live: Arc<LiveLog>,
+        gateway: Arc<Gateway>,
+        limits: RealtimeLimits,
+    ) -> Arc<Self> {
         Arc::new(Self {
             realtime,
             live,

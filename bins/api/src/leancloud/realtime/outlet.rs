@@ -16,7 +16,11 @@ use tokio_util::sync::CancellationToken;
 pub(super) enum Delivery {
     Entry(Arc<LogEntry>),
     /// A message has reached a device of another member.
-    Arrived { conversation: ConversationId, by: String, seq: i64 },
+    Arrived {
+        conversation: ConversationId,
+        by: String,
+        seq: i64,
+    },
     /// A message that is not stored.
     Direct(Arc<GenericCommand>),
 }

@@ -160,8 +160,10 @@ async fn sign(services: &Services, ask: &Ask) -> Result<Result<Value, Refused>> 
         return Ok(Err(Refused::Rest(RestError::UserNotFound)));
     };
     // A person may also speak as the patient or doctor they are.
-    let own = [Some(user.user.to_string()), user.patient.map(|id| id.to_string()), user.doctor.map(|id| id.to_string())];
-    let asked = ask.text("client_id").or_else(|| ask.text("peer_id")).map_or_else(|| user.user.to_string(), str::to_owned);
+    let own =
+        [Some(user.user.to_string()), user.patient.map(|id| id.to_string()), user.doctor.map(|id| id.to_string())];
+    let asked =
+        ask.text("client_id").or_else(|| ask.text("peer_id")).map_or_else(|| user.user.to_string(), str::to_owned);
     if !own.into_iter().flatten().any(|id| id == asked) {
         return Ok(Err(Refused::Rest(RestError::NotOwnUser)));
     }
@@ -307,15 +309,11 @@ async fn on_services(realtime: &Realtime, ask: &Ask, method: &str, path: &[&str]
             Ok(json!({}))
         }
         ("GET", [id, "subscribers"]) => Ok(json!(realtime.subscribers(id, &ask.query).await?)),
-        ("GET", [id, "subscribers", "count"]) => {
-            Ok(json!({ "count": realtime.member_ids(id).await?.len() }))
-        }
+        ("GET", [id, "subscribers", "count"]) => Ok(json!({ "count": realtime.member_ids(id).await?.len() })),
         ("GET", [id, "subscribers", subscriber, "messages"]) => {
             Ok(json!(realtime.subscriber_messages(id, subscriber, &ask.query).await?))
         }
-        ("POST", [id, "messages"]) => {
-            Ok(realtime.post_to_subscribers(id, &ask.body, ServiceTarget::Named).await?)
-        }
+        ("POST", [id, "messages"]) => Ok(realtime.post_to_subscribers(id, &ask.body, ServiceTarget::Named).await?),
         ("POST", [id, "broadcasts"]) => {
             Ok(realtime.post_to_subscribers(id, &ask.body, ServiceTarget::Everybody).await?)
         }

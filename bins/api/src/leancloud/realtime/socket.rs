@@ -150,12 +150,8 @@ impl SocketTask {
     async fn open(&mut self, command: &GenericCommand) -> Result<(), End> {
         let session = command.session_message.clone().unwrap_or_default();
         let id = self.gateway.live.next_id();
-        let request = OpenRequest {
-            id,
-            app_id: command.app_id.as_deref(),
-            peer: command.peer_id.as_deref(),
-            session: &session,
-        };
+        let request =
+            OpenRequest { id, app_id: command.app_id.as_deref(), peer: command.peer_id.as_deref(), session: &session };
         let opened = match self.gateway.realtime.open(request).await {
             Ok(opened) => opened,
             Err(refusal) => return self.refuse(command, &refusal).await,

@@ -52,6 +52,7 @@ impl Realtime {
             mentions: &item.mention_pids,
             mentions_all: item.mention_all(),
             edited_at: Some(self.ports.clock.now().as_millis()),
+            from: None,
         };
         let may_show = self.may_show(unit.as_mut(), client, &written).await?;
         let (kind, content) = written.read(|_| may_show);

@@ -126,7 +126,9 @@ impl Realtime {
         let (customer, role) = match (client.party.patient, client.party.doctor) {
             (Some(patient), _) => (patient.to_string(), CustomerRole::Patient),
             (None, Some(doctor)) => (doctor.to_string(), CustomerRole::Doctor),
-            (None, None) => return Err(Refusal::new(code::MAY_NOT_SEND, "only patients and doctors talk to the assistant")),
+            (None, None) => {
+                return Err(Refusal::new(code::MAY_NOT_SEND, "only patients and doctors talk to the assistant"));
+            }
         };
         let opened = self.ports.desk.open_for(&customer, role).await;
         let id = opened.map_err(|error| Refusal::by_rule(code::MAY_NOT_SEND, &error))?;

@@ -91,6 +91,7 @@ impl Realtime {
             mentions: &mentions,
             mentions_all: direct.mention_all(),
             edited_at: None,
+            from: None,
         };
         let may_show = self.may_show(unit.as_mut(), client, &written).await?;
         let (kind, content) = written.read(|_| may_show);

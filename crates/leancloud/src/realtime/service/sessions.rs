@@ -83,7 +83,12 @@ impl Realtime {
             return Err(Refusal::new(code::CLIENT_ID, "INVALID_CLIENT_ID"));
         }
         if self.ports.policy.login == LoginPolicy::SessionOrSignature {
-            self.check_signature(&peer, Signed::Login, shown(session.t, session.n.as_deref(), session.s.as_deref()), code::SIGNATURE)?;
+            self.check_signature(
+                &peer,
+                Signed::Login,
+                shown(session.t, session.n.as_deref(), session.s.as_deref()),
+                code::SIGNATURE,
+            )?;
         }
         let kept = |text: &Option<String>| text.clone().filter(|text| (1..=MAX_TAG_BYTES).contains(&text.len()));
         let token = SessionToken::generate(self.ports.random.as_ref()).reveal().to_owned();
