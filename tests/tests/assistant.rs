@@ -378,6 +378,8 @@ fn what_the_desk_keeps_survives_a_restart() {
     assert_eq!(changed["tags"], json!(["会员"]));
     let new = json!({ "title": "退款流程", "text": "{{customer.name}}您好", "scope": "personal" });
     w.post("/desk/canned-replies", &w.agents[0], &new);
+    // The lease must outlive the restart.
+    w.come(0);
     w.restart();
     let after = w.get(&path, &w.agents[0]);
     assert_eq!((&after["agentId"], &after["hasDraft"]), (&json!(w.agent_ids[0]), &json!(true)));
