@@ -177,7 +177,8 @@ impl App {
         let router = gateway::add_to(Route::new(), messaging.gateway.clone());
         let mut router = callback::add_to(router, services.wechat.inbox.clone(), tasks);
         if self.config.leancloud.enabled {
-            router = leancloud::add_to(router, &services, sockets);
+            router = leancloud::add_to(router, &services);
+            router = leancloud::add_sockets(router, sockets, &services.public_url);
         }
         if let Some(secret) = &self.config.sms.receipt_secret {
             let gate = ReceiptGate {

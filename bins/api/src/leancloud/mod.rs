@@ -24,11 +24,11 @@ pub use realtime::{RealtimeGateway, RealtimeLimits};
 use crate::http::services::Services;
 
 /// Adds everything below `/1.1` and `/1.2`.
-pub fn add_to(router: Route, services: &Arc<Services>, sockets: &Arc<RealtimeGateway>) -> Route {
+pub fn add_to(router: Route, services: &Arc<Services>) -> Route {
     let clock = Arc::clone(&services.clock);
     let date = make_sync(move |_| answer::ok(&json!(wire::date(clock.now()))));
     let unknown = || make_sync(|_| answer::error(&ErrorBody::unknown_path()));
-    realtime::add_to(router, sockets, &services.public_url)
+    router
         .at("/1.1/functions/:name", post(with(services, |s, r| async move { functions::call(&s, r).await })))
         .at("/1.1/call/:name", post(with(services, |s, r| async move { functions::call(&s, r).await })))
         .at("/1.1/date", get(date))
@@ -42,6 +42,11 @@ pub fn add_to(router: Route, services: &Arc<Services>, sockets: &Arc<RealtimeGat
         .at("/1.2/rtm/*", with(services, |s, r| async move { realtime::serve_1_2(&s, r).await }))
         .at("/1.1/*", with(services, |s, r| async move { storage::serve(&s, r).await }))
         .at("/1.2/*", unknown())
+}
+
+/// Adds the sockets of the realtime protocol and the way to them.
+pub fn add_sockets(router: Route, sockets: &Arc<RealtimeGateway>, public_url: &str) -> Route {
+    realtime::add_to(router, sockets, public_url)
 }
 
 /// An endpoint that is given the services.

@@ -79,7 +79,7 @@ impl SocketTask {
         let peers: Vec<String> = self.seats.keys().cloned().collect();
         for peer in peers {
             if let Some(seat) = self.leave(&peer) {
-                self.tell_will(&seat.client).await;
+                tell_will(&self.gateway, &seat.client).await;
             }
         }
         if let End::Farewell(farewell) = end {
@@ -207,7 +207,7 @@ impl SocketTask {
         match self.gateway.realtime.prepare(&client, &command).await {
             Sending::Answer(answer) => self.write(&answer).await,
             Sending::PassOn { answer, direct, members } => {
-                self.pass_on(&client, *direct, &members);
+                pass_on(&self.gateway, &client, *direct, &members);
                 self.write(&answer).await
             }
             Sending::Store(message) => {
@@ -216,22 +216,6 @@ impl SocketTask {
                 self.work.push(Box::pin(async move { realtime.acknowledge(&client, &command, stored.await) }));
                 Ok(())
             }
-        }
-    }
-
-    /// Hands a message that is not stored to the open sessions of the members on this node.
-    fn pass_on(&self, client: &Client, direct: GenericCommand, members: &[String]) {
-        let direct = Arc::new(direct);
-        for outlet in self.gateway.sessions_of(members).iter().filter(|outlet| outlet.id() != client.id) {
-            outlet.pass_on(&direct);
-        }
-    }
-
-    async fn tell_will(&self, client: &Client) {
-        match self.gateway.realtime.last_will(client).await {
-            Some(Sending::Store(message)) => _ = self.gateway.realtime.store(*message).await,
-            Some(Sending::PassOn { direct, members, .. }) => self.pass_on(client, *direct, &members),
-            Some(Sending::Answer(_)) | None => {}
         }
     }
 
@@ -314,5 +298,22 @@ impl SocketTask {
         if self.stream.send(close).await.is_ok() {
             while let Some(Ok(_)) = self.stream.next().await {}
         }
+    }
+}
+
+/// Hands a message that is not stored to the open sessions of the members on this node.
+fn pass_on(gateway: &RealtimeGateway, client: &Client, direct: GenericCommand, members: &[String]) {
+    let direct = Arc::new(direct);
+    for outlet in gateway.sessions_of(members).iter().filter(|outlet| outlet.id() != client.id) {
+        outlet.pass_on(&direct);
+    }
+}
+
+/// Tells the message a client left for when its socket is lost.
+async fn tell_will(gateway: &RealtimeGateway, client: &Client) {
+    match gateway.realtime.last_will(client).await {
+        Some(Sending::Store(message)) => _ = gateway.realtime.store(*message).await,
+        Some(Sending::PassOn { direct, members, .. }) => pass_on(gateway, client, *direct, &members),
+        Some(Sending::Answer(_)) | None => {}
     }
 }
