@@ -18,8 +18,6 @@ pub mod ticket;
     clippy::all,
     clippy::pedantic,
     clippy::allow_attributes,
-    unreachable_pub,
-    unused_qualifications,
     missing_docs,
     reason = "generated"
 )]

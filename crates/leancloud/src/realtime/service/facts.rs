@@ -38,11 +38,11 @@ pub(super) const RESERVED: [&str; 16] = [
 
 /// A conversation's id as clients write it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct WireId(pub ConversationId);
+pub(crate) struct WireId(pub ConversationId);
 
 impl WireId {
     /// Reads an id, of a temporary conversation too.
-    pub fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         text.strip_prefix(TEMPORARY).unwrap_or(text).parse().ok().map(Self)
     }
 }
