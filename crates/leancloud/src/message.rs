@@ -116,16 +116,12 @@ impl<'a> Written<'a> {
         let own = self.typed().and_then(|typed| own_kind(&typed)).filter(|(kind, content)| {
             content::check(kind, content).is_ok_and(|checked| checked.file.is_none_or(&may_show))
         });
-        match own {
-            Some((kind, content)) => {
-                let content = serde_json::from_str(&content).unwrap_or_default();
-                (kind, self.beside(content, true))
-            }
-            None => {
-                let content = Map::from_iter([("data".to_owned(), json!(self.data))]);
-                (self.other_kind(), self.beside(content, false))
-            }
+        if let Some((kind, content)) = own {
+            let content = serde_json::from_str(&content).unwrap_or_default();
+            return (kind, self.beside(content, true));
         }
+        let content = Map::from_iter([("data".to_owned(), json!(self.data))]);
+        (self.other_kind(), self.beside(content, false))
     }
 
     fn typed(&self) -> Option<Map<String, Value>> {

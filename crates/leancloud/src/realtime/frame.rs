@@ -44,7 +44,7 @@ pub fn subprotocol(names: &str) -> Option<Subprotocol> {
 /// # Errors
 /// [`Refusal`] for what is no command.
 pub fn decode(bytes: &[u8]) -> Result<GenericCommand, Refusal> {
-    GenericCommand::decode(bytes).or_else(|_| Err(Refusal::malformed()))
+    GenericCommand::decode(bytes).map_err(|_garbage| Refusal::malformed())
 }
 
 /// Reads a frame of the text coding.
@@ -52,7 +52,7 @@ pub fn decode(bytes: &[u8]) -> Result<GenericCommand, Refusal> {
 /// # Errors
 /// [`Refusal`] for what is no command.
 pub fn decode_text(text: &str) -> Result<GenericCommand, Refusal> {
-    let bytes = STANDARD.decode(text.trim()).or_else(|_| Err(Refusal::malformed()))?;
+    let bytes = STANDARD.decode(text.trim()).map_err(|_garbage| Refusal::malformed())?;
     decode(&bytes)
 }
 

@@ -14,13 +14,7 @@ pub mod store;
 pub mod ticket;
 
 /// The commands, generated from `proto/realtime.proto`.
-#[expect(
-    clippy::all,
-    clippy::pedantic,
-    clippy::allow_attributes,
-    missing_docs,
-    reason = "generated"
-)]
+#[expect(clippy::all, clippy::pedantic, reason = "generated")]
 pub mod wire {
     include!(concat!(env!("OUT_DIR"), "/realtime.rs"));
 }

@@ -91,8 +91,7 @@ impl Refusal {
                 Self::by_rule(code::MAY_NOT_SEND, error)
             }
             ImError::Refused(_) => Self::by_rule(code::READ_ONLY, error),
-            ImError::Invalid(_) => Self::by_rule(code::REFUSED_BY_RULE, error),
-            ImError::ClientMessageIdConflict => Self::by_rule(code::REFUSED_BY_RULE, error),
+            ImError::Invalid(_) | ImError::ClientMessageIdConflict => Self::by_rule(code::REFUSED_BY_RULE, error),
             ImError::Busy | ImError::Stopping | ImError::OutcomeUnknown => Self::new(4201, "TIMEOUT"),
             other => Self::internal(other),
         }

@@ -95,7 +95,7 @@ mod tests {
         Signer { app_id: "app".into(), master_key: "master".into() }
     }
 
-    fn shown<'a>(hex: &'a str, timestamp: i64) -> Signature<'a> {
+    fn shown(hex: &str, timestamp: i64) -> Signature<'_> {
         Signature { timestamp, nonce: "n", hex }
     }
 

@@ -220,9 +220,9 @@ mod tests {
     }
 
     impl Driven {
-        fn new(policy: RealtimePolicy) -> Self {
+        fn new(policy: &RealtimePolicy) -> Self {
             let now = Instant::now();
-            Self { socket: Socket::new(&policy, now), now }
+            Self { socket: Socket::new(policy, now), now }
         }
 
         fn command(&mut self, cmd: CommandType, op: Option<OpType>, peer: Option<&str>) -> Action {
@@ -243,7 +243,7 @@ mod tests {
 
     #[test]
     fn nothing_is_done_before_a_session_is_open() {
-        let mut driven = Driven::new(RealtimePolicy::default());
+        let mut driven = Driven::new(&RealtimePolicy::default());
         for cmd in [CommandType::Conv, CommandType::Direct, CommandType::Logs, CommandType::Patch, CommandType::Read] {
             assert_eq!(driven.refused(cmd, None), code::NO_SESSION);
             assert_eq!(driven.refused(cmd, Some("tom")), code::NO_SESSION);
@@ -253,7 +253,7 @@ mod tests {
 
     #[test]
     fn a_client_alone_leaves_its_id_out_and_of_several_each_says_who_it_is() {
-        let mut driven = Driven::new(RealtimePolicy::default());
+        let mut driven = Driven::new(&RealtimePolicy::default());
         driven.socket.opened("tom");
         let run = |action| matches!(action, Action::Run { peer, .. } if peer == "tom");
         assert!(run(driven.command(CommandType::Conv, Some(OpType::Query), None)));
@@ -267,7 +267,7 @@ mod tests {
 
     #[test]
     fn what_comes_too_fast_is_refused_and_answered() {
-        let mut driven = Driven::new(RealtimePolicy { sends_per_minute: 2, logs_per_minute: 1, ..Default::default() });
+        let mut driven = Driven::new(&RealtimePolicy { sends_per_minute: 2, logs_per_minute: 1, ..Default::default() });
         driven.socket.opened("tom");
         let sent: Vec<i32> = (0..3).map(|_| driven.refused(CommandType::Direct, None)).collect();
         assert_eq!(sent, [0, 0, code::TOO_FAST]);
@@ -278,7 +278,7 @@ mod tests {
 
     #[test]
     fn heartbeats_are_answered_and_unknown_commands_refused() {
-        let mut driven = Driven::new(RealtimePolicy::default());
+        let mut driven = Driven::new(&RealtimePolicy::default());
         match driven.command(CommandType::Echo, None, None) {
             Action::Answer(echo) => assert!(echo.cmd() == CommandType::Echo && echo.i == Some(7)),
             _ => panic!("an echo is answered"),
@@ -289,7 +289,7 @@ mod tests {
 
     #[test]
     fn garbage_is_answered_a_few_times_and_then_the_socket_is_closed() {
-        let mut driven = Driven::new(RealtimePolicy::default());
+        let mut driven = Driven::new(&RealtimePolicy::default());
         for _ in 0..MAX_MALFORMED {
             assert!(matches!(driven.socket.on_frame(Err(Refusal::malformed()), driven.now), Action::Answer(_)));
         }
@@ -298,7 +298,7 @@ mod tests {
 
     #[test]
     fn goaway_is_said_once() {
-        let mut driven = Driven::new(RealtimePolicy::default());
+        let mut driven = Driven::new(&RealtimePolicy::default());
         assert!(driven.socket.send_away().is_some_and(|away| away.cmd() == CommandType::Goaway));
         assert!(driven.socket.send_away().is_none());
     }
@@ -306,7 +306,7 @@ mod tests {
     #[test]
     fn sockets_nobody_uses_are_closed() {
         let policy = RealtimePolicy::default();
-        let mut driven = Driven::new(policy.clone());
+        let mut driven = Driven::new(&policy);
         assert_eq!(driven.socket.on_time(driven.now), None);
         assert_eq!(driven.socket.on_time(driven.now + policy.open_within), Some(UNUSED));
         driven.socket.opened("tom");
@@ -317,7 +317,7 @@ mod tests {
 
     #[test]
     fn a_socket_takes_so_many_clients() {
-        let mut driven = Driven::new(RealtimePolicy { max_clients_per_socket: 1, ..Default::default() });
+        let mut driven = Driven::new(&RealtimePolicy { max_clients_per_socket: 1, ..Default::default() });
         driven.socket.opened("tom");
         assert!(matches!(driven.command(CommandType::Session, Some(OpType::Open), Some("tom")), Action::Open(_)));
         assert!(matches!(driven.command(CommandType::Session, Some(OpType::Open), Some("x")), Action::Answer(_)));

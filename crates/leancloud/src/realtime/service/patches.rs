@@ -28,7 +28,7 @@ impl Realtime {
     async fn patch_one(&self, client: &Client, item: &PatchItem) -> Result<(), Refusal> {
         let mut unit = self.ports.store.read();
         let room = self.room(unit.as_mut(), item.cid.as_deref()).await;
-        let room = room.or_else(|_| Err(Refusal::new(code::NO_TARGET, "INVALID_MESSAGING_TARGET")))?;
+        let room = room.map_err(|_refusal| Refusal::new(code::NO_TARGET, "INVALID_MESSAGING_TARGET"))?;
         room.seat(client, code::NO_TARGET, self.ports.clock.now())?;
         let mid = item.mid.as_deref().unwrap_or_default();
         let found = self.find_message(unit.as_mut(), &room.conversation, mid, item.timestamp).await?;

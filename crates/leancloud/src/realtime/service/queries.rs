@@ -53,7 +53,7 @@ impl Realtime {
     }
 
     pub(super) async fn count(&self, client: &Client, conv: &ConvCommand) -> Result<GenericCommand, Refusal> {
-        let filter = self.conditions(client, conv)?;
+        let filter = Self::conditions(client, conv)?;
         let count = self.ports.store.read().documents().count(&client.viewer(), CLASS, &filter).await?;
         let count = Some(i32::try_from(count).unwrap_or(i32::MAX));
         let conv = ConvCommand { count, ..ConvCommand::default() };
@@ -68,7 +68,7 @@ impl Realtime {
     ) -> Result<Vec<(ConversationId, Map<String, Value>)>, Refusal> {
         let limit = conv.limit.filter(|limit| *limit >= 0).unwrap_or(DEFAULT_LIMIT).min(MAX_LIMIT);
         let query = Query {
-            filter: self.conditions(client, conv)?,
+            filter: Self::conditions(client, conv)?,
             order: parse_order(conv.sort.as_deref().filter(|sort| !sort.is_empty()).unwrap_or("-lm"))?,
             limit: limit.unsigned_abs(),
             skip: conv.skip.unwrap_or_default().max(0).unsigned_abs(),
@@ -98,7 +98,7 @@ impl Realtime {
         Ok(unit.documents().find(&crate::rest::Viewer::Master, CLASS, &query).await?.pop())
     }
 
-    fn conditions(&self, client: &Client, conv: &ConvCommand) -> Result<Where, Refusal> {
+    fn conditions(client: &Client, conv: &ConvCommand) -> Result<Where, Refusal> {
         let mut filter = object(conv.r#where.as_ref())?;
         if let Some(cid) = &conv.cid {
             filter.insert("objectId".into(), json!(cid));
@@ -120,7 +120,7 @@ impl Realtime {
             if room.seat(client, code::NOT_MEMBER_LOGS, now).is_err() {
                 continue;
             }
-            let mut row = shown(&room.conversation, client.names(&room.members), client);
+            let mut row = shown(&room.conversation, &client.names(&room.members), client);
             let expires = room.conversation.extra.get("expiresAt").and_then(Value::as_i64).unwrap_or_default();
             row.insert("ttl".into(), json!((expires - now.as_millis()) / 1000));
             row.remove("expiresAt");
@@ -208,7 +208,7 @@ fn row(client: &Client, document: Document) -> Map<String, Value> {
 }
 
 /// A conversation that is not read as a row.
-fn shown(conversation: &Conversation, members: Vec<String>, client: &Client) -> Map<String, Value> {
+fn shown(conversation: &Conversation, members: &[String], client: &Client) -> Map<String, Value> {
     let mut row = conversation.extra.clone();
     row.extend(conversation.name.clone().map(|name| ("name".to_owned(), json!(name))));
     row.insert("m".into(), json!(members));

@@ -67,9 +67,9 @@ impl Realtime {
         self.check_length(&data)?;
         let mut unit = self.ports.store.read();
         let room = self.room(unit.as_mut(), direct.cid.as_deref()).await;
-        let room = room.or_else(|refusal| match refusal.code {
-            code::NO_CONVERSATION => Err(Refusal::new(code::NO_TARGET, "INVALID_MESSAGING_TARGET")),
-            _ => Err(refusal),
+        let room = room.map_err(|refusal| match refusal.code {
+            code::NO_CONVERSATION => Refusal::new(code::NO_TARGET, "INVALID_MESSAGING_TARGET"),
+            _ => refusal,
         })?;
         let now = self.ports.clock.now();
         let seat = room.seat(client, code::NO_TARGET, now)?.clone();
