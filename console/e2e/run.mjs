@@ -26,7 +26,7 @@ for (const [name, scene] of chosen) {
     const { shots } = await import("./world.mjs");
     await Promise.all(pages.map((page, at) => page.screenshot({ path: `${shots()}/failed-${name}-${at}.png` }).catch(() => {})));
     for (const page of pages) if (page.faults.length) console.log(page.faults.join("\n"));
-    console.log(deployment.log());
+    console.log(deployment.log().replace(/^ {2}app\..*$/gm, ""));
   } finally {
     await Promise.all(pages.map((page) => page.context().close().catch(() => {})));
     await deployment.end();

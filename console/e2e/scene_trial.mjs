@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { openWindow, test } from "./world.mjs";
 
 export const trial = {
+  /** Nothing is asked of the newcomer but one click. */
   async run({ deployment, browser, pages }) {
     const page = await openWindow(browser, deployment);
     pages.push(page);
@@ -19,6 +20,7 @@ export const trial = {
     await doctor.locator(test("say")).fill("您好，先做一次睡眠监测");
     await doctor.locator(test("send")).click();
     await patient.locator(test("bubble"), { hasText: "先做一次睡眠监测" }).waitFor();
+    await page.locator(test("consultation-status"), { hasText: "进行中" }).waitFor();
     await patient.locator(test("assistant-patient")).click();
     await patient.getByText(/助手/).first().waitFor();
   },

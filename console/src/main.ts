@@ -5,6 +5,7 @@ import { createPinia } from "pinia";
 import { createApp } from "vue";
 import App from "./App.vue";
 import { onSignedOut } from "./api";
+import { useDesk } from "./desk/store";
 import { i18n } from "./i18n";
 import { router } from "./router";
 import { useSession } from "./session";
@@ -17,6 +18,7 @@ app.use(router);
 onSignedOut(() => {
   const session = useSession();
   if (!session.agent) return;
+  useDesk().stop();
   session.forget();
   void router.push({ name: "sign-in", query: { next: router.currentRoute.value.fullPath, over: "1" } });
 });

@@ -53,5 +53,6 @@ router.beforeEach(async (to) => {
 });
 
 router.afterEach((to) => {
-  document.title = `${to.meta.title ? `${t(to.meta.title)} · ` : ""}${t("brand")}`;
+  const unread = /^\(\d+\+?\) /.exec(document.title)?.[0] ?? "";
+  document.title = `${unread}${to.meta.title ? `${t(to.meta.title)} · ` : ""}${t("brand")}`;
 });

@@ -229,3 +229,61 @@ fn without_a_verdict_in_time_a_message_is_kept_back_or_passed_on_as_it_is_set() 
         wait_for("the second look", || (world.checks("passed").len() == 1).then_some(()));
     }
 }
+
+#[test]
+fn what_people_write_to_customer_service_is_answered_from_the_desk() {
+    for database in Database::available() {
+        answered_from_the_desk(database);
+    }
+}
+
+fn answered_from_the_desk(database: Database) {
+    let world = World::new(database, &[]);
+    let patient = world.sign_in("patient", "wx-p", &patient_phone(0));
+    let online = world.http.request(reqwest::Method::PUT, "/api/v1/desk/me/status", &world.admin);
+    let online = Answer::of(online.json(&json!({ "status": "online" })).send().unwrap());
+    assert_eq!(online.status, 200, "{}", online.body);
+    let write = |text: &str| {
+        let wrote = json!({ "appid": "wx-standin-patient", "openid": "wx-p", "text": text });
+        assert_eq!(world.control("/write", &wrote)["pushed"], 200);
+    };
+    write("请问如何预约");
+    let chat = wait_for("the chat", || {
+        let chats = world.http.get("/api/v1/desk/chats?view=all", &world.admin).body;
+        let chat = chats["items"].as_array()?.iter().find(|chat| chat["lastMessage"]["content"].is_object())?.clone();
+        let messages =
+            world.http.get(&format!("/api/v1/desk/chats/{}/messages", chat["conversationId"].as_str()?), &world.admin);
+        let is_there = messages.body["items"].as_array()?.iter().any(|m| m["content"]["text"] == "请问如何预约");
+        is_there.then_some(chat)
+    });
+    let id = chat["conversationId"].as_str().unwrap().to_owned();
+    // Whether it was assigned already or is still waiting, it is the administrator's afterwards.
+    world.http.post(&format!("/api/v1/desk/chats/{id}/claim"), &world.admin, &json!({}));
+    let reply = |name: &str, text: &str| {
+        let body = json!({ "clientMessageId": name, "type": "text", "content": { "text": text } });
+        let sent = world.http.post(&format!("/api/v1/desk/chats/{id}/messages"), &world.admin, &body);
+        assert_eq!(sent.status, 201, "{}", sent.body);
+    };
+    let delivered = |text: &str| {
+        let items: Value = world.client.get(format!("{}/deliveries", world.standin)).send().unwrap().json().unwrap();
+        let is_it = |item: &Value| item["openid"] == "wx-p" && item["body"]["text"]["content"] == text;
+        items["items"].as_array().unwrap().iter().filter(|item| is_it(item)).count()
+    };
+    reply("a1", "您好，请在首页预约");
+    wait_for("the answer in WeChat", || (delivered("您好，请在首页预约") == 1).then_some(()));
+
+    // Who goes on in the app is answered there.
+    let body = json!({ "clientMessageId": "p1", "type": "text", "content": { "text": "好的" } });
+    let sent = world.http.post(&format!("/api/v1/conversations/{id}/messages"), &patient, &body);
+    assert_eq!(sent.status, 201, "{}", sent.body);
+    reply("a2", "不客气");
+    reply("a3", "再见");
+    write("还有一个问题");
+    wait_for("the next question", || {
+        let messages = world.http.get(&format!("/api/v1/desk/chats/{id}/messages"), &world.admin).body;
+        messages["items"].as_array()?.iter().any(|m| m["content"]["text"] == "还有一个问题").then_some(())
+    });
+    reply("a4", "请说");
+    wait_for("the next answer in WeChat", || (delivered("请说") == 1).then_some(()));
+    assert_eq!((delivered("不客气"), delivered("再见"), delivered("您好，请在首页预约")), (0, 0, 1));
+}

@@ -31,7 +31,7 @@ const MISSING: &str = "<!doctype html><html lang=\"zh\"><meta charset=\"utf-8\">
     <p>The console has not been built yet: run <code>just console</code>.</p></html>";
 
 #[derive(RustEmbed)]
-#[folder = "$CARGO_MANIFEST_DIR/../../console/dist"]
+#[folder = "../../console/dist"]
 #[allow_missing = true]
 struct Built;
 

@@ -19,6 +19,7 @@ use im::service::ImContext;
 use runtime::config::SqliteSynchronous;
 use runtime::{Config, Credentials, HyperWire, ObjectIds, OpendalBlobs, OsRandom, StartError, SystemClock};
 use storage::{ConnectError, DatabaseOptions, RecordingNotifier, SeaStore, SqliteSync};
+use wechat::message::Messages;
 use wechat::message_link::MessageLinks;
 use wechat::secret::SecretTooShort;
 use wechat::wire::Wire;
@@ -29,7 +30,8 @@ use crate::channels::Channels;
 use crate::chat_content::ChatContent;
 use crate::jobs::{
     ApplySmsReceipts, AssignChats, DeliverNotification, EscalateUnanswered, PollSms, PurgeAccounts, PurgeJobs,
-    PurgeRecords, PurgeSms, ReconcileSms, SweepConsultations, SweepDesk, TellUnseen, wechat_jobs, wechat_schedules,
+    PurgeRecords, PurgeSms, ReconcileSms, RelayAnswers, SweepConsultations, SweepDesk, TellUnseen, wechat_jobs,
+    wechat_schedules,
 };
 use crate::notices::SmsNotifier;
 use crate::wechat_notifier::WechatNotifier;
@@ -107,7 +109,7 @@ impl Ground {
             assistant: policy.assistant,
             home: config.business.timezone,
             recall_within: policy.recall_within,
-            relays_messages: false,
+            relays_messages: !wechat.apps.is_empty(),
         };
         desk.ensure_assistant().await.map_err(GroundError::Assistant)?;
         let account_keys = AccountKeys::derive(credentials.secret.expose().as_bytes())?;
@@ -154,7 +156,18 @@ impl Ground {
         // Whoever follows the log in this process is told by the store.
         let messaging = self.messaging(config, Arc::new(self.store.clone()));
         let chat = ChatContent::new(messaging, self.account_keys.clone(), &config.http.public_url());
-        handlers.extend(wechat_jobs(&self.wechat, config, &chat, Assistant));
+        let assistant = Assistant {
+            desk: self.desk.clone(),
+            people: self.context.store.clone(),
+            im: Arc::new(self.store.clone()),
+            context: self.wechat.clone(),
+        };
+        handlers.extend(wechat_jobs(&self.wechat, config, &chat, assistant));
+        handlers.push(Arc::new(RelayAnswers {
+            context: self.wechat.clone(),
+            messages: Messages::new(self.wechat.clone()),
+            im: Arc::new(self.store.clone()),
+        }));
         let mut schedules: Vec<Arc<dyn ScheduledTask>> = vec![
             Arc::new(SweepConsultations { sweeps, every: config.worker.sweep_every }),
             Arc::new(EscalateUnanswered { escalations, every: config.worker.sweep_every }),

@@ -34,6 +34,8 @@ export const useDesk = defineStore("desk", () => {
   const hasBeenReady = ref(false);
   const typingUntil = ref(0);
   const now = ref(Date.now());
+  /** Names of the staff. */
+  const names = reactive(new Map<string, string>());
   const timelines = new Map<string, Timeline>();
   let client: ImClient | null = null;
   let nextCursor: string | undefined;
@@ -50,7 +52,7 @@ export const useDesk = defineStore("desk", () => {
     client = new ImClient({
       url: `${scheme}://${location.host}/im/v1/ws`,
       // The session is in the cookie that goes with the request.
-      token: () => "",
+      token: () => null,
       device: "console",
       onMessage: (id, message) => takeMessage(id, message),
       onEvent: (event) => takeEvent(event),
@@ -78,8 +80,9 @@ export const useDesk = defineStore("desk", () => {
 
   async function begin(): Promise<void> {
     await attempt(async () => {
-      const [own, kept] = await Promise.all([api.get<DeskAgent>("/desk/me"), api.get<{ items: Draft[] }>("/desk/drafts")]);
+      const [own, kept, staff] = await Promise.all([api.get<DeskAgent>("/desk/me"), api.get<{ items: Draft[] }>("/desk/drafts"), api.get<{ items: DeskAgent[] }>("/desk/agents")]);
       me.value = own;
+      for (const agent of staff.items) names.set(agent.agentId, agent.displayName);
       for (const draft of kept.items) if (!drafts.has(draft.conversationId)) drafts.set(draft.conversationId, { text: draft.text, isNote: draft.isNote });
       if (own.status !== "offline") await beat();
     });
@@ -149,6 +152,10 @@ export const useDesk = defineStore("desk", () => {
   const loadCounts = debounced(async () => {
     counts.value = await api.get<DeskCounts>("/desk/counts").catch(() => counts.value);
     badge(counts.value.mineUnread);
+  }, 120);
+
+  const loadMe = debounced(async () => {
+    me.value = await api.get<DeskAgent>("/desk/me").catch(() => me.value);
   }, 120);
 
   function belongs(chat: DeskChat): boolean {
@@ -251,6 +258,7 @@ export const useDesk = defineStore("desk", () => {
     const known = list.value.find((chat) => chat.conversationId === id) ?? null;
     active.value = known;
     const one = timelineOf(id);
+    if (known) one.customerId = known.customer.clientId;
     one.unreadAfter.value = known && known.unreadCount > 0 ? known.readSeq : null;
     timeline.value = one;
     client?.view(id);
@@ -258,6 +266,7 @@ export const useDesk = defineStore("desk", () => {
     if (!one.isLoaded.value || one.hasAfter.value || seq !== undefined) await one.load(seq);
     const fresh = await chat;
     if (turn !== openTurn) return;
+    if (fresh) one.customerId = fresh.customer.clientId;
     if (!known && fresh && fresh.unreadCount > 0) one.unreadAfter.value = fresh.readSeq;
     if (fresh?.hasDraft && !drafts.has(id)) {
       const draft = await api.get<Draft>(`/desk/chats/${id}/draft`).catch(() => null);
@@ -281,15 +290,17 @@ export const useDesk = defineStore("desk", () => {
 
   function takeMessage(id: string, live: LiveMessage): void {
     const message = { ...live, conversationId: id } as unknown as Message;
-    timelines.get(id)?.add(message);
-    const isTheirs = !message.actedBy && message.sender !== undefined && message.sender !== null && message.type !== "system";
+    const one = timelines.get(id);
+    one?.add(message);
+    if (one && message.content && "fileId" in message.content && !message.recalledAt) void one.addWithFile(message);
+    const isTheirs = message.sender === (list.value.find((chat) => chat.conversationId === id) ?? active.value)?.customer.clientId;
     patchChat(id, (chat) => message.seq > chat.lastSeq && {
-      lastMessage: message, lastSeq: message.seq, unreadCount: chat.unreadCount + (isTheirs && message.sender === chat.customer.clientId ? 1 : 0),
+      lastMessage: message, lastSeq: message.seq, unreadCount: chat.unreadCount + (isTheirs ? 1 : 0),
       turn: chat.status === "assigned" && isTheirs ? "waiting_agent" : message.actedBy ? "waiting_user" : chat.turn, updatedAt: message.createdAt,
     });
     const row = list.value.find((chat) => chat.conversationId === id);
     if (row) place(row);
-    if (isTheirs && message.sender === row?.customer.clientId) typingUntil.value = 0;
+    if (isTheirs && id === activeId.value) typingUntil.value = 0;
     wanted.add(id);
     void reloadWanted();
     void loadCounts();
@@ -336,14 +347,14 @@ export const useDesk = defineStore("desk", () => {
         if (id && data.entry) timelines.get(id)?.addEntry(data.entry as DeskEntry);
         break;
       case "agent":
-        if (data.agentId === me.value?.agentId && me.value) me.value = { ...me.value, status: data.status as AgentStatus, load: Number(data.load), capacity: Number(data.capacity) };
-        break;
-      case "queue":
-        counts.value = { ...counts.value, waiting: Number(data.waiting) };
+        if (data.agentId === me.value?.agentId) void loadMe();
         break;
       case "offer":
         ring();
         ElNotification({ title: t("desk.offered"), message: String(data.note ?? ""), type: "info", duration: 8000, onClick: () => id && void open(id) });
+        break;
+      case "offer_ended":
+        ElNotification({ title: t(`desk.offerEnded.${String(data.how)}`), message: "", type: "info", duration: 6000 });
         break;
       case "taken_over":
         ElNotification({ title: t("desk.takenOver", { name: String(data.byName ?? "") }), message: String(data.reason ?? ""), type: "warning", duration: 0 });
@@ -364,6 +375,7 @@ export const useDesk = defineStore("desk", () => {
     const isDone = await attempt(async () => takeChat(await api.post<DeskChat>(`/desk/chats/${id}/${path}`, body)), done);
     if (!isDone) void reloadChat(id);
     void loadCounts();
+    void loadMe();
     return isDone;
   }
 
@@ -459,7 +471,7 @@ export const useDesk = defineStore("desk", () => {
   document.addEventListener("visibilitychange", markRead);
 
   return {
-    me, counts, view, customer, text, list, isListed, listFault, hasMore, activeId, active, timeline, drafts, connection, hasBeenReady, typingUntil, now, isOwner,
+    me, counts, view, customer, text, list, isListed, listFault, hasMore, activeId, active, timeline, drafts, connection, hasBeenReady, typingUntil, now, names, isOwner,
     start, stop, setStatus, loadList, open, act, change, say, sendFile, retry, note, recall, setDraft, markRead, refresh,
   };
 });

@@ -38,6 +38,8 @@ export class Timeline {
   /** Read up to here when the chat was opened; the line stands after it. */
   readonly unreadAfter = ref<number | null>(null);
   usedAt = 0;
+  /** Whose messages can be unread. */
+  customerId = "";
   #loading: Promise<void> | null = null;
 
   constructor(id: string) {
@@ -105,6 +107,13 @@ export class Timeline {
     [...entries.items].reverse().forEach((entry) => this.addEntry(entry));
   }
 
+  /** Files come over the socket without their signed address. */
+  async addWithFile(message: Message): Promise<void> {
+    const page = await api.get<{ items: Message[] }>(`/desk/chats/${this.id}/messages`, { after: message.seq - 1, limit: 1 }).catch(() => null);
+    const signed = page?.items.find((one) => one.id === message.id);
+    if (signed) this.add(signed);
+  }
+
   add(message: Message): void {
     if (message.clientMessageId) {
       const rest = this.pending.value.filter((one) => one.clientMessageId !== message.clientMessageId);
@@ -116,7 +125,8 @@ export class Timeline {
     while (at > 0 && list[at - 1]!.seq > message.seq) at -= 1;
     if (at > 0 && list[at - 1]!.seq === message.seq) {
       // The answer to a send knows less than the event does.
-      if (list[at - 1]!.id === message.id) list[at - 1] = { ...list[at - 1]!, ...message };
+      const known = list[at - 1]!;
+      if (known.id === message.id) list[at - 1] = { ...known, ...message, content: message.content ? { ...known.content, ...message.content } : message.content };
     } else {
       list.splice(at, 0, message);
     }
@@ -173,7 +183,7 @@ export class Timeline {
     for (const message of this.messages.value) {
       dated(message.createdAt);
       const mark = this.unreadAfter.value;
-      if (!isMarked && mark !== null && message.seq > mark && !message.actedBy && message.type !== "system") {
+      if (!isMarked && mark !== null && message.seq > mark && message.sender === this.customerId) {
         rows.push({ key: "unread", is: "unread" });
         isMarked = true;
         before = undefined;

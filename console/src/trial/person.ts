@@ -18,6 +18,7 @@ export class Person {
   readonly readSeq = reactive(new Map<string, number>());
   readonly typing = reactive(new Map<string, number>());
   readonly onStatus: ((data: Record<string, unknown>) => void)[] = [];
+  onConsultation?: () => void;
   clientId = "";
   #token = "";
   #client: ImClient | null = null;
@@ -50,6 +51,7 @@ export class Person {
       onEvent: (event) => {
         if (event.kind === "read" && event.conversationId && event.data.clientId !== this.clientId) this.readSeq.set(event.conversationId, Number(event.data.seq));
         if (event.kind === "recalled" && event.conversationId) void this.load(event.conversationId);
+        if (event.kind === "consultation") this.onConsultation?.();
         if ((event.kind as string) === "assignment") this.onStatus.forEach((tell) => tell(event.data));
       },
     });
@@ -101,7 +103,15 @@ export class Person {
     this.typing.delete(id);
     if (bubbles.some((one) => one.message.id === message.id || (message.clientMessageId && one.key === message.clientMessageId))) return;
     bubbles.push(this.#bubble(message));
+    if (message.content && "fileId" in message.content) void this.#sign(id, message);
     bubbles.sort((a, b) => (a.message.seq || 1e12) - (b.message.seq || 1e12));
+  }
+
+  /** Files come over the socket without their signed address. */
+  async #sign(id: string, message: Message): Promise<void> {
+    const signed = await this.api.get<Message>(`/conversations/${id}/messages/${message.id}`).catch(() => null);
+    const bubble = this.chats.get(id)?.find((one) => one.message.id === message.id);
+    if (signed && bubble) bubble.message = signed;
   }
 
   #bubbles(id: string): Bubble[] {

@@ -87,7 +87,7 @@ impl WebClient {
             let (answer, location) = self.exchange(&address, &[], max_bytes, within).await?;
             match location.filter(|_| (300..400).contains(&answer.status)) {
                 Some(location) if location.starts_with("http://") || location.starts_with("https://") => {
-                    address = location
+                    address = location;
                 }
                 _ => return Ok(answer),
             }

@@ -11,7 +11,7 @@ use crate::content::{Check, CheckState};
 use crate::grant::{Grant, GrantKey, Report, Source};
 use crate::identity::Identity;
 use crate::message::{Message, MessageFilter};
-use crate::service_message::{InboundMessage, ServiceWindow};
+use crate::service_message::{InboundMessage, Relay, ServiceWindow};
 use crate::template::Template;
 
 /// Stores grants and the reports they are counted from.
@@ -131,6 +131,11 @@ pub trait ServiceRepository: Send {
     async fn insert_inbound(&mut self, message: &InboundMessage) -> Result<(), StoreError>;
     async fn find_inbound(&mut self, id: ObjectId) -> Result<Option<InboundMessage>, StoreError>;
     async fn mark_handed_over(&mut self, id: ObjectId, now: Timestamp) -> Result<(), StoreError>;
+    /// Writes a relay, or moves the one of this conversation.
+    async fn save_relay(&mut self, relay: &Relay) -> Result<(), StoreError>;
+    /// Begins a relay; one that is there keeps how far it came.
+    async fn open_relay(&mut self, relay: &Relay) -> Result<(), StoreError>;
+    async fn find_relay(&mut self, conversation: ObjectId) -> Result<Option<Relay>, StoreError>;
     /// Newest first.
     async fn list_inbound(&mut self, app: &str, page: PageRequest) -> Result<Page<InboundMessage>, StoreError>;
 }

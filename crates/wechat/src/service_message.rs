@@ -127,6 +127,18 @@ pub struct ReceivedMessage {
     pub received_at: Timestamp,
 }
 
+/// A person who wrote in the customer-service session, and the conversation whose answers go there too.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Relay {
+    pub conversation: ObjectId,
+    pub app: String,
+    pub openid: String,
+    /// Messages up to this one were passed on, or need not be.
+    pub seq: i64,
+    /// Whether the person last wrote through WeChat, and the window is open: who writes in the app reads there.
+    pub is_active: bool,
+}
+
 /// Takes messages into the assistant's conversation.
 #[async_trait]
 pub trait AssistantInbox: Send + Sync {

@@ -53,8 +53,7 @@ fn victim(messages: &[Stored]) -> Option<usize> {
 }
 
 fn spoil_message(history: &mut History, spoil: impl Fn(&mut Vec<Stored>, usize)) -> bool {
-    let victims = history.conversations.iter_mut();
-    let found = victims.filter_map(|c| victim(&c.messages).map(|at| (c, at))).next();
+    let found = history.conversations.iter_mut().find_map(|c| victim(&c.messages).map(|at| (c, at)));
     found.is_some_and(|(conversation, at)| {
         spoil(&mut conversation.messages, at);
         conversation.last_seq = conversation.messages.iter().map(|m| m.seq).max().unwrap_or_default();
@@ -70,7 +69,7 @@ fn lose_the_last(history: &mut History) -> bool {
 
 fn ack_another(history: &mut History) -> bool {
     history.acks.first_mut().is_some_and(|ack| {
-        ack.message_id = "ffffffffffffffffffffffff".to_owned();
+        ack.message_id = "f".repeat(24);
         true
     })
 }

@@ -39,8 +39,11 @@ use socket::Socket;
 /// Where the sockets are.
 pub const PATH: &str = "/im/v1/ws";
 
-/// The buffers of a socket; the defaults of the library would cost more than all else about an idle one.
-const BUFFER_BYTES: usize = 4096;
+/// The buffers of a socket; the defaults of the library would cost more than all else about an idle one. The one for
+/// reading is there all the time, and grows for a longer frame.
+const READ_BYTES: usize = 2048;
+/// What gathers is sent when it is as much as this.
+const WRITE_BYTES: usize = 4096;
 /// A socket asks its client to come back after at least this long.
 const RECONNECT: Duration = Duration::from_millis(250);
 
@@ -196,10 +199,10 @@ fn open_socket(
 ) -> Result<BoxWebSocketUpgraded, ApiError> {
     let place = gateway.admit()?;
     // Longer frames than allowed are still read up to here, so that the socket can be closed with the reason.
-    let most = gateway.settings.limits.max_frame_bytes.saturating_mul(2).saturating_add(BUFFER_BYTES);
+    let most = gateway.settings.limits.max_frame_bytes.saturating_mul(2).saturating_add(READ_BYTES);
     let config = WebSocketConfig::default()
-        .read_buffer_size(BUFFER_BYTES)
-        .write_buffer_size(BUFFER_BYTES)
+        .read_buffer_size(READ_BYTES)
+        .write_buffer_size(WRITE_BYTES)
         .max_frame_size(Some(most))
         .max_message_size(Some(most));
     let console_token = console_session::socket_token(headers).map(Into::into);

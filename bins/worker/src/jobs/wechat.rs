@@ -55,7 +55,7 @@ fn id_of(job: &ClaimedJob) -> Result<ObjectId, JobFailure> {
     Ok(payload.id)
 }
 
-fn failure(error: &WechatError) -> JobFailure {
+pub(super) fn failure(error: &WechatError) -> JobFailure {
     match error.kind() {
         ErrorKind::Unavailable | ErrorKind::Conflict | ErrorKind::RateLimited => {
             JobFailure::Passing(error.code().to_owned())

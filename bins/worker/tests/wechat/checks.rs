@@ -193,7 +193,9 @@ async fn the_second_look_asks_the_platform_again_and_takes_back_what_it_refuses(
             recheck(stage, &node, &contents, &dialog).await;
             // What was kept back was never seen, so there is nothing to take back.
             let expected: Vec<String> = if n == 1 { vec![format!("withdraw {}", object_id(1))] } else { Vec::new() };
-            assert_eq!(*dialog.told.lock().unwrap(), expected);
+            let mut told = dialog.told.lock().unwrap().clone();
+            told.retain(|word| word.contains(&object_id(n).to_string()));
+            assert_eq!(told, expected);
         }
         assert_eq!(states(&contents(&node, OnNoVerdict::Hold), CheckState::Withdrawn).await, 2);
     })

@@ -68,6 +68,11 @@ pub(crate) struct Stage {
     _folder: Option<TempDir>,
 }
 
+/// Hundreds ask at once in these tests: on a machine that is busy with something else their turn may come late.
+fn options(url: &str) -> DatabaseOptions {
+    DatabaseOptions { acquire_timeout: Duration::from_mins(1), ..DatabaseOptions::new(url) }
+}
+
 impl Stage {
     async fn new(database: String, folder: Option<TempDir>) -> Self {
         let clock = Arc::new(ManualClock::at(NOW));
@@ -94,7 +99,7 @@ impl Stage {
         let (platform, base_url) = (standin.platform(), standin.base_url().unwrap());
         let tasks = runtime::Tasks::new();
         tasks.spawn("standin", standin.serve());
-        let store = SeaStore::connect(&DatabaseOptions::new(&database)).await.unwrap();
+        let store = SeaStore::connect(&options(&database)).await.unwrap();
         store.migrate().await.unwrap();
         store.close().await;
         let nodes = AtomicU32::new(0);
@@ -112,7 +117,7 @@ impl Stage {
     }
 
     pub(crate) async fn node_of(&self, apps: Apps) -> Node {
-        let store = Arc::new(SeaStore::connect(&DatabaseOptions::new(&self.database)).await.unwrap());
+        let store = Arc::new(SeaStore::connect(&options(&self.database)).await.unwrap());
         let wire = Arc::new(HyperWire::new(&self.base_url, &[]).unwrap());
         let random = Arc::new(OsRandom);
         let sealer = Sealer::derive(&[7; 32]).unwrap();

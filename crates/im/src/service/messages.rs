@@ -1,12 +1,13 @@
 //! Sending: prepared one by one, committed in batches, the one path every surface takes.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use domain::id::{AgentId, ConversationId, MessageId};
 use domain::{Actor, FieldError, Timestamp};
+use futures_util::future::join_all;
 
 use super::context::{ImContext, client_ids, is_passing};
 use crate::content;
@@ -16,6 +17,8 @@ use crate::message::{Appended, Content, KnownMessage, MessageKind, NewMessage};
 
 /// Most bytes of a client's own message id.
 pub const MAX_CLIENT_MESSAGE_ID_BYTES: usize = 64;
+/// Conversations whose owners are asked at the same time, each in a unit of its own.
+const ASKED_AT_ONCE: usize = 8;
 /// Tries of a batch that lost a race to another node.
 const MAX_TRIES: usize = 4;
 
@@ -59,6 +62,9 @@ pub trait MessageQueue: Send + Sync {
 pub struct Messages {
     context: ImContext,
 }
+
+/// The place of a message in its batch, and what became of it.
+type Answer = (usize, Result<Ack, ImError>);
 
 /// One message of a sender: what makes a retry a retry.
 type Name<'a> = (ConversationId, &'a str, &'a str);
@@ -153,21 +159,21 @@ impl Messages {
             self.stamp(&mut messages);
             let outcomes = self.append(&messages).await;
             self.announce(&messages, &outcomes);
+            let mut to_ask: BTreeMap<ConversationId, Vec<(usize, NewMessage)>> = BTreeMap::new();
             let mut asked = HashSet::new();
             for ((slot, message), outcome) in round.iter().zip(&messages).zip(outcomes) {
-                // Of one sender's messages to ask the owner about, the first decides when to ask again.
-                let answer = match outcome {
-                    Ok(Appended::AskOwner) if asked.insert((message.conversation_id, message.sender.clone())) => {
-                        let mut message = message.clone();
-                        self.stamp(std::slice::from_mut(&mut message));
-                        Some(self.ask_owner(&message).await)
+                match outcome {
+                    // Of one sender's messages to ask the owner about, the first decides when to ask again.
+                    Ok(Appended::AskOwner) => {
+                        if asked.insert((message.conversation_id, message.sender.clone())) {
+                            to_ask.entry(message.conversation_id).or_default().push((*slot, message.clone()));
+                        }
                     }
-                    Ok(Appended::AskOwner) => None,
-                    other => Some(other.and_then(|appended| answer(message, appended))),
-                };
-                if let Some(place) = answers.get_mut(*slot) {
-                    *place = answer;
+                    other => put(&mut answers, *slot, other.and_then(|appended| answer(message, appended))),
                 }
+            }
+            for (slot, answer) in self.ask_owners(to_ask.into_values().collect()).await {
+                put(&mut answers, slot, answer);
             }
             waiting.retain(|slot| answers.get(*slot).is_some_and(Option::is_none));
         }
@@ -211,6 +217,26 @@ impl Messages {
         outcomes
     }
 
+    /// Asks about messages of several conversations, of some at once, of each in order.
+    async fn ask_owners(&self, to_ask: Vec<Vec<(usize, NewMessage)>>) -> Vec<Answer> {
+        let mut answers = Vec::new();
+        let mut to_ask = to_ask.into_iter().peekable();
+        while to_ask.peek().is_some() {
+            let at_once = to_ask.by_ref().take(ASKED_AT_ONCE).map(|messages| self.ask_in_order(messages));
+            answers.extend(join_all(at_once).await.into_iter().flatten());
+        }
+        answers
+    }
+
+    async fn ask_in_order(&self, messages: Vec<(usize, NewMessage)>) -> Vec<Answer> {
+        let mut answers = Vec::with_capacity(messages.len());
+        for (slot, mut message) in messages {
+            self.stamp(std::slice::from_mut(&mut message));
+            answers.push((slot, self.ask_owner(&message).await));
+        }
+        answers
+    }
+
     async fn ask_owner(&self, message: &NewMessage) -> Result<Ack, ImError> {
         let appended = self.context.owner.accept(message).await?;
         if let Appended::Stored { position, seq } = appended {
@@ -234,6 +260,12 @@ impl Messages {
         if !entries.is_empty() {
             self.context.log.committed(Committed { entries });
         }
+    }
+}
+
+fn put(answers: &mut [Option<Result<Ack, ImError>>], slot: usize, answer: Result<Ack, ImError>) {
+    if let Some(place) = answers.get_mut(slot) {
+        *place = Some(answer);
     }
 }
 

@@ -159,7 +159,7 @@ fn is_history(name: &str, head: &[u8]) -> bool {
     let head = head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(head).trim_ascii();
     let says = |key: &[u8]| head.windows(key.len()).any(|window| window == key);
     let is_listed = head.starts_with(b"[") || head.starts_with(b"{");
-    let is_json_file = name.trim_end_matches(".gz").ends_with(".json");
+    let is_json_file = Path::new(name.trim_end_matches(".gz")).extension().is_some_and(|ext| ext == "json");
     (is_listed && says(b"\"msg-id\"") && says(b"\"conv-id\"")) || (is_json_file && head == b"[]")
 }
 

@@ -89,9 +89,9 @@ pub enum FetchError {
 impl Coded for FetchError {
     fn code(&self) -> &'static str {
         match self {
-            Self::Remote { .. } => "fetch.remote",
-            Self::File { .. } => "fetch.file",
-            Self::State { .. } => "fetch.state",
+            Self::Remote { .. } => "import.fetch_remote",
+            Self::File { .. } => "import.fetch_file",
+            Self::State { .. } => "import.fetch_state",
         }
     }
 
@@ -179,7 +179,7 @@ pub async fn run(
     let classes: BTreeSet<String> = match &options.classes {
         Some(classes) => classes.iter().cloned().collect(),
         None if schemas.is_empty() => USUAL_CLASSES.iter().map(|class| (*class).to_owned()).collect(),
-        None => schemas.keys().cloned().filter(|class| !LEFT_OUT.contains(&class.as_str())).collect(),
+        None => schemas.keys().filter(|class| !LEFT_OUT.contains(&class.as_str())).cloned().collect(),
     };
     for class in &classes {
         let fetched = rows::fetch(&pages, class, clock.now(), &mut state, options, progress).await;

@@ -10,7 +10,7 @@ use super::{FetchOptions, Remote, RemoteError};
 
 /// Tries of one request, and longest wait between two.
 const MAX_TRIES: u32 = 8;
-const MAX_WAIT: Duration = Duration::from_secs(60);
+const MAX_WAIT: Duration = Duration::from_mins(1);
 
 /// The other side, asked politely.
 pub(super) struct Pages<'a> {

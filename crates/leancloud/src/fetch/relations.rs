@@ -55,11 +55,11 @@ pub(super) async fn fetch(
     owners.sort_unstable();
     owners.dedup();
     progress.stage(&name, Some(owners.len() as u64));
-    let mut stage = state.stage(&name);
+    let mut round = state.stage(&name);
     // The last owner that is done in this round.
-    let done = stage.cursor.as_ref().and_then(Value::as_str).map(str::to_owned);
+    let done = round.cursor.as_ref().and_then(Value::as_str).map(str::to_owned);
     let header = format!("#filetype:JSON-streaming {}", json!({ "type": "Class", "class": name }));
-    let mut output = Output::open(&options.folder, &name, &stage, &header)?;
+    let mut output = Output::open(&options.folder, &name, &round, &header)?;
     let mut fetched = 0;
     for owner in owners.into_iter().filter(|owner| done.as_ref().is_none_or(|done| owner > done)) {
         let related = json!({ "$relatedTo": {
@@ -78,18 +78,18 @@ pub(super) async fn fetch(
             let ids = rows.iter().filter_map(|row| row.get("objectId"));
             let members: Vec<Value> =
                 ids.map(|id| json!({ "owningId": owner, "relatedId": id, "relatedClass": target })).collect();
-            stage.bytes = output.append(&members)?;
+            round.bytes = output.append(&members)?;
             fetched += members.len() as u64;
             skip += rows.len();
             if rows.len() < options.page as usize {
                 break;
             }
         }
-        stage.cursor = Some(Value::from(owner));
-        state.save(&name, &stage)?;
+        round.cursor = Some(Value::from(owner));
+        state.save(&name, &round)?;
         progress.advance(1);
     }
-    stage.finish();
-    state.save(&name, &stage)?;
+    round.finish();
+    state.save(&name, &round)?;
     Ok(fetched)
 }

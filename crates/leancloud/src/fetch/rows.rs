@@ -20,31 +20,31 @@ pub(super) async fn fetch(
     progress: &dyn FetchProgress,
 ) -> Result<u64, FetchError> {
     let failed = |source| FetchError::Remote { what: format!("class {class}"), source };
-    let mut stage = state.stage(class);
-    if stage.began.is_none() {
-        stage.began = Some(Timestamp::from_millis(now.as_millis() - OVERLAP_MS).to_rfc3339());
+    let mut round = state.stage(class);
+    if round.began.is_none() {
+        round.began = Some(Timestamp::from_millis(now.as_millis() - OVERLAP_MS).to_rfc3339());
     }
     let condition =
-        stage.since.as_ref().map(|since| json!({ "updatedAt": { "$gte": { "__type": "Date", "iso": since } } }));
+        round.since.as_ref().map(|since| json!({ "updatedAt": { "$gte": { "__type": "Date", "iso": since } } }));
     progress.stage(class, count(pages, class, condition.as_ref()).await);
     let header = format!("#filetype:JSON-streaming {}", json!({ "type": "Class", "class": class }));
     let mut output = None;
     let mut fetched = 0;
     loop {
-        let Page { rows, next } = page(pages, class, condition.as_ref(), &stage, options).await.map_err(failed)?;
+        let Page { rows, next } = page(pages, class, condition.as_ref(), &round, options).await.map_err(failed)?;
         if output.is_none() {
-            output = Some(Output::open(&options.folder, class, &stage, &header)?);
+            output = Some(Output::open(&options.folder, class, &round, &header)?);
         }
         let Some(output) = &mut output else { return Ok(fetched) };
-        stage.bytes = output.append(&rows)?;
+        round.bytes = output.append(&rows)?;
         fetched += rows.len() as u64;
         progress.advance(rows.len() as u64);
-        stage.cursor = next;
-        if stage.cursor.is_none() {
-            stage.finish();
+        round.cursor = next;
+        if round.cursor.is_none() {
+            round.finish();
         }
-        state.save(class, &stage)?;
-        if stage.began.is_none() {
+        state.save(class, &round)?;
+        if round.began.is_none() {
             return Ok(fetched);
         }
     }
@@ -60,10 +60,10 @@ async fn page(
     pages: &Pages<'_>,
     class: &str,
     condition: Option<&Value>,
-    stage: &Stage,
+    round: &Stage,
     options: &FetchOptions,
 ) -> Result<Page, RemoteError> {
-    let after = |key: &str| stage.cursor.as_ref().and_then(|cursor| cursor.get(key)?.as_str());
+    let after = |key: &str| round.cursor.as_ref().and_then(|cursor| cursor.get(key)?.as_str());
     if let Some(id) = after("id") {
         return ordered(pages, class, condition, Some(id), options).await;
     }
@@ -78,7 +78,7 @@ async fn page(
             let next = cursor.filter(|_| !rows.is_empty()).map(|cursor| json!({ "scan": cursor }));
             Ok(Page { rows, next })
         }
-        Err(RemoteError::Refused { status: 400 | 404 | 405, .. }) if stage.cursor.is_none() => {
+        Err(RemoteError::Refused { status: 400 | 404 | 405, .. }) if round.cursor.is_none() => {
             ordered(pages, class, condition, None, options).await
         }
         Err(error) => Err(error),

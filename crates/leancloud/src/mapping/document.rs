@@ -19,13 +19,12 @@ const NO_FIELDS: [&str; 2] = ["__type", "className"];
 /// [`Unmappable`] when it has no usable id.
 pub fn map_document(class: &str, row: &Map<String, Value>) -> Result<Mapped<Document>, Unmappable> {
     let mut fields = Fields::new("", row)?;
-    let acl = match fields.take("ACL") {
-        None => None,
-        Some(list) => Some(Acl::parse(&list).unwrap_or_else(|_| {
+    let acl = fields.take("ACL").map(|list| {
+        Acl::parse(&list).unwrap_or_else(|_| {
             fields.note(Note::field("ACL", Problem::BadAcl));
             Acl::from_stored(Map::new())
-        })),
-    };
+        })
+    });
     let (id, created_at, updated_at) = (fields.id, fields.created_at, fields.updated_at);
     let mut odd = Vec::new();
     let Mapped { entity: rest, files, mut notes } = fields.finish(|rest| rest);
@@ -78,7 +77,7 @@ mod tests {
 
     const USER: &str = "5ea26d077283e0ad84173581";
 
-    fn mapped(extra: Value) -> Mapped<Document> {
+    fn mapped(extra: &Value) -> Mapped<Document> {
         let mut row = json!({
             "objectId": "5e10d76817149d439536b321", "createdAt": "2020-01-01T00:00:00.000Z",
             "updatedAt": "2020-02-01T00:00:00.000Z",
@@ -89,7 +88,7 @@ mod tests {
 
     #[test]
     fn fields_take_their_stored_form() {
-        let Mapped { entity, notes, .. } = mapped(json!({
+        let Mapped { entity, notes, .. } = mapped(&json!({
             "hours": 7.0, "empty": null, "__type": "Object",
             "ACL": { USER: { "read": true, "write": true } },
             "owner": { "__type": "Pointer", "className": "_User", "objectId": USER },
@@ -103,7 +102,7 @@ mod tests {
 
     #[test]
     fn odd_values_are_kept_as_text_and_odd_lists_let_nobody_in() {
-        let Mapped { entity, notes, .. } = mapped(json!({
+        let Mapped { entity, notes, .. } = mapped(&json!({
             "when": { "__type": "Date", "iso": "soon" }, "ACL": "everybody",
         }));
         assert_eq!(entity.fields["when"], json!("{\"__type\":\"Date\",\"iso\":\"soon\"}"));

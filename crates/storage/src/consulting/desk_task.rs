@@ -88,14 +88,13 @@ impl DeskTaskRepository for SeaUnit {
         limit: u32,
     ) -> Result<Vec<ConsultationId>, StoreError> {
         let only_one = if only.is_some() { "AND e.consultation_id = $4" } else { "" };
-        // A doctor's message leaves a decision about telling the patient, whatever that came to.
         let sql = format!(
             "SELECT DISTINCT e.consultation_id AS id FROM notification e \
              JOIN consultation c ON c.id = e.consultation_id AND c.status <> '2' AND NOT c.is_invalid \
              WHERE e.cause = 'escalation' AND e.state NOT IN ('queued', 'cancelled') \
              AND e.updated_at >= $1 AND e.updated_at <= $2 {only_one} \
-             AND NOT EXISTS (SELECT 1 FROM notification r WHERE r.consultation_id = e.consultation_id \
-             AND r.cause = 'doctor_message' AND r.created_at >= e.created_at) \
+             AND NOT EXISTS (SELECT 1 FROM message a WHERE a.conversation_id = c.dialog_id \
+             AND a.sender = c.doctor_id AND a.acted_by IS NULL AND a.created_at >= e.created_at) \
              AND NOT EXISTS (SELECT 1 FROM desk_task t WHERE t.consultation_id = e.consultation_id \
              AND t.created_at >= e.created_at) ORDER BY id LIMIT $3"
         );
@@ -109,10 +108,10 @@ impl DeskTaskRepository for SeaUnit {
 
     async fn close_settled(&mut self, now: Timestamp) -> Result<u64, StoreError> {
         let sql = "UPDATE desk_task SET state = 'closed', closed_at = $1, closed_by = 'system' WHERE state = 'open' \
-                   AND (EXISTS (SELECT 1 FROM consultation c WHERE c.id = desk_task.consultation_id \
-                   AND (c.status = '2' OR c.is_invalid)) \
-                   OR EXISTS (SELECT 1 FROM notification r WHERE r.consultation_id = desk_task.consultation_id \
-                   AND r.cause = 'doctor_message' AND r.created_at >= desk_task.created_at))";
+                   AND EXISTS (SELECT 1 FROM consultation c WHERE c.id = desk_task.consultation_id \
+                   AND (c.status = '2' OR c.is_invalid OR EXISTS (SELECT 1 FROM message a \
+                   WHERE a.conversation_id = c.dialog_id AND a.sender = c.doctor_id AND a.acted_by IS NULL \
+                   AND a.created_at >= desk_task.created_at)))";
         self.execute(sql, [now.as_millis().into()]).await
     }
 }

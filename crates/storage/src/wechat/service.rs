@@ -1,7 +1,7 @@
 //! Customer-service sessions: windows and what people wrote.
 
 use ::wechat::ports::ServiceRepository;
-use ::wechat::service_message::{InboundKind, InboundMessage, ServiceWindow};
+use ::wechat::service_message::{InboundKind, InboundMessage, Relay, ServiceWindow};
 use async_trait::async_trait;
 use domain::page::{Cursor, Page, PageRequest};
 use domain::{ObjectId, StoreError, Timestamp};
@@ -23,6 +23,11 @@ fn inbound(row: &QueryResult) -> Result<InboundMessage, StoreError> {
         received_at: Timestamp::from_millis(get(row, "received_at")?),
         handed_over_at: instant(get(row, "handed_over_at")?),
     })
+}
+
+fn relay_values(relay: &Relay) -> [Value; 5] {
+    let Relay { conversation, app, openid, seq, is_active } = relay;
+    [text(conversation).into(), app.as_str().into(), openid.as_str().into(), (*seq).into(), (*is_active).into()]
 }
 
 #[async_trait]
@@ -84,6 +89,30 @@ impl ServiceRepository for SeaUnit {
         let sql = "UPDATE wechat_inbound SET handed_over_at = $1 WHERE id = $2 AND handed_over_at IS NULL";
         self.execute(sql, [now.as_millis().into(), text(&id).into()]).await?;
         Ok(())
+    }
+
+    async fn save_relay(&mut self, relay: &Relay) -> Result<(), StoreError> {
+        let sql = "INSERT INTO wechat_relay (conversation_id, app, openid, seq, is_active) VALUES ($1, $2, $3, $4, $5) \
+                   ON CONFLICT (conversation_id) DO UPDATE SET app = excluded.app, openid = excluded.openid, \
+                   seq = excluded.seq, is_active = excluded.is_active";
+        self.execute(sql, relay_values(relay)).await?;
+        Ok(())
+    }
+
+    async fn open_relay(&mut self, relay: &Relay) -> Result<(), StoreError> {
+        let sql = "INSERT INTO wechat_relay (conversation_id, app, openid, seq, is_active) VALUES ($1, $2, $3, $4, $5) \
+                   ON CONFLICT (conversation_id) DO UPDATE SET app = excluded.app, openid = excluded.openid";
+        self.execute(sql, relay_values(relay)).await?;
+        Ok(())
+    }
+
+    async fn find_relay(&mut self, conversation: ObjectId) -> Result<Option<Relay>, StoreError> {
+        let sql = "SELECT app, openid, seq, is_active FROM wechat_relay WHERE conversation_id = $1";
+        let read = |row: &QueryResult| {
+            let (app, openid) = (get(row, "app")?, get(row, "openid")?);
+            Ok(Relay { conversation, app, openid, seq: get(row, "seq")?, is_active: get(row, "is_active")? })
+        };
+        self.query(sql, [text(&conversation).into()]).await?.first().map(read).transpose()
     }
 
     async fn list_inbound(&mut self, app: &str, page: PageRequest) -> Result<Page<InboundMessage>, StoreError> {

@@ -2,14 +2,15 @@
 
 use consultation::EndReason;
 use consultation::desk_task::{DeskTask, DeskTaskState};
-use consultation::notification::{Cause, Notification, NotificationState, Recipient};
+use consultation::notification::{Cause, Notification, NotificationState};
 use domain::Timestamp;
 use domain::id::{ConsultationId, DeskTaskId};
 use domain::page::PageRequest;
+use im::NewMessage;
 
-use super::samples::{at, notification};
-use super::{Harness, assert_unique, attempt, within};
-use crate::build::{self, consultation_id, patient_id};
+use super::samples::{at, conversation, guest, notification, text};
+use super::{Harness, append, assert_unique, attempt, given_conversations, within};
+use crate::build::{self, consultation_id, dialog_id, doctor_id};
 use crate::ids::object_id;
 
 const ALL: PageRequest = PageRequest { limit: 100, after: None };
@@ -63,9 +64,16 @@ fn escalated(n: u32, of: u32, millis: i64) -> Notification {
     }
 }
 
-fn answered(n: u32, of: u32, millis: i64) -> Notification {
-    let recipient = Recipient::Patient(patient_id(of));
-    Notification { recipient, cause: Cause::DoctorMessage, ..escalated(n, of, millis) }
+/// Dialogs of consultations with the doctor in them, who writes in some at some time.
+async fn dialogs(h: &dyn Harness, of: &[u32], answers: &[(u32, i64)]) {
+    let doctor = doctor_id(1).to_string();
+    let conversations: Vec<_> = of.iter().map(|n| conversation(*n)).collect();
+    let members: Vec<_> = of.iter().map(|n| guest(*n, &doctor)).collect();
+    given_conversations(h, &conversations, &members).await;
+    for (n, millis) in answers {
+        let line = text(n * 100, dialog_id(*n), &doctor, "在的");
+        append(h, &[NewMessage { created_at: at(*millis), ..line }]).await;
+    }
 }
 
 async fn unattended(h: &dyn Harness, after: Timestamp, before: Timestamp) -> Vec<ConsultationId> {
@@ -85,7 +93,6 @@ pub async fn whom_an_escalation_did_not_move_is_found_until_there_is_a_task(h: &
             // 1 and 4 wait (of 4 no channel was left), 2 was answered, 3 is still on its way, 9 does not exist.
             escalated(1, 1, 20),
             escalated(2, 2, 20),
-            answered(3, 2, 21),
             Notification { state: NotificationState::Queued, ..escalated(4, 3, 20) },
             Notification { state: NotificationState::Failed, ..escalated(5, 4, 30) },
             escalated(6, 9, 20),
@@ -93,6 +100,7 @@ pub async fn whom_an_escalation_did_not_move_is_found_until_there_is_a_task(h: &
         unit.notifications().insert_all(&notifications).await.unwrap();
     })
     .await;
+    dialogs(h, &[1, 2, 3], &[(2, 21), (1, 19)]).await;
     let ids = |wanted: &[u32]| -> Vec<ConsultationId> { wanted.iter().map(|n| consultation_id(*n)).collect() };
     assert_eq!(unattended(h, at(0), at(50)).await, ids(&[1, 4]));
     assert_eq!(unattended(h, at(0), at(29)).await, ids(&[1]), "escalated until then");
@@ -107,9 +115,9 @@ pub async fn tasks_settle_when_the_doctor_answers_or_the_consultation_ends(h: &d
         unit.consultations().insert_open(&[open(1), open(2), open(3)]).await.unwrap();
         let ended = build::consultation(3, build::pair(1, 3)).ended(EndReason::CompletedByPatient, at(8)).done();
         unit.consultations().update(&ended).await.unwrap();
-        unit.notifications().insert_all(&[answered(1, 1, 12), answered(2, 2, 4)]).await.unwrap();
     })
     .await;
+    dialogs(h, &[1, 2, 3], &[(1, 12), (2, 4)]).await;
     given(h, &[task(1, 1, 10), task(2, 2, 10), task(3, 3, 10)]).await;
     let settle = async || within(h, async |unit| unit.desk_tasks().close_settled(at(20)).await.unwrap()).await;
     assert_eq!(settle().await, 2);

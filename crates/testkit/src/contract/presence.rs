@@ -61,7 +61,8 @@ pub async fn what_a_node_had_in_front_is_decided_about_anew_when_it_is_gone(h: &
     renew(h, "n2", at(30_000)).await;
     for n in [1, 2] {
         messaging(h, async |unit| {
-            unit.conversations().set_review(dialog_id(n), &build::patient_id(n).to_string(), at(90_000)).await.unwrap()
+            let patient = build::patient_id(n).to_string();
+            unit.conversations().set_review(dialog_id(n), &patient, at(90_000)).await.unwrap();
         })
         .await;
     }

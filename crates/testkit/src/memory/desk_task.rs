@@ -11,10 +11,16 @@ use domain::{StoreError, Timestamp};
 use super::MemoryUnit;
 use super::tables::{Tables, insert_new, newest_first};
 
-/// The doctor answered since then: a message leaves a decision about telling the patient, whatever that came to.
+/// The doctor wrote in the dialog since then.
 fn is_answered(tables: &Tables, id: ConsultationId, since: Timestamp) -> bool {
-    let is_answer = |n: &Notification| n.cause == Cause::DoctorMessage && n.created_at >= since;
-    tables.notifications.values().any(|n| n.consultation_id == Some(id) && is_answer(n))
+    let Some(consultation) = tables.consultations.get(&id) else { return false };
+    let doctor = consultation.pair.doctor.to_string();
+    tables.messages.values().any(|m| {
+        Some(m.conversation_id) == consultation.dialog_id
+            && m.sender.as_ref() == Some(&doctor)
+            && m.acted_by.is_none()
+            && m.created_at >= since
+    })
 }
 
 #[async_trait]
@@ -69,7 +75,7 @@ impl DeskTaskRepository for MemoryUnit {
     async fn close_settled(&mut self, now: Timestamp) -> Result<u64, StoreError> {
         let tables = self.tables()?;
         let is_settled = |task: &&DeskTask| {
-            let is_open = tables.consultations.get(&task.consultation_id).is_none_or(Consultation::is_open);
+            let is_open = tables.consultations.get(&task.consultation_id).is_some_and(Consultation::is_open);
             let is_left = !is_open || is_answered(&tables, task.consultation_id, task.created_at);
             task.state == DeskTaskState::Open && is_left
         };

@@ -21,6 +21,7 @@ use crate::ports::WechatUnit;
 use crate::push::SentEntry;
 use crate::reply::CallError;
 use crate::secret::Secret;
+use crate::service_message::Relay;
 use crate::template::{Template, Templates};
 
 /// Kind of the job that sends one message; its payload is `{"id": …}`.
@@ -180,9 +181,7 @@ impl Messages {
         }
         let now = self.context.clock.now();
         let id = self.context.ids.next();
-        let mut message = blank(id, app, MessageKind::Custom, openid, &format!("custom:{id}"), now);
-        let place = text_place(&message);
-        message.sealed = Some(self.context.sealer.seal(&*self.context.random, &place, &Secret::new(words)));
+        let message = self.custom(id, app, openid, &format!("custom:{id}"), words);
         let mut unit = self.context.store.begin().await?;
         let mut window = unit.service().lock_window(&app.name, openid).await?;
         if !window.take(now) {
@@ -197,6 +196,46 @@ impl Messages {
         unit.commit().await?;
         self.context.signal.wake();
         Ok(id)
+    }
+
+    /// Passes an answer of the assistant's conversation on to the customer-service session. The same message again is
+    /// not sent again.
+    ///
+    /// # Errors
+    /// [`WechatError::WindowClosed`]; the person has to write first.
+    pub async fn relay(&self, relay: &Relay, message: ObjectId, words: &str) -> Result<(), WechatError> {
+        let app = self.context.app(&relay.app)?;
+        let now = self.context.clock.now();
+        let mut end = words.len().min(MAX_TEXT_BYTES);
+        while !words.is_char_boundary(end) {
+            end -= 1;
+        }
+        let words = words.get(..end).unwrap_or_default().to_owned();
+        let id = self.context.ids.next();
+        let custom = self.custom(id, app, &relay.openid, &format!("relay:{message}"), words);
+        let mut unit = self.context.store.begin().await?;
+        let mut window = unit.service().lock_window(&app.name, &relay.openid).await?;
+        let is_open = window.take(now);
+        if unit.messages().find_by_key(&custom.key).await?.is_none() {
+            if !is_open {
+                return Err(WechatError::WindowClosed);
+            }
+            unit.service().save_window(&window).await?;
+            unit.messages().insert(&custom).await?;
+            unit.outbox().append_all(&[self.context.job(WECHAT_SEND, id, now)]).await?;
+        }
+        unit.service().save_relay(relay).await?;
+        unit.commit().await?;
+        self.context.signal.wake();
+        Ok(())
+    }
+
+    /// A customer-service message, its words sealed.
+    fn custom(&self, id: ObjectId, app: &App, openid: &str, key: &str, words: String) -> Message {
+        let mut message = blank(id, app, MessageKind::Custom, openid, key, self.context.clock.now());
+        let place = text_place(&message);
+        message.sealed = Some(self.context.sealer.seal(&*self.context.random, &place, &Secret::new(words)));
+        message
     }
 
     /// Takes a message as far as it goes now. Running it twice sends once.

@@ -11,6 +11,9 @@ use super::wire::{Kind, Prepared, Stamper, Wire};
 use super::{Failure, Nodes, TEXT};
 use crate::load::export::{conversation_id, doctor_token, patient_token};
 
+/// Keeps the names of first messages apart from those of the run.
+const FIRST: u32 = 100_000;
+
 /// A run of pairs.
 #[derive(Debug, Clone)]
 pub struct Pairs {
@@ -30,8 +33,13 @@ impl Pairs {
         let stamper = Stamper::new();
         let mut ready = Vec::new();
         for n in 0..self.pairs {
-            let doctor = Wire::open(&self.nodes.first, &doctor_token(n)).await?;
-            ready.push((n, doctor, Wire::open(&self.nodes.second, &patient_token(n)).await?));
+            let mut doctor = Wire::open(&self.nodes.first, &doctor_token(n)).await?;
+            let mut patient = Wire::open(&self.nodes.second, &patient_token(n)).await?;
+            // The first message of each is decided about by the consultation, in a transaction of its own.
+            let mut frame = Prepared::new(&conversation_id(n), TEXT, n + FIRST);
+            exchange(&mut doctor, &mut patient, &mut frame, &stamper).await?;
+            exchange(&mut patient, &mut doctor, &mut frame, &stamper).await?;
+            ready.push((n, doctor, patient));
         }
         let tally = Arc::new(Mutex::new(Minute::new(self.every)?));
         let started = Instant::now();
@@ -61,6 +69,19 @@ impl Pairs {
     }
 }
 
+/// Sends a message and waits for its ack and its delivery; answers how long each took, in microseconds.
+async fn exchange(
+    from: &mut Wire,
+    to: &mut Wire,
+    frame: &mut Prepared,
+    stamper: &Stamper,
+) -> Result<(u64, u64), Failure> {
+    from.say(frame.next(stamper)).await?;
+    let (acked, delivered) =
+        tokio::join!(from.until_stamped(Kind::Ack, stamper), to.until_stamped(Kind::Message, stamper));
+    Ok((acked?, delivered?))
+}
+
 async fn talk(
     n: u32,
     [mut from, mut to]: [Wire; 2],
@@ -70,10 +91,7 @@ async fn talk(
 ) -> Result<(), Failure> {
     let mut frame = Prepared::new(&conversation_id(n), TEXT, n);
     while Instant::now() < until {
-        from.say(frame.next(&stamper)).await?;
-        let (acked, delivered) =
-            tokio::join!(from.until_stamped(Kind::Ack, &stamper), to.until_stamped(Kind::Message, &stamper));
-        let (acked, delivered) = (acked?, delivered?);
+        let (acked, delivered) = exchange(&mut from, &mut to, &mut frame, &stamper).await?;
         let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
         tally.current.acks.record(acked)?;
         tally.current.deliveries.record(delivered)?;

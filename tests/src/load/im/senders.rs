@@ -14,6 +14,9 @@ const MOST_OF_ONE_SOCKET: u32 = 32;
 /// Sockets one person may have.
 const MOST_OF_ONE_PERSON: u32 = 8;
 
+/// Keeps the names of first messages apart from those of the run.
+const FIRST: u32 = 100_000;
+
 /// A run of senders.
 #[derive(Debug, Clone)]
 pub struct Senders {
@@ -31,7 +34,8 @@ impl Senders {
     /// When the server refuses anything, or one conversation cannot take so many.
     pub async fn run(&self) -> Result<(Tally, Duration), Failure> {
         let stamper = Stamper::new();
-        let mut ready = if self.conversations == 1 { self.one_conversation().await? } else { self.many().await? };
+        let mut ready =
+            if self.conversations == 1 { self.one_conversation().await? } else { self.many(&stamper).await? };
         let started = Instant::now();
         let until = started + self.length;
         let mut work = JoinSet::new();
@@ -46,10 +50,13 @@ impl Senders {
     }
 
     /// Each sender has a share of the conversations, as their doctor, and writes in one after the other.
-    async fn many(&self) -> Result<Vec<Sender>, Failure> {
+    async fn many(&self, stamper: &Stamper) -> Result<Vec<Sender>, Failure> {
         let mut ready: Vec<Sender> = (0..self.senders).map(|_| Sender { window: 1, places: Vec::new() }).collect();
         for n in 0..self.conversations.max(self.senders) {
-            let wire = Wire::open(&self.nodes.first, &doctor_token(n)).await?;
+            let mut wire = Wire::open(&self.nodes.first, &doctor_token(n)).await?;
+            // The first message is decided about by the consultation, in a transaction of its own.
+            wire.say(Prepared::new(&conversation_id(n), TEXT, n + FIRST).next(stamper)).await?;
+            wire.until_stamped(Kind::Ack, stamper).await?;
             let sender = ready.get_mut((n % self.senders) as usize).ok_or("at least one sender")?;
             sender.places.push((wire, Prepared::new(&conversation_id(n), TEXT, n)));
         }

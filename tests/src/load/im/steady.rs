@@ -32,14 +32,17 @@ impl Steady {
     /// # Errors
     /// When the server refuses anything, or messages do not arrive.
     pub async fn run(&self, report: impl Fn(&str)) -> Result<(Tally, Duration), Failure> {
-        let stamper = Stamper::new();
+        let (before, stamper) = (Stamper::new(), Stamper::new());
         let tally = Arc::new(Mutex::new(Minute::new(self.every)?));
         let mut places: Vec<(Mouth, Prepared)> = Vec::new();
         let mut ears = JoinSet::new();
         for n in 0..self.pairs {
             let doctor = Wire::open(&self.nodes.first, &doctor_token(n)).await?;
             let patient = Wire::open(&self.nodes.second, &patient_token(n)).await?;
-            for (side, wire) in [(0, doctor), (1, patient)] {
+            for (side, mut wire) in [(0, doctor), (1, patient)] {
+                // The first message is decided about by the consultation, in a transaction of its own.
+                wire.say(Prepared::new(&conversation_id(n), TEXT, 2 * n + side).next(&before)).await?;
+                wire.until_stamped(Kind::Ack, &before).await?;
                 places.push((wire.mouth(), Prepared::new(&conversation_id(n), TEXT, 2 * n + side)));
                 ears.spawn(hear(wire, stamper, tally.clone()));
             }

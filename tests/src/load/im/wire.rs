@@ -81,7 +81,7 @@ impl Prepared {
         );
         let mut bytes = Vec::new();
         let json_at = put_text_frame(&mut bytes, json.as_bytes());
-        Self { bytes, name_at: json_at + head.len(), count: u64::from(salt) << 28 }
+        Self { bytes, name_at: json_at + head.len(), count: u64::from(salt) * 0x1000_0000 }
     }
 
     /// The frame for the next message, sent now.

@@ -6,6 +6,7 @@ mod remote;
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -115,7 +116,9 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<(), Fail
     if report.is_sound() { Ok(()) } else { Err("rows that were imported are missing or contradict each other".into()) }
 }
 
-async fn import(config: Config, export: &Export, arguments: &Arguments) -> Result<ImportReport, Failure> {
+async fn import(mut config: Config, export: &Export, arguments: &Arguments) -> Result<ImportReport, Failure> {
+    // Each reading connection to SQLite maps the file into memory; one is enough for a command.
+    config.database.sqlite_readers = NonZeroU32::MIN;
     let app = App::build(config).await?;
     let blobs = app.ground.blobs.clone();
     let urls = PathLinks { accounts: app.accounts.clone(), public_url: app.config.http.public_url() };

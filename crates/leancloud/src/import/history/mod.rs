@@ -115,15 +115,13 @@ fn batches(mut messages: Vec<Spooled>) -> Vec<Vec<OfConversation>> {
             of_conversation.push(next);
         }
         let count = of_conversation.len();
-        match batches.last_mut().filter(|batch| room >= count && batch.len() < MAX_CONVERSATIONS) {
-            Some(batch) => {
-                batch.push((id, of_conversation));
-                room -= count;
-            }
-            None => {
-                batches.push(vec![(id, of_conversation)]);
-                room = MAX_MESSAGES.saturating_sub(count);
-            }
+        let has_room = |batch: &&mut Vec<OfConversation>| room >= count && batch.len() < MAX_CONVERSATIONS;
+        if let Some(batch) = batches.last_mut().filter(has_room) {
+            batch.push((id, of_conversation));
+            room -= count;
+        } else {
+            batches.push(vec![(id, of_conversation)]);
+            room = MAX_MESSAGES.saturating_sub(count);
         }
     }
     batches

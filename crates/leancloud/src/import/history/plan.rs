@@ -59,7 +59,8 @@ impl Plan {
         let last_seq = state.last_seq + i64::try_from(new.len()).unwrap_or(i64::MAX);
         let end = ConversationState { last_seq, last_message_at, ..state };
         let is_behind = imported.last().zip(new.first()).is_none_or(|(last, first)| place(last) < place(first));
-        let is_rebuilt = !new.is_empty() && !(native.is_empty() && is_behind);
+        let stays = native.is_empty() && is_behind;
+        let is_rebuilt = !new.is_empty() && !stays;
         let shift = if is_rebuilt && !native.is_empty() { last_seq - state.last_seq } else { 0 };
 
         let mut entries: Vec<Entry> = native.iter().map(|message| Entry::of(message, message.seq + shift)).collect();
@@ -124,14 +125,13 @@ fn sort_out(here: &[Message], lines: Vec<Line>) -> (Vec<Message>, BTreeMap<i64, 
     let by_name: BTreeMap<_, &Message> = imported.map(|message| (name_of(message), message)).collect();
     let (mut new, mut rewritten, mut seen) = (Vec::new(), BTreeMap::new(), BTreeSet::new());
     for line in lines {
-        match by_name.get(&name_of(&line.message)) {
-            Some(known) => rewritten.extend(rewriting(known, &line).map(|message| (message.position, message))),
-            None => {
-                let (sender, name) = name_of(&line.message);
-                if seen.insert((sender.map(str::to_owned), name.map(str::to_owned))) {
-                    new.push(line.message);
-                }
-            }
+        if let Some(known) = by_name.get(&name_of(&line.message)) {
+            rewritten.extend(rewriting(known, &line).map(|message| (message.position, message)));
+            continue;
+        }
+        let (sender, name) = name_of(&line.message);
+        if seen.insert((sender.map(str::to_owned), name.map(str::to_owned))) {
+            new.push(line.message);
         }
     }
     (new, rewritten)
@@ -231,7 +231,11 @@ mod tests {
     }
 
     fn line(name: u32, at: i64) -> Line {
-        Line { message: message(name, at, if name % 2 == 0 { "a" } else { "b" }), as_it_came: None, edited_at: None }
+        Line {
+            message: message(name, at, if name.is_multiple_of(2) { "a" } else { "b" }),
+            as_it_came: None,
+            edited_at: None,
+        }
     }
 
     fn lines(numbers: &[u32]) -> Vec<Line> {

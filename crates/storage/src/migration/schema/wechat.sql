@@ -170,6 +170,15 @@ CREATE TABLE wechat_service_window (
     PRIMARY KEY (app, openid)
 );
 
+-- Conversations of the assistant whose answers go to the customer-service session too.
+CREATE TABLE wechat_relay (
+    conversation_id text PRIMARY KEY,
+    app text NOT NULL,
+    openid text NOT NULL,
+    seq bigint NOT NULL,
+    is_active boolean NOT NULL
+);
+
 CREATE TABLE wechat_inbound (
     id text PRIMARY KEY,
     app text NOT NULL,
