@@ -1,7 +1,12 @@
-// Pictures of every page at two widths, light and dark, into target/console-shots (or $SHOTS).
+// Pictures of every page at two widths, light and dark, into target/console-shots (or $SHOTS). SHOTS_OF=readme takes only
+// the two that the README shows.
 import { agentAt, open, reply, setStatus, view } from "./staff.mjs";
 import { furnish, PAGES } from "./scene_access.mjs";
 import { openWindow, png, shots, test } from "./world.mjs";
+
+const isReadme = process.env.SHOTS_OF === "readme";
+const WIDTHS = isReadme ? [1280] : [1280, 1920];
+const COLOURS = isReadme ? [false] : [false, true];
 
 export const screens = {
   isExtra: true,
@@ -25,9 +30,9 @@ export const screens = {
     await reply(page, "收到，我一起转给技术同事看看。");
     await li.send("link", { url: "https://example.com/sleep-diary", title: "睡眠日记怎么写", description: "记录入睡、夜醒与起床时间" });
     await page.waitForTimeout(600);
-    for (const width of [1280, 1920]) {
+    for (const width of WIDTHS) {
       await page.setViewportSize({ width, height: width === 1280 ? 800 : 1080 });
-      for (const isDark of [false, true]) {
+      for (const isDark of COLOURS) {
         const name = (what) => `${folder}/${what}-${width}-${isDark ? "dark" : "light"}.png`;
         await page.evaluate((dark) => localStorage.setItem("zhaoguan.theme", dark ? "dark" : "light"), isDark);
         await page.goto(`${deployment.url}/console/desk/${li.chat}`);
@@ -35,7 +40,7 @@ export const screens = {
         await view(page, "all");
         await page.waitForTimeout(900);
         await page.screenshot({ path: name("desk") });
-        for (const what of PAGES) {
+        for (const what of isReadme ? [] : PAGES) {
           await page.goto(`${deployment.url}/console/${what}`);
           await page.locator("h1").first().waitFor();
           await page.waitForLoadState("networkidle");
@@ -51,8 +56,8 @@ export const screens = {
     await page.screenshot({ path: `${folder}/help-1280-dark.png` });
     const guest = await openWindow(browser, deployment);
     pages.push(guest);
-    for (const isDark of [false, true]) {
-      for (const width of [1280, 1920]) {
+    for (const isDark of COLOURS) {
+      for (const width of WIDTHS) {
         const name = (what) => `${folder}/${what}-${width}-${isDark ? "dark" : "light"}.png`;
         await guest.setViewportSize({ width, height: width === 1280 ? 800 : 1080 });
         await guest.goto(`${deployment.url}/console/sign-in`);

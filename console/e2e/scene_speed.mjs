@@ -11,12 +11,11 @@ const MOST_MS = Number(process.env.SPEED_MOST_MS ?? 150);
 
 export const speed = {
   isExtra: true,
-  settings: { ZHAOGUAN__DATABASE__SQLITE_SYNCHRONOUS: "normal" },
   async run({ deployment, browser, pages }) {
     const admin = await deployment.signInStaff(deployment.admin);
     const customers = [];
-    for (let at = 0; at < CHATS; at += 10) {
-      const made = await Promise.all(Array.from({ length: Math.min(10, CHATS - at) }, async (_, n) => {
+    for (let at = 0; at < CHATS; at += 4) {
+      const made = await Promise.all(Array.from({ length: Math.min(4, CHATS - at) }, async (_, n) => {
         const one = await Customer.make(deployment, n % 4 ? "patient" : "doctor", { name: `客户${String(at + n).padStart(3, "0")}` });
         await one.openAssistant();
         await one.say("您好，想咨询一下睡眠监测");

@@ -25,7 +25,7 @@ pub enum Asks {
 
 /// One socket.
 pub struct Socket {
-    socket: WebSocket<TcpStream>,
+    stream: WebSocket<TcpStream>,
     is_text: bool,
     i: i32,
     /// What came without being asked for.
@@ -81,13 +81,13 @@ impl Socket {
         } else {
             Message::binary(frame::encode(&command))
         };
-        self.socket.send(message).expect("an open socket");
+        self.stream.send(message).expect("an open socket");
         self.i
     }
 
     /// Sends bytes as they are.
     pub fn say_bytes(&mut self, bytes: Vec<u8>) {
-        let _ = self.socket.send(Message::binary(bytes));
+        let _ = self.stream.send(Message::binary(bytes));
     }
 
     /// The next command within `limit`.
@@ -97,7 +97,7 @@ impl Socket {
     pub fn next_within(&mut self, limit: Duration) -> Option<GenericCommand> {
         let until = Instant::now() + limit;
         loop {
-            let read = match self.socket.read() {
+            let read = match self.stream.read() {
                 Ok(Message::Binary(bytes)) => frame::decode(&bytes),
                 Ok(Message::Text(text)) => frame::decode_text(&text),
                 Ok(Message::Close(_)) => return None,

@@ -69,13 +69,11 @@ impl SocketOutlet {
     pub(super) async fn closing(&self) -> Bye {
         poll_fn(|context| {
             let mut state = self.lock();
-            match &state.bye {
-                Some(bye) => Poll::Ready(bye.clone()),
-                None => {
-                    state.listen(context.waker());
-                    Poll::Pending
-                }
+            if let Some(bye) = &state.bye {
+                return Poll::Ready(bye.clone());
             }
+            state.listen(context.waker());
+            Poll::Pending
         })
         .await
     }

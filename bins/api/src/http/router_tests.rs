@@ -235,7 +235,7 @@ fn parts() -> Parts {
         signal: Arc::new(World),
         assistant: DEFAULT_ASSISTANT,
         home: chrono_tz::Asia::Shanghai,
-        recall_within: Duration::from_secs(120),
+        recall_within: Duration::from_mins(2),
         relays_messages: false,
     };
     let services = Services {

@@ -58,7 +58,7 @@ impl Ask {
         listed.filter_map(|id| id.as_str().map(str::to_owned)).collect()
     }
 
-    fn from_client(&self) -> &str {
+    fn sender(&self) -> &str {
         self.text("from_client").or_else(|| self.text("from_peer")).unwrap_or_default()
     }
 
@@ -193,11 +193,11 @@ async fn post_legacy(realtime: &Realtime, ask: &Ask) -> Result<Value, Refused> {
     let cid = ask.text("conv_id").unwrap_or_default();
     let targets = ask.ids("to_peers");
     let sent = if targets.is_empty() {
-        realtime.post_message(cid, ask.from_client(), &ask.body).await?
+        realtime.post_message(cid, ask.sender(), &ask.body).await?
     } else {
         let mut body = ask.body.clone();
         body.insert("to_clients".into(), json!(targets));
-        body.insert("from_client".into(), json!(ask.from_client()));
+        body.insert("from_client".into(), json!(ask.sender()));
         realtime.post_to_subscribers(cid, &body, ServiceTarget::Named).await?
     };
     Ok(json!({ "result": sent }))
@@ -206,7 +206,7 @@ async fn post_legacy(realtime: &Realtime, ask: &Ask) -> Result<Value, Refused> {
 async fn broadcast_legacy(realtime: &Realtime, ask: &Ask) -> Result<Value, Refused> {
     require_master(ask)?;
     let mut body = ask.body.clone();
-    body.insert("from_client".into(), json!(ask.from_client()));
+    body.insert("from_client".into(), json!(ask.sender()));
     let cid = ask.text("conv_id").unwrap_or_default();
     let sent = realtime.post_to_subscribers(cid, &body, ServiceTarget::Everybody).await?;
     Ok(json!({ "result": sent }))
@@ -274,7 +274,7 @@ async fn on_rooms(realtime: &Realtime, ask: &Ask, method: &str, path: &[&str]) -
         ("GET", [id, "mutes"]) => Ok(json!({ "result": realtime.mutes(id).await? })),
         ("POST", [id, "mutes"]) => Ok(realtime.change_mutes(id, &ask.body, true).await?),
         ("DELETE", [id, "mutes"]) => Ok(realtime.change_mutes(id, &ask.body, false).await?),
-        ("POST", [id, "messages"]) => Ok(realtime.post_message(id, ask.from_client(), &ask.body).await?),
+        ("POST", [id, "messages"]) => Ok(realtime.post_message(id, ask.sender(), &ask.body).await?),
         ("GET", [id, "messages"]) => Ok(json!(realtime.messages_for_servers(id, &ask.query).await?)),
         ("PUT", [id, "messages", mid]) => {
             realtime.update_message(id, mid, &ask.whole()).await?;

@@ -165,7 +165,7 @@ impl DeskReportView {
 }
 
 /// Episodes as CSV, one a row, for spreadsheets: UTF-8 with a mark that tells them so.
-pub fn csv(episodes: &[Episode], names: &HashMap<AgentId, String>, zone: Tz) -> String {
+pub fn csv<S: BuildHasher>(episodes: &[Episode], names: &HashMap<AgentId, String, S>, zone: Tz) -> String {
     let mut text = String::from(
         "\u{feff}conversationId,number,customer,openedAt,assignedAt,firstReplyAt,closedAt,waitMs,firstResponseMs,\
          handlingMs,replies,agent,closeReason,rating,comment\r\n",
