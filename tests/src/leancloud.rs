@@ -57,7 +57,7 @@ impl Socket {
             request.headers_mut().insert("Sec-WebSocket-Protocol", HeaderValue::from_static(name));
         }
         let mut tried = tungstenite::client::client(request, stream);
-        let (socket, response) = loop {
+        let (stream, response) = loop {
             match tried {
                 Ok(opened) => break opened,
                 Err(tungstenite::HandshakeError::Interrupted(half)) => tried = half.handshake(),
@@ -66,7 +66,7 @@ impl Socket {
         };
         let echoed = response.headers().get("Sec-WebSocket-Protocol").and_then(|value| value.to_str().ok());
         let subprotocol = echoed.map(str::to_owned);
-        Self { socket, is_text: name.contains("base64"), i: 0, pushed: Vec::new(), subprotocol }
+        Self { stream, is_text: name.contains("base64"), i: 0, pushed: Vec::new(), subprotocol }
     }
 
     /// Sends a command under a number of its own, and answers the number.

@@ -171,10 +171,10 @@ fn under_the_production_policy_nobody_opens_anothers_id() {
         assert_eq!(sign(json!({ "session_token": token, "client_id": patient_id(2) })).status, 403);
         assert_eq!(sign(json!({ "session_token": "forged" })).status, 400);
         // The application's own server signs for whom it likes.
-        let signer = Signer { app_id: APP_ID.into(), master_key: MASTER_KEY.into() };
+        let own_server = Signer { app_id: APP_ID.into(), master_key: MASTER_KEY.into() };
         let at = own["timestamp"].as_i64().expect("a time");
         let by_server =
-            json!({ "timestamp": at, "nonce": "n", "signature": signer.sign("tom", Signed::Login, at, "n") });
+            json!({ "timestamp": at, "nonce": "n", "signature": own_server.sign("tom", Signed::Login, at, "n") });
         assert_eq!(code_of(&Socket::connect(api).try_open("tom", shown(&by_server))), None);
     });
 }

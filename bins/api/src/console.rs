@@ -2,7 +2,9 @@
 //! and read from `console/dist` otherwise.
 
 use std::borrow::Cow;
+use std::path::Path;
 
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use bytes::Bytes;
 use poem::endpoint::make_sync;
 use poem::http::header::{
@@ -47,7 +49,10 @@ fn serve(request: &Request) -> Response {
     let path = request.uri().path().trim_start_matches('/');
     let headers = request.headers();
     let is_packed = Path::new(path).extension().is_some_and(|extension| extension == "gz");
-    if path != PAGE && !is_packed && let Some(file) = Built::get(path) {
+    if path != PAGE
+        && !is_packed
+        && let Some(file) = Built::get(path)
+    {
         return answer(path, file, headers);
     }
     // Any other address is one of the application's own pages; what has an extension is a file that is gone.
@@ -94,9 +99,9 @@ fn body(data: Cow<'static, [u8]>) -> Bytes {
     }
 }
 
-/// Enough of the digest to tell two files apart.
+/// The digest that tells two files apart.
 fn hash(file: &EmbeddedFile) -> String {
-    hex::encode(&file.metadata.sha256_hash()[..16])
+    BASE64_URL_SAFE_NO_PAD.encode(file.metadata.sha256_hash())
 }
 
 fn content_type(path: &str) -> &'static str {

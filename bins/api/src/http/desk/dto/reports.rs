@@ -1,6 +1,7 @@
 //! Reports on the wire, as JSON and as CSV.
 
 use std::collections::HashMap;
+use std::hash::BuildHasher;
 
 use chrono_tz::Tz;
 use domain::Timestamp;
