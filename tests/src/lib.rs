@@ -2,6 +2,7 @@
 
 pub mod dialog;
 pub mod history;
+pub mod leancloud;
 pub mod leancloud_standin;
 pub mod load;
 pub mod server;

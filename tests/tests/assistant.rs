@@ -59,7 +59,7 @@ impl World {
     }
 
     #[track_caller]
-    fn ok(&self, method: Method, path: &str, who: &As, body: &Value) -> Value {
+    fn ok(&self, method: &Method, path: &str, who: &As, body: &Value) -> Value {
         let answer = self.call(method.clone(), path, who, body);
         assert!((200..300).contains(&answer.status), "{method} {path}: {} {}", answer.status, answer.body);
         answer.body
@@ -67,12 +67,12 @@ impl World {
 
     #[track_caller]
     fn get(&self, path: &str, who: &As) -> Value {
-        self.ok(Method::GET, path, who, &Value::Null)
+        self.ok(&Method::GET, path, who, &Value::Null)
     }
 
     #[track_caller]
     fn post(&self, path: &str, who: &As, body: &Value) -> Value {
-        self.ok(Method::POST, path, who, body)
+        self.ok(&Method::POST, path, who, body)
     }
 
     /// Refused with this code.
@@ -98,7 +98,7 @@ impl World {
     }
 
     fn come(&self, agent: usize) {
-        self.ok(Method::PUT, "/desk/me/status", &self.agents[agent], &json!({ "status": "online" }));
+        self.ok(&Method::PUT, "/desk/me/status", &self.agents[agent], &json!({ "status": "online" }));
     }
 
     fn chat(&self, chat: &str) -> Value {
@@ -205,7 +205,7 @@ fn notes_are_for_agents_only() {
 fn chats_wait_for_room_and_are_served_in_order() {
     let w = World::new(Database::Sqlite);
     let one = json!({ "capacity": 1, "skills": ["设备"], "groups": ["售后"] });
-    let set = w.ok(Method::PATCH, &format!("/admin/desk/agents/{}", w.agent_ids[0]), &w.admin, &one);
+    let set = w.ok(&Method::PATCH, &format!("/admin/desk/agents/{}", w.agent_ids[0]), &w.admin, &one);
     assert_eq!((&set["capacity"], &set["groups"]), (&json!(1), &json!(["售后"])));
     w.come(0);
     let chats: Vec<String> = w.patients.iter().map(|patient| w.open(patient)).collect();
@@ -217,7 +217,7 @@ fn chats_wait_for_room_and_are_served_in_order() {
     w.refused(Method::POST, &format!("/desk/chats/{}/claim", chats[1]), &w.agents[0], &Value::Null, "desk.no_room");
     w.refused(Method::POST, &format!("/desk/chats/{}/claim", chats[1]), &w.agents[1], &Value::Null, "desk.offline");
     // More urgent comes first.
-    let urgent = w.ok(Method::PATCH, &format!("/desk/chats/{}", chats[2]), &w.agents[1], &json!({ "priority": 3 }));
+    let urgent = w.ok(&Method::PATCH, &format!("/desk/chats/{}", chats[2]), &w.agents[1], &json!({ "priority": 3 }));
     assert_eq!((&urgent["priority"], &urgent["queuePosition"]), (&json!(3), &json!(1)));
     let waiting = w.get("/desk/chats?view=waiting", &w.agents[0]);
     assert_eq!(waiting["items"][0]["conversationId"], json!(chats[2]));
@@ -228,7 +228,7 @@ fn chats_wait_for_room_and_are_served_in_order() {
     assert_eq!(numbers, [1, 1, 3, 1], "{counts}");
     // Who goes gives everything back.
     w.come(1);
-    w.ok(Method::PUT, "/desk/me/status", &w.agents[0], &json!({ "status": "offline" }));
+    w.ok(&Method::PUT, "/desk/me/status", &w.agents[0], &json!({ "status": "offline" }));
     assert_eq!(w.chat(&chats[2])["agentId"], json!(w.agent_ids[1]));
 }
 
@@ -241,7 +241,7 @@ fn chats_are_handed_over_and_taken_over() {
         w.write(&chat, &w.patients[0], "p1", "退款");
         let transfer = format!("/desk/chats/{chat}/transfer");
         let to_second = json!({ "agentId": w.agent_ids[1], "note": "请接手" });
-        w.ok(Method::PUT, "/desk/me/status", &w.agents[1], &json!({ "status": "away" }));
+        w.ok(&Method::PUT, "/desk/me/status", &w.agents[1], &json!({ "status": "away" }));
         let offered = w.post(&transfer, &w.agents[0], &to_second);
         assert_eq!(
             (&offered["agentId"], &offered["offer"]["toAgentId"]),
@@ -277,7 +277,7 @@ fn chats_are_handed_over_and_taken_over() {
         let to_group = json!({ "group": "售后", "note": "请售后处理" });
         w.refused(Method::POST, &transfer, &w.agents[0], &to_group, "request.invalid");
         let groups = json!({ "groups": ["售后"] });
-        w.ok(Method::PATCH, &format!("/admin/desk/agents/{}", w.agent_ids[1]), &w.admin, &groups);
+        w.ok(&Method::PATCH, &format!("/admin/desk/agents/{}", w.agent_ids[1]), &w.admin, &groups);
         let moved = w.post(&transfer, &w.agents[0], &to_group);
         assert_eq!((&moved["status"], &moved["group"]), (&json!("queued"), &json!("售后")));
         w.come(1);
@@ -347,7 +347,7 @@ fn outside_the_hours_the_next_opening_is_named_once() {
     // Open for one minute a week, which is not now, or hardly ever.
     let hours = json!([{ "weekday": 3, "start": "03:00", "end": "03:01" }]);
     let texts = json!({ "weeklyHours": hours, "offHoursText": "请于{{nextOpen}}再来", "welcomeText": "欢迎" });
-    w.ok(Method::PATCH, "/admin/assistant", &w.admin, &texts);
+    w.ok(&Method::PATCH, "/admin/assistant", &w.admin, &texts);
     let about = w.get("/assistant", &w.patients[0]);
     assert_eq!(about["isOpen"], false);
     assert!(about["nextOpenAt"].is_string());
@@ -372,9 +372,9 @@ fn what_the_desk_keeps_survives_a_restart() {
     let chat = w.open(&w.patients[0]);
     w.write(&chat, &w.patients[0], "p1", "在吗");
     let path = format!("/desk/chats/{chat}");
-    w.ok(Method::PUT, &format!("{path}/draft"), &w.agents[0], &json!({ "text": "写到一半", "isNote": true }));
+    w.ok(&Method::PUT, &format!("{path}/draft"), &w.agents[0], &json!({ "text": "写到一半", "isNote": true }));
     let kept = json!({ "tags": ["会员", "会员"], "remark": "喜欢电话" });
-    let changed = w.ok(Method::PATCH, &path, &w.agents[0], &kept);
+    let changed = w.ok(&Method::PATCH, &path, &w.agents[0], &kept);
     assert_eq!(changed["tags"], json!(["会员"]));
     let new = json!({ "title": "退款流程", "text": "{{customer.name}}您好", "scope": "personal" });
     w.post("/desk/canned-replies", &w.agents[0], &new);
@@ -393,7 +393,7 @@ fn what_the_desk_keeps_survives_a_restart() {
     let all = json!({ "title": "全员", "text": "好", "scope": "all" });
     w.refused(Method::POST, "/desk/canned-replies", &w.agents[0], &all, "access.forbidden");
     w.answer(&chat, &w.agents[0], "a1", "在的");
-    let blocked = w.ok(Method::PATCH, &path, &w.agents[0], &json!({ "isBlocked": true }));
+    let blocked = w.ok(&Method::PATCH, &path, &w.agents[0], &json!({ "isBlocked": true }));
     assert_eq!(blocked["isBlocked"], true);
     w.refused(
         Method::POST,
@@ -412,7 +412,7 @@ fn a_block_between_doctor_and_patient_does_not_touch_the_assistant() {
     w.http.initiate(&doctor_id(0), &tests::load::export::patient_id(0));
     let relations = w.get(&format!("/doctors/{}/relations", doctor_id(0)), &w.doctor);
     let relation = relations["items"][0]["objectId"].as_str().unwrap().to_owned();
-    w.ok(Method::PATCH, &format!("/relations/{relation}"), &w.doctor, &json!({ "block": true }));
+    w.ok(&Method::PATCH, &format!("/relations/{relation}"), &w.doctor, &json!({ "block": true }));
     let chat = w.open(&w.patients[0]);
     w.write(&chat, &w.patients[0], "p1", "在吗");
 }

@@ -243,7 +243,7 @@ fn history_survives_kill_9_at_any_point() {
         let mut there = There::default();
         fill(&mut there, "https://files.example.invalid");
         for (class, rows) in &there.classes {
-            let lines: String = rows.iter().map(|row| format!("{row}\n")).collect();
+            let lines = rows.iter().map(|row| row.to_string() + "\n").collect::<String>();
             fs::write(folder.join(format!("{class}.0.jsonl")), lines).unwrap();
         }
         let many: Vec<Value> = (0..20_000)

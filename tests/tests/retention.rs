@@ -27,7 +27,7 @@ fn of(patient: &str, kind: char) -> String {
 fn write(deployment: &Deployment, name: &str, rows: &[Value]) {
     let folder = deployment.path().join("export");
     fs::create_dir_all(folder.join("files")).unwrap();
-    let lines: String = rows.iter().map(|row| format!("{row}\n")).collect();
+    let lines = rows.iter().map(|row| row.to_string() + "\n").collect::<String>();
     fs::write(folder.join(name), lines).unwrap();
 }
 

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::leancloud::realtime::{Realtime, RealtimePolicy, RealtimePorts, signature::Signer};
 use ::leancloud::rest::{Rest, RestPorts};
 use ::sms::Dispatcher;
 use ::sms::inbox::Inbox;
@@ -43,7 +44,7 @@ use crate::http::router::{Parts, server};
 use crate::http::services::{InitiateQueue, Services};
 use crate::http::sms_receipts::{self, ReceiptGate};
 use crate::http::wechat::{Wechat, callback};
-use crate::leancloud::{PathLinks, WechatMiniPrograms};
+use crate::leancloud::{PathLinks, RealtimeGateway, RealtimeLimits, WechatMiniPrograms};
 use crate::listen::listen;
 use crate::messaging::{Messaging, MessagingError};
 use crate::{console, leancloud, settings, standin};
@@ -142,18 +143,22 @@ impl App {
         let queue = Arc::new(BatchedInitiate::start(&self));
         let messaging = Messaging::start(&self, &tasks).await?;
         standin::start(&self.config, &self.ground.clock, &tasks).await?;
-        let endpoint = self.endpoint(queue.clone(), &messaging, metrics, &tasks);
+        let sockets = self.realtime_sockets(&messaging);
+        let endpoint = self.endpoint(queue.clone(), &messaging, &sockets, metrics, &tasks);
         tracing::info!(%address, public_url = self.config.http.public_url(), "serving");
         let begin_drain = messaging.begin_drain();
+        let leaving = sockets.clone();
         let asked_to_stop = async {
             if let Err(error) = tasks::termination().await {
                 tracing::error!(error = &error as &dyn Error, "stopping, because signals cannot be listened for");
             }
             begin_drain();
+            leaving.begin_drain();
         };
         let served = Server::new_with_acceptor(acceptor);
         served.run_with_graceful_shutdown(endpoint, asked_to_stop, Some(SHUTDOWN)).await.map_err(ServeError::Broken)?;
         queue.0.close().await;
+        sockets.drained(SHUTDOWN).await;
         messaging.stop(SHUTDOWN).await;
         tasks.shut_down(SHUTDOWN).await?;
         self.ground.store.close().await;
@@ -164,14 +169,16 @@ impl App {
         &self,
         initiate: Arc<dyn InitiateQueue>,
         messaging: &Messaging,
+        sockets: &Arc<RealtimeGateway>,
         metrics: Metrics,
         tasks: &Tasks,
     ) -> impl Endpoint<Output = Response> + use<> {
-        let services = Arc::new(self.services(initiate, messaging));
+        let services = Arc::new(self.services(initiate, messaging, sockets.realtime().clone()));
         let router = gateway::add_to(Route::new(), messaging.gateway.clone());
         let mut router = callback::add_to(router, services.wechat.inbox.clone(), tasks);
         if self.config.leancloud.enabled {
             router = leancloud::add_to(router, &services);
+            router = leancloud::add_sockets(router, sockets, &services.public_url);
         }
         if let Some(secret) = &self.config.sms.receipt_secret {
             let gate = ReceiptGate {
@@ -205,7 +212,7 @@ impl App {
         Arc::new(AccountGatekeeper { credentials, accounts: self.accounts.clone() })
     }
 
-    fn services(&self, initiate: Arc<dyn InitiateQueue>, messaging: &Messaging) -> Services {
+    fn services(&self, initiate: Arc<dyn InitiateQueue>, messaging: &Messaging, realtime: Arc<Realtime>) -> Services {
         let Ground { store, context, bell, clock, ids, random, .. } = &self.ground;
         Services {
             gatekeeper: self.gatekeeper(),
@@ -235,6 +242,7 @@ impl App {
                 self.config.wechat.push_window,
             ),
             rest: Arc::new(self.rest()),
+            realtime,
             thumbnails: Thumbnails::new(THUMBNAILS_AT_ONCE),
             kept_sms: self.sms.kept.clone(),
             sms: SmsOversight::new(self.sms.context.clone(), self.sms.notice_link.clone()),
@@ -244,6 +252,38 @@ impl App {
 }
 
 impl App {
+    /// The realtime protocol of LeanCloud clients, and its sockets.
+    fn realtime_sockets(&self, messaging: &Messaging) -> Arc<RealtimeGateway> {
+        let Ground { store, clock, ids, random, .. } = &self.ground;
+        let urls = PathLinks { accounts: self.accounts.clone(), public_url: self.config.http.public_url() };
+        let signer = Signer {
+            app_id: self.credentials.app_id.clone(),
+            master_key: self.credentials.master_key.expose().to_owned(),
+        };
+        let realtime = Realtime::new(RealtimePorts {
+            store: Arc::new(store.clone()),
+            im: messaging.context().clone(),
+            queue: messaging.queue(),
+            receipts: messaging.gateway.clone(),
+            clock: clock.clone(),
+            ids: ids.clone(),
+            random: random.clone(),
+            urls: Arc::new(urls),
+            desk: Arc::new(self.ground.desk.clone()),
+            signer,
+            policy: RealtimePolicy {
+                assistant: Some(messaging.context().policy.assistant.to_string()),
+                ..settings::realtime(&self.config)
+            },
+        });
+        let limits = RealtimeLimits {
+            max_sockets: self.config.im.max_sockets.get(),
+            queue_frames: self.config.im.queue_frames.get(),
+            drain_spread: self.config.im.drain_spread,
+        };
+        RealtimeGateway::new(Arc::new(realtime), messaging.live.clone(), messaging.gateway.clone(), limits)
+    }
+
     /// The storage interface of LeanCloud clients.
     fn rest(&self) -> Rest {
         let Ground { store, context, clock, ids, .. } = &self.ground;

@@ -2,7 +2,9 @@
 //! and read from `console/dist` otherwise.
 
 use std::borrow::Cow;
+use std::path::Path;
 
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use bytes::Bytes;
 use poem::endpoint::make_sync;
 use poem::http::header::{
@@ -46,10 +48,12 @@ fn serve(request: &Request) -> Response {
     }
     let path = request.uri().path().trim_start_matches('/');
     let headers = request.headers();
-    if path != PAGE && !path.ends_with(".gz") {
-        if let Some(file) = Built::get(path) {
-            return answer(path, file, headers);
-        }
+    let is_packed = Path::new(path).extension().is_some_and(|extension| extension == "gz");
+    if path != PAGE
+        && !is_packed
+        && let Some(file) = Built::get(path)
+    {
+        return answer(path, file, headers);
     }
     // Any other address is one of the application's own pages; what has an extension is a file that is gone.
     let is_file = path.starts_with(HASHED) || path.rsplit('/').next().is_some_and(|name| name.contains('.'));
@@ -95,9 +99,9 @@ fn body(data: Cow<'static, [u8]>) -> Bytes {
     }
 }
 
-/// Enough of the digest to tell two files apart.
+/// The digest that tells two files apart.
 fn hash(file: &EmbeddedFile) -> String {
-    file.metadata.sha256_hash().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    BASE64_URL_SAFE_NO_PAD.encode(file.metadata.sha256_hash())
 }
 
 fn content_type(path: &str) -> &'static str {

@@ -43,14 +43,14 @@ impl ChatGate {
         if words.is_none() && media.is_none() {
             return Ok(Admission::Pass);
         }
-        if self.is_stored(message).await? {
+        let Some(subject) = subject_of(message) else { return Ok(Admission::Pass) };
+        if self.is_stored(message, &subject).await? {
             return Ok(Admission::Pass);
         }
         let Some(author) = self.author(message).await? else { return Ok(Admission::Pass) };
-        let subject = Subject { message: message.id.0, conversation: message.conversation_id.0 };
         if let Some(file) = media {
             let medium = if message.kind == MessageKind::Voice { Medium::Sound } else { Medium::Picture };
-            self.contents.plan_media(subject, author, file.0, medium).await?;
+            self.contents.plan_media(subject.clone(), author, file.0, medium).await?;
         }
         let Some(words) = words else { return Ok(Admission::Pass) };
         let body = gate::write_held(message);
@@ -62,8 +62,8 @@ impl ChatGate {
     }
 
     /// Whether this is a retry of a message that passed before.
-    async fn is_stored(&self, message: &NewMessage) -> Result<bool, StoreError> {
-        let (Some(sender), Some(name)) = (&message.sender, &message.client_message_id) else { return Ok(false) };
+    async fn is_stored(&self, message: &NewMessage, subject: &Subject) -> Result<bool, StoreError> {
+        let (sender, name) = (&subject.sender, &subject.client_message_id);
         let mut unit = self.im.read();
         Ok(unit.messages().find_named(message.conversation_id, sender, name).await?.is_some())
     }
@@ -88,4 +88,10 @@ impl ChatGate {
             Some(MemberKind::Assistant | MemberKind::Other) | None => None,
         })
     }
+}
+
+/// What a message is known by before it is stored; `None` for what nobody sent.
+fn subject_of(message: &NewMessage) -> Option<Subject> {
+    let (sender, client_message_id) = (message.sender.clone()?, message.client_message_id.clone()?);
+    Some(Subject { conversation: message.conversation_id.0, sender, client_message_id })
 }

@@ -71,6 +71,16 @@ impl Messaging {
         Ok(Self { gateway, live, context, lanes, queue, stop_waiting: tasks.stop_token() })
     }
 
+    /// What the use cases of messaging are given.
+    pub const fn context(&self) -> &ImContext {
+        &self.context
+    }
+
+    /// The queue every message goes through.
+    pub fn queue(&self) -> Arc<dyn MessageQueue> {
+        self.queue.clone()
+    }
+
     pub fn use_cases(&self, request_timeout: Duration) -> MessagingUseCases {
         let waits = Waits { longest: request_timeout, stop: self.stop_waiting.clone() };
         MessagingUseCases::new(&self.context, self.queue.clone(), self.live.clone(), waits)

@@ -1,6 +1,8 @@
 //! The configuration as the transport reads it.
 
+use leancloud::realtime::{LoginPolicy, RealtimePolicy};
 use runtime::Config;
+use runtime::config::ImLogin;
 
 use crate::http::frame::FrameSettings;
 
@@ -19,6 +21,27 @@ pub fn frame(config: &Config) -> FrameSettings {
         max_upload_bytes: max_file_bytes.saturating_mul(FILES_IN_A_FORM).saturating_add(FORM_OVERHEAD_BYTES),
         request_timeout: config.http.request_timeout,
         is_https: config.http.public_url().starts_with("https://"),
+    }
+}
+
+/// Settings of the realtime protocol of LeanCloud clients.
+pub fn realtime(config: &Config) -> RealtimePolicy {
+    let of_profile = if config.is_production() { ImLogin::SessionOrSignature } else { ImLogin::Open };
+    let login = match config.leancloud.im_login.unwrap_or(of_profile) {
+        ImLogin::Open => LoginPolicy::Open,
+        ImLogin::SessionOrSignature => LoginPolicy::SessionOrSignature,
+    };
+    let most = config.leancloud.im_max_message_bytes.get();
+    let usual = RealtimePolicy::default();
+    RealtimePolicy {
+        login,
+        max_message_bytes: most,
+        // Commands with many ids are longer than messages; too long messages are read so that they can be refused.
+        max_frame_bytes: usual.max_frame_bytes.max(most.saturating_mul(4)),
+        sends_per_minute: config.leancloud.im_sends_per_minute.get(),
+        logs_per_minute: config.leancloud.im_logs_per_minute.get(),
+        commands_per_minute: config.leancloud.im_commands_per_minute.get(),
+        ..usual
     }
 }
 

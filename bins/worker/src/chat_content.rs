@@ -3,7 +3,7 @@
 use account::AccountKeys;
 use account::files::FileLink;
 use async_trait::async_trait;
-use domain::id::{ConversationId, FileId, MessageId};
+use domain::id::{ConversationId, FileId};
 use domain::time::span;
 use domain::{Actor, Coded, StoreError};
 use im::service::{ImContext, Messages, Recalls};
@@ -33,30 +33,31 @@ impl ChatContent {
     }
 
     /// The message, unless it was taken back or never stored.
-    pub(crate) async fn find(&self, subject: Subject) -> Result<Option<Message>, StoreError> {
-        let (conversation, message) = (ConversationId(subject.conversation), MessageId(subject.message));
-        let found = self.im.store.read().messages().find(conversation, message).await?;
+    pub(crate) async fn find(&self, subject: &Subject) -> Result<Option<Message>, StoreError> {
+        let conversation = ConversationId(subject.conversation);
+        let mut unit = self.im.store.read();
+        let found = unit.messages().find_named(conversation, &subject.sender, &subject.client_message_id).await?;
         Ok(found.filter(|message| !message.is_recalled()))
     }
 }
 
 #[async_trait]
 impl CheckedContent for ChatContent {
-    async fn text_of(&self, subject: Subject) -> Result<Option<String>, StoreError> {
+    async fn text_of(&self, subject: &Subject) -> Result<Option<String>, StoreError> {
         Ok(self.find(subject).await?.and_then(|message| gate::words_of(&message.kind, &message.content)))
     }
 
-    async fn withdraw(&self, subject: Subject) -> Result<(), StoreError> {
-        let (conversation, message) = (ConversationId(subject.conversation), MessageId(subject.message));
-        match Recalls::new(self.im.clone()).recall(&Actor::System, conversation, message).await {
+    async fn withdraw(&self, subject: &Subject) -> Result<(), StoreError> {
+        let Some(message) = self.find(subject).await? else { return Ok(()) };
+        match Recalls::new(self.im.clone()).recall(&Actor::System, message.conversation_id, message.id).await {
             Ok(_) | Err(ImError::MessageNotFound | ImError::ConversationNotFound) => Ok(()),
             Err(error) => Err(store_error(error)),
         }
     }
 
-    async fn release(&self, subject: Subject, body: &str) -> Result<(), StoreError> {
+    async fn release(&self, subject: &Subject, body: &str) -> Result<(), StoreError> {
         let Some(message) = gate::read_held(body, self.im.clock.now()) else {
-            tracing::error!(message.id = %subject.message, "a message that was kept back cannot be read");
+            tracing::error!(conversation.id = %subject.conversation, "a message that was kept back cannot be read");
             return Ok(());
         };
         for outcome in Messages::new(self.im.clone()).commit(vec![message]).await {
@@ -64,7 +65,8 @@ impl CheckedContent for ChatContent {
                 Ok(_) | Err(ImError::ClientMessageIdConflict) => {}
                 // The consultation has ended meanwhile, or the sender has left.
                 Err(error @ (ImError::Refused(_) | ImError::ConversationNotFound)) => {
-                    tracing::warn!(message.id = %subject.message, code = error.code(), "a message came too late");
+                    let code = error.code();
+                    tracing::warn!(conversation.id = %subject.conversation, code, "a message came too late");
                 }
                 Err(error) => return Err(store_error(error)),
             }

@@ -62,7 +62,7 @@ export interface MessageEvent {
   message: Message;
 }
 
-export type EventKind = "recalled" | "read" | "joined" | "left" | "consultation" | "assignment" | "session_ended";
+export type EventKind = "recalled" | "edited" | "read" | "joined" | "left" | "updated" | "consultation" | "assignment" | "session_ended" | "client_ended";
 
 export interface LogEvent {
   type: "event";

@@ -244,6 +244,7 @@ pub(crate) fn owner_of(actor: &Actor) -> Result<FileOwner, AccessError> {
         Actor::Agent(id) | Actor::Admin(id) => Ok(FileOwner::Staff(*id)),
         Actor::Integrator | Actor::System => Ok(FileOwner::System),
         Actor::Nobody | Actor::App => Err(AccessError::Unauthenticated),
+        Actor::Client(_) => Err(AccessError::Forbidden),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Who is asking, and the few questions every authorization rule is made of.
 
+use std::sync::Arc;
+
 use crate::id::{AgentId, DoctorId, PatientId, SessionId, UserId};
 use crate::{Coded, ErrorKind};
 
@@ -12,6 +14,8 @@ pub enum Actor {
     App,
     /// A signed-in person, who may be a patient, a doctor or both.
     User(UserActor),
+    /// A client of the realtime protocol of LeanCloud, which speaks as its client ids and nothing else.
+    Client(ClientActor),
     /// A customer-service agent in the console.
     Agent(AgentId),
     /// An administrator in the console.
@@ -29,6 +33,15 @@ pub struct UserActor {
     pub session: SessionId,
     pub patient: Option<PatientId>,
     pub doctor: Option<DoctorId>,
+}
+
+/// A client of the realtime protocol of LeanCloud.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientActor {
+    /// The client ids it speaks as: the one it opened, and those of the person that one stands for.
+    pub ids: Arc<[String]>,
+    /// The user it stands for, if it does.
+    pub user: Option<UserId>,
 }
 
 /// Why an operation was refused before it began.
@@ -169,6 +182,10 @@ impl Actor {
             Self::Nobody => "nobody".into(),
             Self::App => "app".into(),
             Self::User(user) => format!("user:{}", user.user),
+            Self::Client(client) => match client.user {
+                Some(user) => format!("user:{user}"),
+                None => "client".into(),
+            },
             Self::Agent(id) => format!("agent:{id}"),
             Self::Admin(id) => format!("admin:{id}"),
             Self::Integrator => "integrator".into(),

@@ -21,12 +21,16 @@ use crate::message::Message;
 pub enum EventKind {
     /// `{"seq", "messageId", "by"}`: the message was recalled.
     Recalled,
+    /// `{"seq", "messageId", "by"}`: the message says something else now; only outside of consultations.
+    Edited,
     /// `{"clientId", "seq", "unreadCount"}`: a member has read up to `seq`.
     Read,
     /// `{"conversationId", …}`: a conversation with its members, for those who are in it now.
     Joined,
     /// `{"clientId"}`: a member is no longer in it.
     Left,
+    /// `{"by", "attr"}`: the conversation says something else of itself.
+    Updated,
     /// `{"consultationId", "status", "isInvalid", "endReason"}`: the consultation of this dialog has moved on.
     Consultation,
     /// `{"status", "agentName"}`: where a chat with the assistant stands, and who answers.
@@ -35,30 +39,38 @@ pub enum EventKind {
     Desk,
     /// `{"sessionId", "reason"}`: a session is over; its sockets are closed.
     SessionEnded,
+    /// `{"code", "reason", "tag", "except"}`: sessions of a LeanCloud client are over. For nobody else.
+    ClientEnded,
 }
 
 impl EventKind {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::Recalled,
+        Self::Edited,
         Self::Read,
         Self::Joined,
         Self::Left,
+        Self::Updated,
         Self::Consultation,
         Self::Assignment,
         Self::Desk,
         Self::SessionEnded,
+        Self::ClientEnded,
     ];
 
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Recalled => "recalled",
+            Self::Edited => "edited",
             Self::Read => "read",
             Self::Joined => "joined",
             Self::Left => "left",
+            Self::Updated => "updated",
             Self::Consultation => "consultation",
             Self::Assignment => "assignment",
             Self::Desk => "desk",
             Self::SessionEnded => "session_ended",
+            Self::ClientEnded => "client_ended",
         }
     }
 

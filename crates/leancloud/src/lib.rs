@@ -16,6 +16,7 @@ pub mod mapping;
 pub mod message;
 pub mod ops;
 pub mod query;
+pub mod realtime;
 pub mod report;
 pub mod rest;
 pub mod value;

@@ -31,6 +31,8 @@ pub struct Written<'a> {
     pub mentions_all: bool,
     /// When it was changed, in milliseconds.
     pub edited_at: Option<i64>,
+    /// From whom it comes, where that is none of the members.
+    pub from: Option<&'a str>,
 }
 
 /// A message as a client gets it. No `Debug`: it is what patients write.
@@ -42,6 +44,15 @@ pub struct Shown {
     pub mentions: Vec<String>,
     pub mentions_all: bool,
     pub edited_at: Option<i64>,
+    /// From whom it comes, where that is none of the members.
+    pub from: Option<String>,
+}
+
+impl Shown {
+    /// Whether it is a typed message of this type.
+    pub fn is_of_type(&self, kind: i32) -> bool {
+        Written::plain(&self.data, self.is_binary).typed().as_ref().and_then(kind_of) == Some(i64::from(kind))
+    }
 }
 
 /// What is kept beside the content under [`FOREIGN_KEY`].
@@ -60,6 +71,8 @@ struct Beside {
     mentions_all: bool,
     #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
     edited_at: Option<i64>,
+    #[serde(rename = "f", default, skip_serializing_if = "Option::is_none")]
+    from: Option<String>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
@@ -89,7 +102,7 @@ pub fn read(data: &str, is_binary: bool, may_show: impl Fn(FileId) -> bool) -> (
 impl<'a> Written<'a> {
     /// Without any of the extras.
     pub const fn plain(data: &'a str, is_binary: bool) -> Self {
-        Self { data, is_binary, wants_receipt: false, mentions: &[], mentions_all: false, edited_at: None }
+        Self { data, is_binary, wants_receipt: false, mentions: &[], mentions_all: false, edited_at: None, from: None }
     }
 
     /// The file it shows, if it is a message of a file.
@@ -103,16 +116,12 @@ impl<'a> Written<'a> {
         let own = self.typed().and_then(|typed| own_kind(&typed)).filter(|(kind, content)| {
             content::check(kind, content).is_ok_and(|checked| checked.file.is_none_or(&may_show))
         });
-        match own {
-            Some((kind, content)) => {
-                let content = serde_json::from_str(&content).unwrap_or_default();
-                (kind, self.beside(content, true))
-            }
-            None => {
-                let content = Map::from_iter([("data".to_owned(), json!(self.data))]);
-                (self.other_kind(), self.beside(content, false))
-            }
+        if let Some((kind, content)) = own {
+            let content = serde_json::from_str(&content).unwrap_or_default();
+            return (kind, self.beside(content, true));
         }
+        let content = Map::from_iter([("data".to_owned(), json!(self.data))]);
+        (self.other_kind(), self.beside(content, false))
     }
 
     fn typed(&self) -> Option<Map<String, Value>> {
@@ -143,6 +152,7 @@ impl<'a> Written<'a> {
             mentions: self.mentions.to_vec(),
             mentions_all: self.mentions_all,
             edited_at: self.edited_at,
+            from: self.from.map(str::to_owned),
         };
         if let Ok(Value::Object(kept)) = serde_json::to_value(&beside)
             && !kept.is_empty()
@@ -238,9 +248,10 @@ pub fn show(message: &Message, file: impl Fn(FileId) -> Option<Value>) -> Shown 
         _ => Map::new(),
     };
     let beside = content.remove(FOREIGN_KEY).and_then(|beside| serde_json::from_value(beside).ok());
-    let Beside { payload, is_binary, wants_receipt, mentions, mentions_all, edited_at } = beside.unwrap_or_default();
+    let Beside { payload, is_binary, wants_receipt, mentions, mentions_all, edited_at, from } =
+        beside.unwrap_or_default();
     if message.is_recalled() {
-        return Shown { data: RECALLED_DATA.to_owned(), wants_receipt, ..Shown::default() };
+        return Shown { data: RECALLED_DATA.to_owned(), wants_receipt, from, ..Shown::default() };
     }
     let text = |key: &str| content.get(key).and_then(Value::as_str).unwrap_or_default();
     let data = payload.unwrap_or_else(|| match &message.kind {
@@ -248,7 +259,7 @@ pub fn show(message: &Message, file: impl Fn(FileId) -> Option<Value>) -> Shown 
         MessageKind::Other(_) => text("data").to_owned(),
         kind => typed_form(kind, &content, file).to_string(),
     });
-    Shown { data, is_binary, wants_receipt, mentions, mentions_all, edited_at }
+    Shown { data, is_binary, wants_receipt, mentions, mentions_all, edited_at, from }
 }
 
 /// What LeanCloud has no type for is a text with attributes, which clients that know them can do better with.

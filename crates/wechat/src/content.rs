@@ -155,11 +155,14 @@ impl CheckState {
     }
 }
 
-/// The message that is checked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// The message that is checked. Its id is not known yet: a message is given one when it is stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subject {
-    pub message: ObjectId,
     pub conversation: ObjectId,
+    /// Client id of whose message it is.
+    pub sender: String,
+    /// The sender's own id of it.
+    pub client_message_id: String,
 }
 
 /// What is looked at besides text.
@@ -171,9 +174,11 @@ pub enum Medium {
 }
 
 /// A picture or sound that is to be looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MediaCheck {
+    /// Id of the check, however often the job runs.
+    pub id: ObjectId,
     pub subject: Subject,
     pub file: ObjectId,
     pub medium: Medium,
@@ -231,18 +236,18 @@ pub trait CheckedContent: Send + Sync {
     ///
     /// # Errors
     /// [`StoreError`].
-    async fn text_of(&self, subject: Subject) -> Result<Option<String>, StoreError>;
+    async fn text_of(&self, subject: &Subject) -> Result<Option<String>, StoreError>;
     /// Takes back a message that was passed on. Doing it twice is fine.
     ///
     /// # Errors
     /// [`StoreError`].
-    async fn withdraw(&self, subject: Subject) -> Result<(), StoreError>;
+    async fn withdraw(&self, subject: &Subject) -> Result<(), StoreError>;
     /// Passes on a message that was kept back, given as it was handed to [`Contents::check_text`]. Doing it twice is
     /// fine.
     ///
     /// # Errors
     /// [`StoreError`].
-    async fn release(&self, subject: Subject, body: &str) -> Result<(), StoreError>;
+    async fn release(&self, subject: &Subject, body: &str) -> Result<(), StoreError>;
 }
 
 /// What a verdict means: for a text before it is passed on, for anything afterwards.
@@ -343,8 +348,8 @@ impl Contents {
         let now = self.context.clock.now();
         let until = now + Duration::from_mins(1);
         let (is_by_doctor, author) = (author.is_doctor(), author.user());
-        let check = MediaCheck { subject, file, medium, author, is_by_doctor, until };
-        let mut job = self.context.job(WECHAT_CHECK_MEDIA, subject.message, now + LOOK_AT_MEDIA_AFTER);
+        let check = MediaCheck { id: self.context.ids.next(), subject, file, medium, author, is_by_doctor, until };
+        let mut job = self.context.job(WECHAT_CHECK_MEDIA, check.id, now + LOOK_AT_MEDIA_AFTER);
         job.payload = json!(check);
         let mut unit = self.context.store.begin().await?;
         unit.outbox().append_all(&[job]).await?;
@@ -354,23 +359,18 @@ impl Contents {
     }
 
     /// Asks for a verdict on a picture or sound that was passed on. `url` is signed and expires; the platform fetches
-    /// it. A second time for the same message has no effect.
+    /// it. A second time for the same check has no effect.
     ///
     /// # Errors
     /// [`WechatError::Store`] when the check could not be written down.
-    pub async fn check_media(
-        &self,
-        subject: Subject,
-        author: Author,
-        url: &str,
-        medium: Medium,
-    ) -> Result<(), WechatError> {
+    pub async fn check_media(&self, media: &MediaCheck, url: &str) -> Result<(), WechatError> {
         if !self.settings.is_enabled {
             return Ok(());
         }
-        if self.context.store.begin().await?.checks().lock(subject.message).await?.is_some() {
+        if self.context.store.begin().await?.checks().lock(media.id).await?.is_some() {
             return Ok(());
         }
+        let (author, medium) = (media.author(), media.medium);
         let known = self.recent_visit(author).await?;
         let app_name = known.as_ref().map_or_else(String::new, |(app, _)| app.name.clone());
         let trace_id = match &known {
@@ -380,9 +380,8 @@ impl Contents {
         let is_asked = trace_id.is_some();
         // Nobody but a person can look at it where the platform does not.
         let state = if is_asked { CheckState::Pending } else { CheckState::Review };
-        let mut check = self.new_check(app_name, subject, author, None, state);
-        // One check for the message, however often the job runs.
-        check.id = subject.message;
+        let mut check = self.new_check(app_name, media.subject.clone(), author, None, state);
+        check.id = media.id;
         (check.is_picture, check.trace_id) = (medium == Medium::Picture, trace_id);
         let look_again = is_asked.then(|| check.created_at + VERDICT_WITHIN);
         self.record(&check, look_again).await
@@ -423,7 +422,7 @@ impl Contents {
         }
         let words = match self.held_body(check) {
             Some(held) => Some(held.words),
-            None => content.text_of(check.subject).await?,
+            None => content.text_of(&check.subject).await?,
         };
         let Some(words) = words else { return Ok(None) };
         let (_, looked) = self.look_at_text(check.author(), &words, PATIENT_BUDGET).await?;
@@ -460,7 +459,7 @@ impl Contents {
         check.state = if keeps { CheckState::Kept } else { CheckState::Withdrawn };
         (check.reviewer, check.reason, check.updated_at) = (Some(actor.label()), Some(reason.clone()), now);
         unit.checks().update(&check).await?;
-        let detail = json!({ "keeps": keeps, "reason": reason, "message": check.subject.message });
+        let detail = json!({ "keeps": keeps, "reason": reason, "message": check.subject });
         let event = self.context.audit(actor, "wechat.content.decide", format!("content_check:{id}"), detail);
         unit.audit().append_all(&[event]).await?;
         let mut job = self.context.job(WECHAT_RECHECK, id, now);
@@ -481,10 +480,10 @@ impl Contents {
         };
         let is_withdrawn = check.state == CheckState::Withdrawn;
         match self.held_body(check) {
-            Some(held) if is_passed_on => content.release(check.subject, &held.body).await?,
+            Some(held) if is_passed_on => content.release(&check.subject, &held.body).await?,
             // What was kept back was never seen by anybody: there is nothing to take back.
             Some(_) if is_withdrawn => {}
-            None if is_withdrawn => return Ok(content.withdraw(check.subject).await?),
+            None if is_withdrawn => return Ok(content.withdraw(&check.subject).await?),
             Some(_) | None => return Ok(()),
         }
         let mut unit = self.context.store.begin().await?;

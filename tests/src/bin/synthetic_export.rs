@@ -126,7 +126,7 @@ impl Application {
             at(n),
             json!({
                 "idDoctor": id(Kind::Doctor, doctor), "idPatient": id(Kind::Patient, patient), "source": "0",
-                "follow": n % 5 == 0, "group": if n % 5 == 0 { json!(["1", "2"]) } else { json!(["1"]) },
+                "follow": n.is_multiple_of(5), "group": if n.is_multiple_of(5) { json!(["1", "2"]) } else { json!(["1"]) },
                 "block": false, "tag": ["失眠"], "latestConsultationId": id(Kind::Consultation, latest),
             }),
         )
@@ -149,10 +149,10 @@ impl Application {
     fn consultation(&self, n: u64) -> Value {
         let (pair, doctor, patient) = self.of_consultation(n);
         let is_newest = n + self.pairs() >= self.consultations;
-        let status = if !is_newest {
-            "2"
-        } else {
-            ["0", "1", "2", "2", "2", "2", "2", "2", "2", "2"][usize::try_from(n % 10).unwrap_or(2)]
+        let status = match n % 10 {
+            0 if is_newest => "0",
+            1 if is_newest => "1",
+            _ => "2",
         };
         row(
             Kind::Consultation,
@@ -171,7 +171,7 @@ impl Application {
         let of_conversation = n % self.consultations;
         let turn = n / self.consultations;
         let (_, doctor, patient) = self.of_consultation(of_conversation);
-        let from = if turn % 2 == 0 { id(Kind::Patient, patient) } else { id(Kind::Doctor, doctor) };
+        let from = if turn.is_multiple_of(2) { id(Kind::Patient, patient) } else { id(Kind::Doctor, doctor) };
         let data = json!({
             "_lctype": -1, "_lctext": format!("第{}句：最近睡得不好，夜里常醒，白天没有精神，想请您看一看。", turn + 1),
             "_lcattrs": { "n": n },

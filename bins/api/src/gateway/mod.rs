@@ -2,6 +2,7 @@
 //! which moves frames between the socket, the state machine of `im::session`, and the log as this node passes it on.
 
 mod greeting;
+mod guests;
 mod outlet;
 mod presence;
 mod receipts;

@@ -5,6 +5,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::leancloud::realtime::signature::Signer;
+use ::leancloud::realtime::{Realtime, RealtimePolicy, RealtimePorts, RealtimeStore, RealtimeUnit, Receipts};
 use ::leancloud::rest::{Rest, RestPorts, RestStore, RestUnit};
 use account::captcha::MockCaptchaVerifier;
 use account::oversight::{Oversight, OversightStore, OversightUnit};
@@ -17,7 +19,7 @@ use consultation::service::{
 use consultation::{ConsultationPolicy, ConsultationStore, ConsultationUnit};
 use domain::actor::{AccessError, UserActor};
 use domain::file::MockBlobStore;
-use domain::id::{DoctorId, SessionId, UserId};
+use domain::id::{ConversationId, DoctorId, SessionId, UserId};
 use domain::outbox::{JobSignal, MockJobQueue};
 use domain::rng::SecureRandom;
 use domain::sms::MockSmsGateway;
@@ -226,7 +228,18 @@ fn parts() -> Parts {
         policy: Arc::new(ImPolicy::default()),
     };
     let waits = Waits { longest: Duration::from_millis(50), stop: CancellationToken::new() };
+    let desk = Desk {
+        store: Arc::new(World),
+        clock: Arc::new(World),
+        ids: Arc::new(FixedIds),
+        signal: Arc::new(World),
+        assistant: DEFAULT_ASSISTANT,
+        home: chrono_tz::Asia::Shanghai,
+        recall_within: Duration::from_mins(2),
+        relays_messages: false,
+    };
     let services = Services {
+        realtime: Arc::new(realtime(&messaging, &desk)),
         messaging: MessagingUseCases::new(&messaging, Arc::new(World), Arc::new(MockLogWatch::new()), waits),
         gatekeeper: Arc::new(World),
         clock: Arc::new(World),
@@ -236,16 +249,7 @@ fn parts() -> Parts {
         consultations: Consultations::new(context.clone()),
         desk_tasks: DeskTasks::new(context.clone()),
         doctors: Doctors::new(context.clone()),
-        desk: Desk {
-            store: Arc::new(World),
-            clock: Arc::new(World),
-            ids: Arc::new(FixedIds),
-            signal: Arc::new(World),
-            assistant: DEFAULT_ASSISTANT,
-            home: chrono_tz::Asia::Shanghai,
-            recall_within: Duration::from_secs(120),
-            relays_messages: false,
-        },
+        desk,
         initiate: Arc::new(World),
         invitations: Invitations::new(context.clone(), Arc::new(World)),
         oversight: Oversight {
@@ -311,6 +315,37 @@ fn rest(context: &Context) -> Rest {
         mini_program: Arc::new(no_mini_programs()),
         spares_captcha: true,
     })
+}
+
+fn realtime(messaging: &ImContext, desk: &Desk) -> Realtime {
+    Realtime::new(RealtimePorts {
+        store: Arc::new(World),
+        im: messaging.clone(),
+        queue: Arc::new(World),
+        receipts: Arc::new(World),
+        clock: Arc::new(World),
+        ids: Arc::new(FixedIds),
+        random: Arc::new(World),
+        urls: Arc::new(leancloud::PathLinks { accounts: accounts(), public_url: "http://localhost".into() }),
+        desk: Arc::new(desk.clone()),
+        signer: Signer { app_id: "app".into(), master_key: "key2".into() },
+        policy: RealtimePolicy::default(),
+    })
+}
+
+impl Receipts for World {
+    fn note(&self, _: ConversationId, _: &[String], _: i64) {}
+}
+
+#[async_trait]
+impl RealtimeStore for World {
+    async fn begin(&self) -> Result<Box<dyn RealtimeUnit>, StoreError> {
+        Err(down())
+    }
+
+    fn read(&self) -> Box<dyn RealtimeUnit> {
+        panic!("these tests stop before anything is read")
+    }
 }
 
 #[async_trait]

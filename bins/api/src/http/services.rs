@@ -11,6 +11,7 @@ use consultation::service::{
 };
 use domain::Clock;
 use im::desk::Desk;
+use leancloud::realtime::Realtime;
 use leancloud::rest::Rest;
 use poem::{Request, RequestBody, Result};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
@@ -51,6 +52,8 @@ pub struct Services {
     pub wechat: Wechat,
     /// The storage interface of LeanCloud clients.
     pub rest: Arc<Rest>,
+    /// The realtime protocol of LeanCloud clients.
+    pub realtime: Arc<Realtime>,
     pub thumbnails: Thumbnails,
     pub sms: SmsOversight,
     /// Messages that were not sent anywhere, where the profile lets them be shown.

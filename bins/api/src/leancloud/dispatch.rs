@@ -120,6 +120,9 @@ async fn on_class(
     body: Value,
 ) -> Result<Reply, RestError> {
     let rest = &services.rest;
+    if class == "_Conversation" && *method != Method::GET {
+        return super::realtime::on_conversations(services, caller, method, ids, object(body)?).await;
+    }
     match (method.as_str(), ids) {
         ("GET", []) => find(services, caller, class, params).await,
         ("GET", [id]) => Ok(Reply::ok(rest.get(caller, class, id, params).await?.unwrap_or_else(|| json!({})))),

@@ -1,4 +1,4 @@
-//! The LeanCloud surface: cloud functions, storage and files, as unmodified SDK clients call them.
+//! The LeanCloud surface: cloud functions, storage, files and messaging, as unmodified SDK clients call them.
 
 mod answer;
 mod caller;
@@ -6,6 +6,7 @@ mod dispatch;
 mod files;
 mod functions;
 mod mini_program;
+mod realtime;
 mod storage;
 
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use serde_json::json;
 pub use answer::render;
 pub use files::PathLinks;
 pub use mini_program::WechatMiniPrograms;
+pub use realtime::{RealtimeGateway, RealtimeLimits};
 
 use crate::http::services::Services;
 
@@ -36,8 +38,15 @@ pub fn add_to(router: Route, services: &Arc<Services>) -> Route {
             "/1.1/lcfiles/:id/:expires/:signature/:name",
             get(with(services, |s, r| async move { files::download(&s, &r).await })),
         )
+        .at("/1.1/rtm/*", with(services, |s, r| async move { realtime::serve_1_1(&s, r).await }))
+        .at("/1.2/rtm/*", with(services, |s, r| async move { realtime::serve_1_2(&s, r).await }))
         .at("/1.1/*", with(services, |s, r| async move { storage::serve(&s, r).await }))
         .at("/1.2/*", unknown())
+}
+
+/// Adds the sockets of the realtime protocol and the way to them.
+pub fn add_sockets(router: Route, sockets: &Arc<RealtimeGateway>, public_url: &str) -> Route {
+    realtime::add_to(router, sockets, public_url)
 }
 
 /// An endpoint that is given the services.

@@ -118,7 +118,7 @@ fn puts_files(request: &Request) -> bool {
 }
 
 /// `a=1&b=2`, decoded; a bare `?` has none.
-fn pairs(query: &str) -> impl Iterator<Item = (String, String)> + '_ {
+pub(super) fn pairs(query: &str) -> impl Iterator<Item = (String, String)> + '_ {
     query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         (percent_decoded(&name.replace('+', " ")), percent_decoded(&value.replace('+', " ")))
@@ -126,7 +126,7 @@ fn pairs(query: &str) -> impl Iterator<Item = (String, String)> + '_ {
 }
 
 /// Decodes `%41`; what is not UTF-8 afterwards is replaced.
-fn percent_decoded(text: &str) -> String {
+pub(super) fn percent_decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, after)) = rest.split_first() {

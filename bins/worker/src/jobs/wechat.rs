@@ -145,15 +145,14 @@ impl JobHandler for CheckMedia {
             return Err(JobFailure::Final("the payload names no file".to_owned()));
         };
         let passing = |code: &str| JobFailure::Passing(code.to_owned());
-        let found = self.chat.find(check.subject).await.map_err(|error| passing(error.code()))?;
+        let found = self.chat.find(&check.subject).await.map_err(|error| passing(error.code()))?;
         if found.is_none() {
             // Not stored yet, or refused.
             let now = self.clock.now();
             return Ok((now < check.until).then(|| now + LOOK_AGAIN));
         }
         let url = self.chat.link(FileId(check.file));
-        let checked = self.contents.check_media(check.subject, check.author(), &url, check.medium).await;
-        checked.map_err(|error| failure(&error))?;
+        self.contents.check_media(&check, &url).await.map_err(|error| failure(&error))?;
         Ok(None)
     }
 }

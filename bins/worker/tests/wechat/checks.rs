@@ -10,7 +10,8 @@ use domain::{Actor, StoreError};
 use serde_json::json;
 use testkit::ids::object_id;
 use wechat::content::{
-    Author, CheckState, CheckedContent, ContentSettings, Contents, Medium, OnNoVerdict, Ruling, Subject, WECHAT_RECHECK,
+    Author, CheckState, CheckedContent, ContentSettings, Contents, MediaCheck, Medium, OnNoVerdict, Ruling, Subject,
+    WECHAT_RECHECK,
 };
 use wechat::{PushFormat, PushMode, WechatError};
 use wechat_standin::{Fault, FaultKind};
@@ -43,22 +44,35 @@ struct Dialog {
 
 #[async_trait]
 impl CheckedContent for Dialog {
-    async fn text_of(&self, _: Subject) -> Result<Option<String>, StoreError> {
+    async fn text_of(&self, _: &Subject) -> Result<Option<String>, StoreError> {
         Ok(self.text.clone())
     }
-    async fn withdraw(&self, subject: Subject) -> Result<(), StoreError> {
-        self.told.lock().unwrap().push(format!("withdraw {}", subject.message));
+    async fn withdraw(&self, subject: &Subject) -> Result<(), StoreError> {
+        self.told.lock().unwrap().push(format!("withdraw {}", subject.client_message_id));
         Ok(())
     }
-    async fn release(&self, subject: Subject, body: &str) -> Result<(), StoreError> {
-        self.told.lock().unwrap().push(format!("release {} {body}", subject.message));
+    async fn release(&self, subject: &Subject, body: &str) -> Result<(), StoreError> {
+        self.told.lock().unwrap().push(format!("release {} {body}", subject.client_message_id));
         Ok(())
     }
 }
 
 /// Message `n` of some conversation.
 fn subject(n: u32) -> Subject {
-    Subject { message: object_id(n), conversation: object_id(900) }
+    Subject { conversation: object_id(900), sender: "s".into(), client_message_id: format!("m{n}") }
+}
+
+/// The picture of message 1.
+fn picture(author: Author) -> MediaCheck {
+    MediaCheck {
+        id: object_id(1),
+        subject: subject(1),
+        file: object_id(7),
+        medium: Medium::Picture,
+        author: author.user(),
+        is_by_doctor: author.is_doctor(),
+        until: NOW + Duration::from_mins(1),
+    }
 }
 
 async fn text(contents: &Contents, n: u32, author: Author, words: &str) -> Ruling {
@@ -129,7 +143,7 @@ async fn without_a_verdict_in_time_the_policy_decides_and_it_is_looked_at_again(
             stage.clock.advance(Duration::from_secs(6));
             recheck(stage, &node, &contents, &dialog).await;
             let expected: Vec<String> =
-                if ruling == Ruling::Hold { vec![format!("release {} body of {n}", object_id(n))] } else { Vec::new() };
+                if ruling == Ruling::Hold { vec![format!("release m{n} body of {n}")] } else { Vec::new() };
             assert_eq!(*dialog.told.lock().unwrap(), expected);
         }
     })
@@ -143,8 +157,8 @@ async fn a_late_verdict_takes_a_picture_back_once() {
         let contents = contents(&node, OnNoVerdict::Deliver);
         let patient = Author::Patient(stage.visitor(&node, "o1").await);
         let url = "https://files.example/a.png?signature=1";
-        contents.check_media(subject(1), patient, url, Medium::Picture).await.unwrap();
-        contents.check_media(subject(1), patient, url, Medium::Picture).await.unwrap();
+        contents.check_media(&picture(patient), url).await.unwrap();
+        contents.check_media(&picture(patient), url).await.unwrap();
         assert_eq!(stage.platform().count("/wxa/media_check_async"), 1, "asked once, however often the job runs");
         let pending = contents.list(&admin(), CheckState::Pending, PageRequest::first()).await.unwrap().items;
         let trace = pending[0].trace_id.clone().unwrap();
@@ -158,7 +172,7 @@ async fn a_late_verdict_takes_a_picture_back_once() {
             recheck(stage, &node, &contents, &dialog).await;
         }
         let told = dialog.told.lock().unwrap().clone();
-        assert!(told.iter().all(|word| *word == format!("withdraw {}", object_id(1))) && !told.is_empty(), "{told:?}");
+        assert!(told.iter().all(|word| word == "withdraw m1") && !told.is_empty(), "{told:?}");
         assert_eq!(states(&contents, CheckState::Withdrawn).await, 1);
     })
     .await;
@@ -170,7 +184,7 @@ async fn a_picture_without_a_verdict_goes_before_a_person() {
         let node = stage.node().await;
         let contents = contents(&node, OnNoVerdict::Deliver);
         let patient = Author::Patient(stage.visitor(&node, "o1").await);
-        contents.check_media(subject(1), patient, "https://files.example/a.png", Medium::Picture).await.unwrap();
+        contents.check_media(&picture(patient), "https://files.example/a.png").await.unwrap();
         stage.clock.advance(Duration::from_mins(36));
         recheck(stage, &node, &contents, &Dialog::default()).await;
         assert_eq!(states(&contents, CheckState::Review).await, 1);
@@ -192,9 +206,9 @@ async fn the_second_look_asks_the_platform_again_and_takes_back_what_it_refuses(
             stage.clock.advance(Duration::from_secs(6));
             recheck(stage, &node, &contents, &dialog).await;
             // What was kept back was never seen, so there is nothing to take back.
-            let expected: Vec<String> = if n == 1 { vec![format!("withdraw {}", object_id(1))] } else { Vec::new() };
+            let expected: Vec<String> = if n == 1 { vec!["withdraw m1".to_owned()] } else { Vec::new() };
             let mut told = dialog.told.lock().unwrap().clone();
-            told.retain(|word| word.contains(&object_id(n).to_string()));
+            told.retain(|word| word.contains(&format!("m{n}")));
             assert_eq!(told, expected);
         }
         assert_eq!(states(&contents(&node, OnNoVerdict::Hold), CheckState::Withdrawn).await, 2);
@@ -215,7 +229,7 @@ async fn a_persons_decision_is_carried_out_once() {
         assert!(matches!(contents.decide(&admin(), check.id, true, "x").await, Err(WechatError::CheckDecided)));
         let dialog = Dialog::default();
         recheck(stage, &node, &contents, &dialog).await;
-        assert_eq!(*dialog.told.lock().unwrap(), [format!("withdraw {}", object_id(1))]);
+        assert_eq!(*dialog.told.lock().unwrap(), ["withdraw m1"]);
     })
     .await;
 }

@@ -119,13 +119,16 @@ pub struct EventFrame {
 pub enum EventBody {
     Message { message: MessageView },
     Recalled { data: Value },
+    Edited { data: Value },
     Read { data: Value },
     Joined { data: Value },
     Left { data: Value },
+    Updated { data: Value },
     Consultation { data: Value },
     Assignment { data: Value },
     Desk { data: Value },
     SessionEnded { data: Value },
+    ClientEnded { data: Value },
 }
 
 /// A message as members see it.
@@ -249,13 +252,16 @@ impl EventBody {
         let data = event.payload.clone();
         match event.kind {
             EventKind::Recalled => Self::Recalled { data },
+            EventKind::Edited => Self::Edited { data },
             EventKind::Read => Self::Read { data },
             EventKind::Joined => Self::Joined { data },
             EventKind::Left => Self::Left { data },
+            EventKind::Updated => Self::Updated { data },
             EventKind::Consultation => Self::Consultation { data },
             EventKind::Assignment => Self::Assignment { data },
             EventKind::Desk => Self::Desk { data },
             EventKind::SessionEnded => Self::SessionEnded { data },
+            EventKind::ClientEnded => Self::ClientEnded { data },
         }
     }
 }

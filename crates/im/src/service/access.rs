@@ -82,6 +82,9 @@ impl Reader {
 
 /// The client ids a caller speaks as: a person may be a patient, a doctor, or both.
 pub(super) fn client_ids_of(actor: &Actor) -> Vec<String> {
+    if let Actor::Client(client) = actor {
+        return client.ids.to_vec();
+    }
     let patient = actor.patient().map(|id| id.to_string());
     patient.into_iter().chain(actor.doctor().map(|id| id.to_string())).collect()
 }

@@ -89,9 +89,9 @@ pub enum FetchError {
 impl Coded for FetchError {
     fn code(&self) -> &'static str {
         match self {
-            Self::Remote { .. } => "fetch.remote",
-            Self::File { .. } => "fetch.file",
-            Self::State { .. } => "fetch.state",
+            Self::Remote { .. } => "import.fetch_remote",
+            Self::File { .. } => "import.fetch_file",
+            Self::State { .. } => "import.fetch_state",
         }
     }
 

@@ -246,7 +246,7 @@ async fn a_busy_other_side_is_asked_again_and_a_wrong_key_is_told_at_once() {
     let folder = tempfile::TempDir::new().unwrap();
     let standin = Standin(Mutex::new(There { left: Some(0), ..there() }));
     let error = run(&standin, &Fixed, &options(folder.path()), &Silent).await.unwrap_err();
-    assert_eq!(error.code(), "fetch.remote");
+    assert_eq!(error.code(), "import.fetch_remote");
     assert_eq!(standin.0.into_inner().unwrap().requests, 1);
 }
 

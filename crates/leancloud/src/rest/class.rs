@@ -21,7 +21,9 @@ pub enum ClassKind {
     Consultation,
     /// `DoctorPatientRelation`.
     Relation,
-    /// Classes that are not served here: conversations and messages have interfaces of their own.
+    /// `_Conversation`: conversations of instant messaging.
+    Conversation,
+    /// Classes that are not served here: messages have an interface of their own.
     Closed,
 }
 
@@ -37,6 +39,7 @@ impl ClassKind {
             "Consultation" => Self::Consultation,
             "DoctorPatientRelation" => Self::Relation,
             "CustomerService" => Self::Notice,
+            "_Conversation" => Self::Conversation,
             name if name.starts_with('_') => Self::Closed,
             _ => Self::Document,
         }
@@ -54,7 +57,8 @@ mod tests {
 
     #[test]
     fn unknown_system_classes_are_closed_and_unknown_others_are_documents() {
-        assert_eq!(ClassKind::of("_Conversation"), ClassKind::Closed);
+        assert_eq!(ClassKind::of("_Conversation"), ClassKind::Conversation);
+        assert_eq!(ClassKind::of("_SysMessage"), ClassKind::Closed);
         assert_eq!(ClassKind::of("_Whatever"), ClassKind::Closed);
         assert_eq!(ClassKind::of("Diary"), ClassKind::Document);
         assert!(ClassKind::of("_Role").is_document() && !ClassKind::of("Doctor").is_document());

@@ -15,6 +15,6 @@ pub use codes::CodeCall;
 pub use error::RestError;
 pub use files::{FileTicket, UploadToken};
 pub use objects::{Caller, Created, Found, Rest, RestPorts};
-pub use shape::{FileUrls, Shape};
+pub use shape::{FileUrls, Shape, address as file_address};
 pub use store::{ClassInfo, ClientViewer, Document, DocumentRepository, LockedDocument, RestStore, RestUnit, Viewer};
 pub use users::{MiniProgramError, MiniProgramLogin, UserAnswer, WeappPerson, user_value};

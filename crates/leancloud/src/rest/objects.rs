@@ -86,6 +86,7 @@ impl Rest {
                 patient: user.patient,
                 doctor: user.doctor,
                 roles: self.ports.store.read().documents().roles_of(user.user).await?,
+                peers: Vec::new(),
             }),
             // Staff use the console; here they are nobody in particular.
             _ => Viewer::Client(ClientViewer::default()),

@@ -284,7 +284,7 @@ pub(super) fn file_value(file: &File, urls: &dyn FileUrls) -> Value {
 }
 
 /// Where a file can be fetched.
-pub(super) fn address(file: &File, urls: &dyn FileUrls) -> String {
+pub fn address(file: &File, urls: &dyn FileUrls) -> String {
     match &file.place {
         FilePlace::External { url } => url.clone(),
         FilePlace::Stored { .. } => urls.url(file),

@@ -30,6 +30,8 @@ pub struct ClientViewer {
     pub doctor: Option<DoctorId>,
     /// Names of the roles the user has, by whatever way.
     pub roles: Vec<String>,
+    /// The client ids of a client of the realtime protocol, whose conversations it sees.
+    pub peers: Vec<String>,
 }
 
 impl Viewer {

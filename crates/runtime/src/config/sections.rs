@@ -286,16 +286,39 @@ pub struct Leancloud {
     pub weapp_session_key: bool,
     /// Fields of document classes to have indexes for, as `Class.field`.
     pub indexes: Vec<String>,
+    /// Who may open a client id of the realtime protocol; by default everybody in development, and in production who
+    /// shows a signature of the application's server or of this one.
+    pub im_login: Option<ImLogin>,
+    /// Most bytes of one message of a realtime client.
+    pub im_max_message_bytes: NonZeroUsize,
+    /// Messages, queries of history and other commands a realtime socket may send in a minute.
+    pub im_sends_per_minute: NonZeroU32,
+    pub im_logs_per_minute: NonZeroU32,
+    pub im_commands_per_minute: NonZeroU32,
+}
+
+/// Who may open a client id of the realtime protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ImLogin {
+    Open,
+    SessionOrSignature,
 }
 
 impl Default for Leancloud {
     fn default() -> Self {
+        let per_minute = NonZeroU32::MIN.saturating_add(599);
         Self {
             enabled: true,
             require_session: false,
             sms_without_captcha: true,
             weapp_session_key: false,
             indexes: Vec::new(),
+            im_login: None,
+            im_max_message_bytes: NonZeroUsize::MIN.saturating_add(5 * 1024 - 1),
+            im_sends_per_minute: per_minute,
+            im_logs_per_minute: per_minute,
+            im_commands_per_minute: per_minute,
         }
     }
 }

@@ -65,6 +65,11 @@ async fn lock_conversations(unit: &SeaUnit, events: &[NewEvent]) -> Result<(), S
     Ok(())
 }
 
+/// Reads the rows of a statement that selects whole events.
+pub(crate) fn log_events(rows: &[QueryResult]) -> Result<Vec<LogEvent>, StoreError> {
+    rows.iter().map(|row| event(Model::from_query_result(row, "").map_err(store_error)?)).collect()
+}
+
 fn merge(messages: &[QueryResult], events: &[QueryResult], limit: u32) -> Result<Vec<LogEntry>, StoreError> {
     let mut entries: Vec<LogEntry> = message::messages(messages)?.into_iter().map(LogEntry::Message).collect();
     for row in events {

@@ -6,3 +6,6 @@ pub(crate) mod log;
 pub(crate) mod message;
 mod presence;
 mod unit;
+
+pub(crate) use self::log::log_events;
+pub(crate) use self::message::messages;

@@ -311,14 +311,14 @@ fn columns_of(backend: Backend, document: &Document) -> (Vec<Value>, Vec<String>
     (values, places)
 }
 
-fn json_parameter(backend: Backend, number: usize) -> String {
+pub(super) fn json_parameter(backend: Backend, number: usize) -> String {
     match backend {
         Backend::Postgres => format!("CAST(${number} AS jsonb)"),
         Backend::Sqlite => format!("${number}"),
     }
 }
 
-fn json_text(value: &impl serde::Serialize) -> String {
+pub(super) fn json_text(value: &impl serde::Serialize) -> String {
     // Plain data, which always serialises.
     serde_json::to_string(value).unwrap_or_else(|_| "null".into())
 }

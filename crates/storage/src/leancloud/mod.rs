@@ -8,6 +8,7 @@ mod dialect;
 mod document;
 mod index;
 mod product;
+mod realtime;
 mod source;
 
 pub(crate) use document::insertion;

@@ -23,6 +23,8 @@ enum Form {
     /// Milliseconds as a Date.
     Instant,
     Json,
+    /// The client ids of the members of a conversation.
+    Members,
     /// A gender: as it was imported while that says the same, else the stored word.
     Gender,
 }
@@ -108,6 +110,13 @@ const USER: &[Field] = &[
     ("mobilePhoneVerified", "is_phone_verified", Form::Flag),
     ("authData", "auth_data", Form::Json),
 ];
+const CONVERSATION: &[Field] = &[
+    ("name", "name", Form::Text),
+    ("c", "creator", Form::Text),
+    ("lm", "last_message_at", Form::Instant),
+    ("attr", "attributes", Form::Json),
+    ("m", "id", Form::Members),
+];
 const FILE: &[Field] =
     &[("name", "name", Form::Text), ("mime_type", "mime_type", Form::Text), ("url", "url", Form::Text)];
 
@@ -161,10 +170,12 @@ impl View {
                 let keys = ", t.doctor_id AS key_doctor, t.patient_id AS key_patient";
                 ("relation", RELATION_SHARED, RELATION_OWN, false, keys)
             }
+            ClassKind::Conversation => ("conversation", CONVERSATION, &[] as &[Field], true, ""),
             ClassKind::File => ("file", FILE, &[] as &[Field], true, ""),
             _ => ("account_user", USER, &[] as &[Field], true, ""),
         };
         let (rows, owns) = match compiler.viewer {
+            Viewer::Master if kind == ClassKind::Conversation => (listed_conversations(compiler.backend), None),
             Viewer::Master => ("TRUE".into(), None),
             Viewer::Client(client) => rows(compiler, kind, &client.clone()),
         };
@@ -199,9 +210,35 @@ fn rows(compiler: &mut Compiler<'_>, kind: ClassKind, client: &ClientViewer) -> 
             let own = is("doctor_id", doctor);
             (format!("({own} OR {})", is("patient_id", patient)), Some(own))
         }
+        ClassKind::Conversation => {
+            let peers: Vec<String> =
+                client.peers.iter().cloned().chain([user, doctor, patient].into_iter().flatten()).collect();
+            let backend = compiler.backend;
+            let places: Vec<String> = peers.into_iter().map(|peer| compiler.bind(peer)).collect();
+            let is_service = match backend {
+                Backend::Sqlite => "t.extra ->> '$.sys' = 1",
+                Backend::Postgres => "t.extra ->> 'sys' = 'true'",
+            };
+            let places = if places.is_empty() { "NULL".to_owned() } else { places.join(", ") };
+            let rows = format!(
+                "({} AND ({is_service} OR t.id IN (SELECT cm.conversation_id FROM conversation_member cm \
+                 WHERE cm.client_id IN ({places}))))",
+                listed_conversations(backend)
+            );
+            (rows, None)
+        }
         ClassKind::File => (format!("(t.owner_kind = 'user' AND {})", is("owner_id", user)), None),
         _ => (is("id", user), None),
     }
+}
+
+/// Those that lists show: not temporary ones, nor those that lie behind a service.
+fn listed_conversations(backend: Backend) -> String {
+    let absent = |key: &str| match backend {
+        Backend::Sqlite => format!("t.extra ->> '$.{key}' IS NULL"),
+        Backend::Postgres => format!("t.extra ->> '{key}' IS NULL"),
+    };
+    ["ttl", "sysOf", "deleted"].map(absent).join(" AND ")
 }
 
 /// Writes rows as JSON.
@@ -256,6 +293,14 @@ impl Writer {
                  printf('.%03dZ', {column} % 1000) || '\"}}')"
             ),
             Form::Json => format!("json({column})"),
+            Form::Members if is_postgres => format!(
+                "(SELECT COALESCE(jsonb_agg(cm.client_id ORDER BY cm.client_id), '[]'::jsonb) \
+                 FROM conversation_member cm WHERE cm.conversation_id = {column})"
+            ),
+            Form::Members => format!(
+                "json((SELECT json_group_array(client_id) FROM (SELECT cm.client_id AS client_id \
+                 FROM conversation_member cm WHERE cm.conversation_id = {column} ORDER BY cm.client_id)))"
+            ),
             Form::Gender => self.gender(&column),
         }
     }

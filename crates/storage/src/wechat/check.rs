@@ -18,8 +18,9 @@ fn check(row: &QueryResult) -> Result<Check, StoreError> {
         id: parse("wechat_content_check.id", &get::<String>(row, "id")?)?,
         app: get(row, "app")?,
         subject: Subject {
-            message: parse("wechat_content_check.message_id", &get::<String>(row, "message_id")?)?,
             conversation: parse("wechat_content_check.conversation_id", &get::<String>(row, "conversation_id")?)?,
+            sender: get(row, "sender")?,
+            client_message_id: get(row, "client_message_id")?,
         },
         is_picture: get(row, "is_picture")?,
         author: parse("wechat_content_check.author_id", &get::<String>(row, "author_id")?)?,
@@ -41,14 +42,16 @@ fn check(row: &QueryResult) -> Result<Check, StoreError> {
 #[async_trait]
 impl CheckRepository for SeaUnit {
     async fn insert(&mut self, check: &Check) -> Result<(), StoreError> {
-        let sql = "INSERT INTO wechat_content_check (id, app, message_id, conversation_id, is_picture, author_id, \
-                   is_by_doctor, checker, state, verdict, label, trace_id, is_held, sealed, created_at, updated_at) \
-                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
-        let values: [Value; 16] = [
+        let sql = "INSERT INTO wechat_content_check (id, app, conversation_id, sender, client_message_id, is_picture, \
+                   author_id, is_by_doctor, checker, state, verdict, label, trace_id, is_held, sealed, created_at, \
+                   updated_at) \
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
+        let values: [Value; 17] = [
             text(&check.id).into(),
             check.app.as_str().into(),
-            text(&check.subject.message).into(),
             text(&check.subject.conversation).into(),
+            check.subject.sender.as_str().into(),
+            check.subject.client_message_id.as_str().into(),
             check.is_picture.into(),
             text(&check.author).into(),
             check.is_by_doctor.into(),

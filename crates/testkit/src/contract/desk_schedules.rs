@@ -24,7 +24,7 @@ const CHATS: u32 = 200;
 const AGENTS: u32 = 10;
 /// Things that happen at once.
 const AT_ONCE: u32 = 12;
-const ROUNDS: u32 = 12;
+const ROUNDS: u32 = 6;
 
 /// Numbers that look random and are the same every time.
 struct Dice(u64);

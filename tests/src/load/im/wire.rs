@@ -101,11 +101,11 @@ fn put_text_frame(bytes: &mut Vec<u8>, text: &[u8]) -> usize {
     match u16::try_from(text.len()) {
         Ok(short @ 0..126) => bytes.push(0x80 | u8::try_from(short).unwrap_or_default()),
         Ok(length) => {
-            bytes.push(0x80 | 126);
+            bytes.push(0x80 | 0x7e);
             bytes.extend(length.to_be_bytes());
         }
         Err(_) => {
-            bytes.push(0x80 | 127);
+            bytes.push(0x80 | 0x7f);
             bytes.extend((text.len() as u64).to_be_bytes());
         }
     }

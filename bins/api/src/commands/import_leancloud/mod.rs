@@ -57,7 +57,7 @@ pub(super) struct Arguments {
 #[derive(Debug, Args)]
 struct FetchArguments {
     /// Pull the application from this address of LeanCloud's REST interface into the folder first; needs the master key
-    /// in LEANCLOUD_MASTER_KEY. May be broken off and run again at any time.
+    /// in `LEANCLOUD_MASTER_KEY`. May be broken off and run again at any time.
     #[arg(long, value_name = "URL", value_parser = web_address)]
     fetch: Option<String>,
     /// Id of the application over there; `app.id` when not given.
@@ -98,9 +98,9 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<(), Fail
     let export = Export::open(&arguments.export)?;
     let report = if arguments.dry_run {
         let throw_away = ThrowAway::beside(&config, arguments.work_folder.as_deref())?;
-        import(throw_away.config(config).await?, &export, &arguments).await?
+        Box::pin(import(throw_away.config(config).await?, &export, &arguments)).await?
     } else {
-        import(config, &export, &arguments).await?
+        Box::pin(import(config, &export, &arguments)).await?
     };
     if arguments.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
@@ -210,7 +210,7 @@ impl ThrowAway {
             storage::copy_sqlite(original, &file).await?;
         }
         config.database.url = Secret::new(format!("sqlite://{}", file.display()));
-        config.files.url = "memory://".to_owned();
+        "memory://".clone_into(&mut config.files.url);
         Ok(config)
     }
 }

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 /// Most bytes of one page.
 const MAX_PAGE_BYTES: usize = 64 * 1024 * 1024;
-const PAGE_TIMEOUT: Duration = Duration::from_secs(60);
+const PAGE_TIMEOUT: Duration = Duration::from_mins(1);
 const FILE_TIMEOUT: Duration = Duration::from_mins(5);
 
 /// The application over there.

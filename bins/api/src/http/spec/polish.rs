@@ -74,13 +74,16 @@ fn bound_integers(schema: &mut Map<String, Value>) {
     }
 }
 
-/// `application/json; charset=utf-8` confuses generators; JSON is always UTF-8.
+/// Types with a charset, e.g. `application/json; charset=utf-8`, confuse generators; everything here is UTF-8.
 fn plain_content_types(operation: &mut Value) {
     let rename = |content: &mut Value| {
-        if let Some(types) = content.as_object_mut()
-            && let Some(json) = types.remove("application/json; charset=utf-8")
-        {
-            types.insert("application/json".into(), json);
+        let Some(types) = content.as_object_mut() else { return };
+        let with_charset: Vec<String> = types.keys().filter(|name| name.contains("; charset=")).cloned().collect();
+        for name in with_charset {
+            let plain = name.split(';').next().unwrap_or_default().to_owned();
+            if let Some(schema) = types.remove(&name) {
+                types.insert(plain, schema);
+            }
         }
     };
     rename(&mut operation["requestBody"]["content"]);

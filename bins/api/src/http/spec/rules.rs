@@ -151,7 +151,7 @@ fn requests_refuse_unknown_fields_in_the_document() {
 #[test]
 fn creating_operations_take_an_idempotency_key_unless_their_answer_is_secret_or_they_name_what_they_create() {
     const SECRET: &[&str] =
-        &["sign_in_with_sms_code", "sign_in_with_wechat", "sign_in_agent", "create_agent", "create_console_session"];
+        &["sign_in_with_sms_code", "sign_in_with_wechat", "sign_in_agent", "create_console_session", "create_agent"];
     // A message is stored once under its clientMessageId, and there is one conversation with the assistant.
     const NAMED: &[&str] = &["send_message", "send_desk_message", "open_assistant_conversation"];
     each(

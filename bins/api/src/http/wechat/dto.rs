@@ -420,10 +420,12 @@ impl From<Message> for WechatMessageView {
 pub struct ContentCheckView {
     /// Id of the check.
     pub object_id: Id,
-    /// Id of the message.
-    pub message_id: Id,
-    /// The conversation it is in, or is to be.
+    /// The conversation the message is in, or is to be.
     pub conversation_id: Id,
+    /// Client id of whose message it is.
+    pub sender: String,
+    /// The sender's own id of the message.
+    pub client_message_id: String,
     /// Whether it is a picture.
     pub is_picture: bool,
     /// Whether a doctor wrote it.
@@ -452,8 +454,9 @@ impl From<Check> for ContentCheckView {
     fn from(check: Check) -> Self {
         Self {
             object_id: Id(check.id),
-            message_id: Id(check.subject.message),
             conversation_id: Id(check.subject.conversation),
+            sender: check.subject.sender,
+            client_message_id: check.subject.client_message_id,
             is_picture: check.is_picture,
             is_by_doctor: check.is_by_doctor,
             checker: check.checker.as_str().to_owned(),

@@ -318,6 +318,7 @@ fn written<'a>(row: &'a MessageRow, data: &'a str) -> Written<'a> {
         mentions: &row.mentions,
         mentions_all: row.mentions_all,
         edited_at: row.edited_at,
+        from: None,
     }
 }
 

@@ -41,3 +41,22 @@ CREATE TABLE document_relation (
 );
 CREATE INDEX document_relation_name ON document_relation (owning_class, name, related_class);
 CREATE INDEX document_relation_member ON document_relation (related_class, related_id, owning_class, name);
+
+-- Session tokens of realtime clients, as hashes: what a client shows to go on after its socket was lost.
+CREATE TABLE realtime_ticket (
+    token_hash text PRIMARY KEY,
+    client_id text NOT NULL,
+    tag text,
+    device_id text,
+    created_at bigint NOT NULL,
+    expires_at bigint NOT NULL,
+    superseded_at bigint
+);
+CREATE INDEX realtime_ticket_client ON realtime_ticket (client_id);
+
+-- Conversations that are the only ones of their kind, e.g. with the same members.
+CREATE TABLE conversation_unique (
+    key text PRIMARY KEY,
+    conversation_id text NOT NULL
+);
+CREATE INDEX conversation_unique_conversation ON conversation_unique (conversation_id);

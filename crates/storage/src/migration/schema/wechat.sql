@@ -140,8 +140,9 @@ CREATE INDEX wechat_push_time ON wechat_push (received_at);
 CREATE TABLE wechat_content_check (
     id text PRIMARY KEY,
     app text NOT NULL,
-    message_id text NOT NULL,
     conversation_id text NOT NULL,
+    sender text NOT NULL,
+    client_message_id text NOT NULL,
     is_picture boolean NOT NULL,
     author_id text NOT NULL,
     is_by_doctor boolean NOT NULL,

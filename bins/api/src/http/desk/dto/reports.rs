@@ -1,6 +1,7 @@
 //! Reports on the wire, as JSON and as CSV.
 
 use std::collections::HashMap;
+use std::hash::BuildHasher;
 
 use chrono_tz::Tz;
 use domain::Timestamp;
@@ -165,7 +166,7 @@ impl DeskReportView {
 }
 
 /// Episodes as CSV, one a row, for spreadsheets: UTF-8 with a mark that tells them so.
-pub fn csv(episodes: &[Episode], names: &HashMap<AgentId, String>, zone: Tz) -> String {
+pub fn csv<S: BuildHasher>(episodes: &[Episode], names: &HashMap<AgentId, String, S>, zone: Tz) -> String {
     let mut text = String::from(
         "\u{feff}conversationId,number,customer,openedAt,assignedAt,firstReplyAt,closedAt,waitMs,firstResponseMs,\
          handlingMs,replies,agent,closeReason,rating,comment\r\n",
