@@ -48,7 +48,9 @@ impl Scene {
         store.migrate().await.unwrap();
         fs::create_dir(folder.path().join("export")).unwrap();
         let ports = (Arc::new(store.clone()), Arc::new(Fixed), Arc::new(Counting::default()));
-        let importer = Importer::new(ports.0, ports.1, ports.2, ImportOptions::default());
+        // The ids, and so the names of what an import keeps for a while, are those of every other test.
+        let options = ImportOptions { work_folder: Some(folder.path().to_owned()), ..ImportOptions::default() };
+        let importer = Importer::new(ports.0, ports.1, ports.2, options);
         Self { store, importer, folder }
     }
 

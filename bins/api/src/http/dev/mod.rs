@@ -52,12 +52,15 @@ impl From<LoggedSms> for DevSmsView {
 impl DevApi {
     /// List the short messages that were not sent
     ///
-    /// Newest first. Only with the `log` provider of the development profile; everywhere else 404.
+    /// Those with a code before the others, and the newest first of each, so that the first one to a number is what it signs
+    /// in with. Only with the `log` provider of the development profile; everywhere else 404.
     #[oai(path = "/dev/sms", method = "get", operation_id = "list_dev_sms")]
     #[expect(clippy::unused_async, reason = "operations are asynchronous")]
     async fn list_dev_sms(&self, app: App, _caller: By<Anybody>) -> Result<Json<PageOf<DevSmsView>>, ApiError> {
         let kept = app.kept_sms.as_ref().ok_or_else(|| ApiError::of(code::UNKNOWN_PATH))?;
-        Ok(Json(PageOf::whole(kept.messages(), DevSmsView::from)))
+        let mut messages = kept.messages();
+        messages.sort_by_key(|message| message.code.is_none());
+        Ok(Json(PageOf::whole(messages, DevSmsView::from)))
     }
 
     /// Approve the own certification

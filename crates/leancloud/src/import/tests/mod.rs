@@ -51,18 +51,17 @@ struct Scene {
     store: MemoryImport,
     importer: Importer,
     folder: TempDir,
+    _work: TempDir,
 }
 
 impl Scene {
     fn new() -> Self {
         let store = MemoryImport::default();
-        let importer = Importer::new(
-            Arc::new(store.clone()),
-            Arc::new(Fixed),
-            Arc::new(Counting::default()),
-            ImportOptions::default(),
-        );
-        Self { store, importer, folder: TempDir::new().unwrap() }
+        let (folder, work) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+        // The ids, and so the names of what an import keeps for a while, are those of every other test.
+        let options = ImportOptions { work_folder: Some(work.path().to_owned()), ..ImportOptions::default() };
+        let importer = Importer::new(Arc::new(store.clone()), Arc::new(Fixed), Arc::new(Counting::default()), options);
+        Self { store, importer, folder, _work: work }
     }
 
     /// Replaces a file of the export.
