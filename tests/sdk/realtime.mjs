@@ -10,7 +10,7 @@ const [folder, serverURL, plainURL, appId, appKey, masterKey, patientPhone, doct
 const require = createRequire(path.resolve(folder, 'package.json'));
 const AV = require('leancloud-storage');
 const rt = require('leancloud-realtime');
-const typed = require('leancloud-realtime-plugin-typed-messages');
+const typed = require('leancloud-realtime-plugin-typed-messages')(AV, rt);
 const { Realtime, TextMessage, BinaryMessage, Event } = rt;
 const version = require('leancloud-realtime/package.json').version;
 const isFive = version.startsWith('5.');
@@ -372,7 +372,8 @@ async function consultation() {
   await assert.rejects(dialog.add([stranger.id]), (error) => error.code === 4309);
   const ended = await fetch(`${plainURL}/api/v1/consultations/${started.consultationId}/end`, {
     method: 'POST',
-    headers: { Authorization: `Bearer ${doctorToken}` },
+    headers: { Authorization: `Bearer ${doctorToken}`, 'Content-Type': 'application/json' },
+    body: JSON.stringify({ reason: '已解决' }),
   });
   assert.ok(ended.status < 300, String(ended.status));
   await assert.rejects(dialog.send(new TextMessage('还在吗')), (error) => error.code === 4307 || error.code === 4308);
