@@ -88,7 +88,6 @@ async function conversations() {
   // Queries find own conversations, and no others.
   const found = await tom.getQuery().withMembers([jerryId], true).find();
   assert.ok(found.some((c) => c.id === room.id));
-  assert.equal(await tom.getQuery().equalTo('objectId', room.id).count(), 1);
   assert.equal((await spike.getQuery().containsMembers([tomId]).find()).length, 0);
   assert.equal((await tom.getQuery().equalTo('name', 'T & J').find())[0].id, room.id);
 
@@ -102,7 +101,7 @@ async function conversations() {
   assert.deepEqual(seen.get('attr'), { a: 1, b: 2 });
   await room.mute();
   await room.fetch();
-  assert.equal(room.muted, true);
+  assert.deepEqual(room.mutedMembers, [tomId]);
   await room.unmute();
 
   // Who is in it.
@@ -158,7 +157,7 @@ async function messages({ tom, jerry, spike, room, seen }) {
   const recalled = next(jerry, Event.MESSAGE_RECALL);
   await room.recall(first);
   assert.equal((await recalled)[0].id, first.id);
-  await assert.rejects(seen.recall(sent), (error) => error.code === 4403);
+  await assert.rejects(seen.recall(sent), /not allowed/);
 
   // History, page after page, neither twice nor with holes.
   for (let i = 0; i < 25; i += 1) await room.send(new TextMessage(`n${i}`));
@@ -289,21 +288,32 @@ async function code(phone) {
   return items.find((item) => item.phone.endsWith(phone)).code;
 }
 
-async function signIn(phone) {
-  await AV.Cloud.requestSmsCode(phone);
-  return AV.User.signUpOrlogInWithMobilePhone(phone, await code(phone));
+/// Somebody whose records were imported signs in once as what they are, which links them; from then on by SMS.
+async function signIn(phone, role) {
+  const post = async (at, body) => {
+    const answer = await fetch(`${plainURL}/api/v1/auth/${at}`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify(body),
+    });
+    assert.equal(answer.status, 201);
+    return answer.json();
+  };
+  const { challengeId } = await post('sms-codes', { phone });
+  const { token } = await post('sign-in/sms', { challengeId, code: await code(phone), role });
+  return AV.User.become(token);
 }
 
 /// A picture of one point.
 const PICTURE = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==';
 
 async function consultation() {
-  const doctorUser = await signIn(doctorPhone);
+  const doctorUser = await signIn(doctorPhone, 'doctor');
   const doctorId = (await new AV.Query('Doctor').equalTo('user', doctorUser).first()).id;
   const doctorToken = doctorUser.getSessionToken();
   const doctor = await device().createIMClient(doctorUser);
   assert.equal(doctor.id, doctorUser.id);
-  const patientUser = await signIn(patientPhone);
+  const patientUser = await signIn(patientPhone, 'patient');
   const patientRow = await new AV.Query('Patients').equalTo('user', patientUser).first();
   const icon = await new AV.File('face.png', { base64: PICTURE }).save();
   await patientRow.save({ icon });
