@@ -16,6 +16,9 @@ const version = require('leancloud-realtime/package.json').version;
 const isFive = version.startsWith('5.');
 AV.init({ appId, appKey, masterKey, serverURL });
 
+// 5.x remembers in a plain object which application is in use, and wants one device in a process; here are many.
+Object.defineProperty(Object.prototype, appId, { get: () => false, set() {}, configurable: true });
+
 const host = new URL(serverURL).host;
 const open = [];
 /// A device: the SDK of one of its own.
