@@ -5,6 +5,7 @@ pub mod history;
 pub mod leancloud;
 pub mod leancloud_standin;
 pub mod load;
+pub mod sdk;
 pub mod server;
 pub mod services;
 pub mod socket;

@@ -269,7 +269,8 @@ fn an_ended_consultation_takes_no_messages_and_says_why() {
         let mut patient = Socket::connect(api);
         patient.open(&patient_id(1));
         patient.sent(&dialog, "一");
-        let ended = http.post(&format!("/api/v1/consultations/{consultation}/end"), &doctor, &json!({}));
+        let ended =
+            http.post(&format!("/api/v1/consultations/{consultation}/end"), &doctor, &json!({ "reason": "已解决" }));
         assert!(ended.status < 300, "{}", ended.body);
         let direct = DirectCommand { cid: Some(dialog), msg: Some("二".into()), ..DirectCommand::default() };
         let ack = patient.send(direct).ack_message.expect("an ack");

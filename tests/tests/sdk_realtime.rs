@@ -1,26 +1,13 @@
 //! The official realtime SDKs from npm, unmodified, against the real server behind TLS. Needs Node.js and openssl.
 
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use tests::load::export::{doctor_phone, patient_phone};
+use tests::sdk::{folder, install};
 use tests::server::{APP_ID, APP_KEY, Database, Deployment, MASTER_KEY, free_port};
 use tests::world::populate;
-
-fn folder(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
-}
-
-/// Installs exactly what the lock file says, once.
-fn install(name: &str) {
-    if folder(name).join("node_modules/leancloud-realtime/package.json").is_file() {
-        return;
-    }
-    let arguments = ["ci", "--no-audit", "--no-fund", "--ignore-scripts", "--legacy-peer-deps"];
-    let status = Command::new("npm").args(arguments).current_dir(folder(name)).status().expect("npm is needed");
-    assert!(status.success(), "npm ci failed");
-}
 
 /// A certificate for localhost, signed by itself, for this run only.
 fn certificate(dir: &Path) -> (String, String) {

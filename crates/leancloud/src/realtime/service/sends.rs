@@ -185,17 +185,23 @@ impl Realtime {
 
     /// Moves the client on to what it has read.
     pub(super) async fn read(&self, client: &Client, read: &ReadCommand) -> Result<(), Refusal> {
-        let whole = read.cids.iter().chain(&read.cid).map(|cid| (cid.as_str(), None));
-        let tuples = read.convs.iter().map(|tuple| (tuple.cid.as_str(), tuple.timestamp));
-        for (cid, until) in whole.chain(tuples).take(MAX_READS) {
+        let whole = read.cids.iter().chain(&read.cid).map(|cid| (cid.as_str(), None, None));
+        let tuples = read.convs.iter().map(|tuple| (tuple.cid.as_str(), tuple.timestamp, tuple.mid.as_deref()));
+        for (cid, until, mid) in whole.chain(tuples).take(MAX_READS) {
             let mut unit = self.ports.store.read();
             let Ok(room) = self.room(unit.as_mut(), Some(cid)).await else { continue };
             let Some(seat) = client.seat(&room.members) else { continue };
             for id in self.read_rooms(&room, &seat.client_id).await? {
                 let Some(conversation) = unit.conversations().find(id).await? else { continue };
-                let seq = match until.filter(|until| *until > 0) {
-                    Some(until) => self.seq_until(unit.as_mut(), &conversation, until).await?,
-                    None => conversation.last_seq,
+                // Of several messages of the same time the named one is the last that was read.
+                let named = match mid.filter(|mid| !mid.is_empty()) {
+                    Some(mid) => self.find_message(unit.as_mut(), &conversation, mid, until).await?,
+                    None => None,
+                };
+                let seq = match (named, until.filter(|until| *until > 0)) {
+                    (Some(message), _) => message.seq,
+                    (None, Some(until)) => self.seq_until(unit.as_mut(), &conversation, until).await?,
+                    (None, None) => conversation.last_seq,
                 };
                 if let Err(error) = self.reads.read(&client.actor(), id, seq).await {
                     tracing::warn!(error = &error as &dyn std::error::Error, "a reader could not be moved on");
