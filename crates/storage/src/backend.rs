@@ -281,8 +281,9 @@ fn postgres_options(
         .test_before_acquire_if_idle_for(Duration::from_secs(30))
         .map_sqlx_postgres_opts(move |postgres| {
             // Statements are planned once and kept: one planned while a table was empty must not read it whole when
-            // it has grown. Where there is no index, tables are read whole all the same.
-            let options = postgres.application_name("zhaoguan").options([("enable_seqscan", "off")]);
+            // it has grown. Where there is no index, tables are read whole all the same, and look so dear then that
+            // the database would compile every such statement, for seconds.
+            let options = postgres.application_name("zhaoguan").options([("enable_seqscan", "off"), ("jit", "off")]);
             options.options(settings.iter().copied()).statement_cache_capacity(256)
         });
     connect
