@@ -207,15 +207,34 @@ pub struct Tokens {
     sealer: Sealer,
     /// Names this process in leases.
     holder: String,
-    cached: Mutex<HashMap<String, Cached>>,
+    known: Mutex<HashMap<String, Known>>,
     /// One fetch at a time per app in this process.
     turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
 
-#[derive(Clone)]
-struct Cached {
-    token: AccessToken,
-    read_at: Timestamp,
+/// What this process knows of an app's token.
+#[derive(Default)]
+struct Known {
+    /// The token, and when its row was read.
+    kept: Option<(AccessToken, Timestamp)>,
+    /// The highest version that is refused, and told to be in the row.
+    refused: i64,
+}
+
+impl Known {
+    /// Keeps a token; false when it was refused while its row was read.
+    fn keep(&mut self, token: &AccessToken, now: Timestamp) -> bool {
+        let is_good = token.version > self.refused;
+        if is_good {
+            self.kept = Some((token.clone(), now));
+        }
+        is_good
+    }
+
+    fn refuse(&mut self, version: i64) {
+        self.refused = self.refused.max(version);
+        self.kept.take_if(|(token, _)| token.version <= version);
+    }
 }
 
 impl Tokens {
@@ -227,8 +246,8 @@ impl Tokens {
         sealer: Sealer,
     ) -> Self {
         let holder = random.base62(16);
-        let (cached, turns) = (Mutex::default(), Mutex::default());
-        Self { wire, repository, clock, random, sealer, holder, cached, turns }
+        let (known, turns) = (Mutex::default(), Mutex::default());
+        Self { wire, repository, clock, random, sealer, holder, known, turns }
     }
 
     /// A token to call with.
@@ -247,9 +266,11 @@ impl Tokens {
         for _ in 0..LOOKS {
             let now = self.clock.now();
             let row = self.repository.find(&app.name).await?;
-            if let Some(token) = self.usable(app, &row, now) {
-                self.keep(app, &token, now);
-                return Ok(token);
+            match self.usable(app, &row, now) {
+                Some(token) if self.with(app, |known| known.keep(&token, now)) => return Ok(token),
+                // Refused meanwhile: whoever has seen that must not be given it again.
+                Some(_) => continue,
+                None => {}
             }
             if let Some(error) = row.blocked(now) {
                 return Err(error);
@@ -268,7 +289,6 @@ impl Tokens {
     /// # Errors
     /// [`TokenError::Store`].
     pub async fn invalidate(&self, app: &App, version: i64) -> Result<(), TokenError> {
-        self.forget(app, version);
         let now = self.clock.now();
         let row = self.repository.find(&app.name).await?;
         let is_series = row.invalidated_at.is_some_and(|at| now.since(at) < SERIES);
@@ -283,6 +303,8 @@ impl Tokens {
                 tracing::warn!(app = app.name, version, "the platform refused a token; fetching another");
             }
         }
+        // After the row: a row read from now on shows it too.
+        self.with(app, |known| known.refuse(version));
         Ok(())
     }
 
@@ -322,7 +344,7 @@ impl Tokens {
             // Nothing was fetched: the lease ends by itself.
             return Ok(Forced::NotAllowed);
         }
-        self.forget(app, i64::MAX);
+        self.with(app, |known| known.kept = None);
         self.fetch(app, &row, true).await.map(Forced::Done)
     }
 
@@ -367,7 +389,7 @@ impl Tokens {
             return self.usable(app, &row, now).ok_or(TokenError::Unavailable);
         };
         let token = AccessToken { value, version, good_until };
-        self.keep(app, &token, now);
+        self.with(app, |known| known.keep(&token, now));
         gauge!("wechat_app_fault", "app" => app.name.clone()).set(0.0);
         tracing::info!(app = app.name, version, good_until = %good_until, mode, "access token fetched");
         Ok(token)
@@ -426,22 +448,14 @@ impl Tokens {
 
     fn cached(&self, app: &App) -> Option<AccessToken> {
         let now = self.clock.now();
-        let cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = cached.get(&app.name)?;
-        let is_fresh = now.since(found.read_at) < CACHE_FOR && found.token.good_until > now;
-        is_fresh.then(|| found.token.clone())
+        let is_fresh =
+            |(token, read_at): &&(AccessToken, Timestamp)| now.since(*read_at) < CACHE_FOR && token.good_until > now;
+        self.with(app, |known| known.kept.as_ref().filter(is_fresh).map(|(token, _)| token.clone()))
     }
 
-    fn keep(&self, app: &App, token: &AccessToken, now: Timestamp) {
-        let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
-        cached.insert(app.name.clone(), Cached { token: token.clone(), read_at: now });
-    }
-
-    fn forget(&self, app: &App, version: i64) {
-        let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
-        if cached.get(&app.name).is_some_and(|found| found.token.version <= version) {
-            cached.remove(&app.name);
-        }
+    fn with<T>(&self, app: &App, act: impl FnOnce(&mut Known) -> T) -> T {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        act(known.entry(app.name.clone()).or_default())
     }
 
     fn turn(&self, app: &App) -> Arc<tokio::sync::Mutex<()>> {
@@ -502,6 +516,19 @@ fn doubled(first: Duration, times: u32) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_refused_while_it_was_read_is_not_kept() {
+        let now = Timestamp::from_millis(1_000);
+        let token = |version| AccessToken { value: Secret::new("t"), version, good_until: now + LEASE };
+        let mut known = Known::default();
+        assert!(known.keep(&token(1), now));
+        known.refuse(1);
+        assert!(known.kept.is_none() && !known.keep(&token(1), now));
+        assert!(known.keep(&token(2), now));
+        known.refuse(1);
+        assert!(known.kept.is_some(), "a late refusal does not hit the successor");
+    }
 
     #[test]
     fn a_token_is_due_in_its_last_five_minutes_or_when_refused() {
