@@ -38,6 +38,7 @@ base() {
     has cargo || { say "Rust is missing: see https://rustup.rs"; exit 1; }
     has cc || apt_install gcc libc6-dev
     has ld.lld || apt_install lld
+    has openssl || apt_install openssl # makes the certificate that one of the tests needs
     # The official SDK runs in one of the tests.
     has npm || apt_install nodejs npm
     has just || install_just
