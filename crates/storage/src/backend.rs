@@ -55,7 +55,6 @@ impl DatabaseOptions {
 
 /// Connections to `PostgreSQL` for appending messages, beside `max_connections`: enough for the lanes of one process.
 const APPENDERS: u32 = 4;
-const PLAN_ONCE: &[(&str, &str)] = &[("plan_cache_mode", "force_generic_plan")];
 
 /// The database could not be opened. Never shows the password of the address.
 #[derive(Debug, thiserror::Error)]
@@ -260,17 +259,12 @@ fn sqlite_options(options: &DatabaseOptions, is_reader: bool) -> ConnectOptions 
 }
 
 async fn connect_postgres(options: &DatabaseOptions) -> Result<Connections, ConnectError> {
-    let pool = open(options, postgres_options(options, options.max_connections, &[])).await?;
-    // Planning the statement that appends takes longer than running it for one message.
-    let appender = open(options, postgres_options(options, APPENDERS, PLAN_ONCE)).await?;
+    let pool = open(options, postgres_options(options, options.max_connections)).await?;
+    let appender = open(options, postgres_options(options, APPENDERS)).await?;
     Ok(Connections { backend: Backend::Postgres, writer: pool.clone(), reader: pool, appender })
 }
 
-fn postgres_options(
-    options: &DatabaseOptions,
-    max_connections: u32,
-    settings: &'static [(&'static str, &'static str)],
-) -> ConnectOptions {
+fn postgres_options(options: &DatabaseOptions, max_connections: u32) -> ConnectOptions {
     let mut connect = ConnectOptions::new(options.url.clone());
     connect
         .max_connections(max_connections)
@@ -279,12 +273,13 @@ fn postgres_options(
         .sqlx_logging(false)
         .record_stmt_in_spans(false)
         .test_before_acquire_if_idle_for(Duration::from_secs(30))
-        .map_sqlx_postgres_opts(move |postgres| {
-            // Statements are planned once and kept: one planned while a table was empty must not read it whole when
-            // it has grown. Where there is no index, tables are read whole all the same, and look so dear then that
-            // the database would compile every such statement, for seconds.
-            let options = postgres.application_name("zhaoguan").options([("enable_seqscan", "off"), ("jit", "off")]);
-            options.options(settings.iter().copied()).statement_cache_capacity(256)
+        .map_sqlx_postgres_opts(|postgres| {
+            // Statements are planned once and kept: planning takes longer than running most of them. One planned while
+            // a table was empty must not read it whole when it has grown. Where there is no index, tables are read
+            // whole all the same, and look so dear then that the database would compile every such statement, for
+            // seconds.
+            let options = [("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off"), ("jit", "off")];
+            postgres.application_name("zhaoguan").options(options).statement_cache_capacity(256)
         });
     connect
 }

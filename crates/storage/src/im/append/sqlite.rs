@@ -1,37 +1,24 @@
 //! `SQLite`: one writer, so what is read stays true while a unit runs, and numbers are given here. Every statement is a
-//! journey to the thread of the connection, so there are two: one that looks, and one that writes everything.
+//! journey to the thread of the connection, so there are few: one looks, one moves what messages change, one stores them.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
 
-use ::im::{Appended, NewMessage};
+use ::im::{Appended, Message, NewMessage};
 use domain::StoreError;
+use domain::id::ConversationId;
 use sea_orm::sea_query::Value;
 use serde::Serialize;
 
 use super::{FATE, Fate, KNOWN, fate, get};
+use crate::bulk;
 use crate::convert::text;
+use crate::im::message;
 use crate::store::SeaUnit;
 
 /// A message before it is numbered: conversation, sender, name, time, whether the owner has agreed.
 #[derive(Serialize)]
 struct Asked<'a>(&'a str, Option<&'a str>, Option<&'a str>, i64, bool);
-
-/// A row of `message`.
-#[derive(Serialize)]
-struct Stored<'a> {
-    position: i64,
-    id: String,
-    conversation_id: &'a str,
-    seq: i64,
-    sender: Option<&'a str>,
-    acted_by: Option<String>,
-    client_message_id: Option<&'a str>,
-    kind: &'a str,
-    content: &'a str,
-    corrects: Option<String>,
-    created_at: i64,
-}
 
 /// Looks at messages, in their order.
 static LOOK: LazyLock<String> = LazyLock::new(|| {
@@ -45,15 +32,11 @@ static LOOK: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-/// Writes the new head of the log, the messages, and what they change about conversations and senders.
-const WRITE: &str = "UPDATE log_head SET position = $1 WHERE id = 1; \
-     INSERT INTO message (position, id, conversation_id, seq, sender, acted_by, client_message_id, kind, content, \
-     corrects, created_at) SELECT value ->> 'position', value ->> 'id', value ->> 'conversation_id', value ->> 'seq', \
-     value ->> 'sender', value ->> 'acted_by', value ->> 'client_message_id', value ->> 'kind', value ->> 'content', \
-     value ->> 'corrects', value ->> 'created_at' FROM json_each($2); \
+/// Writes the new head of the log, and what messages change about their conversations and senders.
+const MOVE: &str = "UPDATE log_head SET position = $1 WHERE id = 1; \
      UPDATE conversation SET last_seq = j.value ->> 1, last_position = j.value ->> 2, last_message_at = j.value ->> 3, \
-     updated_at = j.value ->> 3 FROM json_each($3) j WHERE conversation.id = j.value ->> 0; \
-     UPDATE conversation_member SET own_after_read = own_after_read + (j.value ->> 2) FROM json_each($4) j \
+     updated_at = j.value ->> 3 FROM json_each($2) j WHERE conversation.id = j.value ->> 0; \
+     UPDATE conversation_member SET own_after_read = own_after_read + (j.value ->> 2) FROM json_each($3) j \
      WHERE conversation_id = j.value ->> 0 AND client_id = j.value ->> 1";
 
 pub(super) async fn append(unit: &SeaUnit, messages: &[NewMessage]) -> Result<Vec<Appended>, StoreError> {
@@ -79,43 +62,29 @@ pub(super) async fn append(unit: &SeaUnit, messages: &[NewMessage]) -> Result<Ve
         *seq += 1;
         head += 1;
         outcomes.push(Appended::Stored { position: head, seq: *seq });
-        stored.push(row_of(message, id, head, *seq));
+        stored.push(message.stored(head, *seq));
     }
     if !stored.is_empty() {
-        unit.execute(WRITE, write_values(head, &stored)?).await?;
+        unit.execute(MOVE, moves(head, &stored)?).await?;
+        bulk::insert::<message::Entity>(unit, stored.into_iter().map(message::row), "").await?;
     }
     Ok(outcomes)
 }
 
-fn row_of<'a>(message: &'a NewMessage, conversation_id: &'a str, position: i64, seq: i64) -> Stored<'a> {
-    Stored {
-        position,
-        id: text(&message.id),
-        conversation_id,
-        seq,
-        sender: message.sender.as_deref(),
-        acted_by: message.acted_by.map(|id| text(&id)),
-        client_message_id: message.client_message_id.as_deref(),
-        kind: message.kind.as_str(),
-        content: message.content.as_str(),
-        corrects: message.corrects.map(|id| text(&id)),
-        created_at: message.created_at.as_millis(),
-    }
-}
-
-/// The parameters of [`WRITE`].
-fn write_values(head: i64, stored: &[Stored<'_>]) -> Result<[Value; 4], StoreError> {
-    let mut moved: BTreeMap<&str, (i64, i64, i64)> = BTreeMap::new();
-    let mut counted: BTreeMap<(&str, &str), i64> = BTreeMap::new();
-    for row in stored {
-        moved.insert(row.conversation_id, (row.seq, row.position, row.created_at));
-        if let Some(sender) = row.sender {
-            *counted.entry((row.conversation_id, sender)).or_default() += 1;
+/// The parameters of [`MOVE`].
+fn moves(head: i64, stored: &[Message]) -> Result<[Value; 3], StoreError> {
+    let mut moved: BTreeMap<ConversationId, (i64, i64, i64)> = BTreeMap::new();
+    let mut counted: BTreeMap<(ConversationId, &str), i64> = BTreeMap::new();
+    for message in stored {
+        let Message { conversation_id, seq, position, created_at, .. } = message;
+        moved.insert(*conversation_id, (*seq, *position, created_at.as_millis()));
+        if let Some(sender) = &message.sender {
+            *counted.entry((*conversation_id, sender)).or_default() += 1;
         }
     }
-    let moved: Vec<_> = moved.into_iter().map(|(id, (seq, position, at))| (id, seq, position, at)).collect();
-    let counted: Vec<_> = counted.into_iter().map(|((id, client), count)| (id, client, count)).collect();
-    Ok([head.into(), json(stored)?, json(&moved)?, json(&counted)?])
+    let moved: Vec<_> = moved.iter().map(|(id, (seq, position, at))| (text(id), seq, position, at)).collect();
+    let counted: Vec<_> = counted.iter().map(|((id, client), count)| (text(id), client, count)).collect();
+    Ok([head.into(), json(&moved)?, json(&counted)?])
 }
 
 fn json<T: Serialize + ?Sized>(value: &T) -> Result<Value, StoreError> {
