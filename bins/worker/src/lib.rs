@@ -63,11 +63,13 @@ impl Worker {
         let worker = Arc::new(self);
         let claiming = Arc::clone(&worker);
         let stopping = tasks.stopping();
-        tasks.spawn("worker.claim", async move { claim::run(&claiming, stopping).await });
+        tasks.spawn("worker.claim", async move { storage::in_background(claim::run(&claiming, stopping)).await });
         for task in worker.schedules.clone() {
             let worker = Arc::clone(&worker);
             let stopping = tasks.stopping();
-            tasks.spawn("worker.schedule", async move { schedule::run(&worker, &*task, stopping).await });
+            tasks.spawn("worker.schedule", async move {
+                storage::in_background(schedule::run(&worker, &*task, stopping)).await;
+            });
         }
     }
 }

@@ -20,6 +20,7 @@ mod oversight;
 mod people;
 mod sms;
 mod store;
+mod turns;
 mod values;
 mod wechat;
 
@@ -27,3 +28,4 @@ pub use backend::{Backend, ConnectError, DatabaseOptions, SqliteSync, copy_sqlit
 pub use consulting::RecordingNotifier;
 pub use leancloud::DocumentIndex;
 pub use store::{SeaStore, SeaUnit};
+pub use turns::in_background;

@@ -22,10 +22,12 @@ use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseExecutor, DatabaseTransaction, EntityTrait, FromQueryResult,
     QueryResult, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait, Value,
 };
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::backend::{self, Backend, ConnectError, Connections, DatabaseOptions, store_error};
 use crate::convert::list;
 use crate::migration;
+use crate::turns::Turns;
 
 /// The database.
 #[derive(Clone)]
@@ -36,6 +38,7 @@ pub struct SeaStore {
     /// For messages that are appended as a unit of their own.
     appender: DatabaseConnection,
     news: News,
+    turns: Turns,
 }
 
 /// Who is told that the log has moved on.
@@ -48,7 +51,7 @@ impl SeaStore {
     /// [`ConnectError`] saying which address could not be opened and why.
     pub async fn connect(options: &DatabaseOptions) -> Result<Self, ConnectError> {
         let Connections { backend, writer, reader, appender } = backend::connect(options).await?;
-        Ok(Self { backend, writer, reader, appender, news: News::default() })
+        Ok(Self { backend, writer, reader, appender, news: News::default(), turns: Turns::of(backend) })
     }
 
     /// Tells `listener` from now on of every unit that moved the log on, whatever it was about. Counts once.
@@ -79,8 +82,9 @@ impl SeaStore {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
         };
+        let turn = self.turns.wait().await;
         let txn = self.writer.begin_with_options(options).await.map_err(store_error)?;
-        Ok(self.on(Road::Transaction(txn)))
+        Ok(SeaUnit { _turn: turn, ..self.on(Road::Transaction(txn)) })
     }
 
     /// The repositories for reading only; each call sees what is committed then.
@@ -94,7 +98,7 @@ impl SeaStore {
     }
 
     fn on(&self, road: Road) -> SeaUnit {
-        SeaUnit { backend: self.backend, road, news: self.news.clone(), has_news: false }
+        SeaUnit { backend: self.backend, road, news: self.news.clone(), has_news: false, _turn: None }
     }
 
     /// Proves that writing works, for `/readyz`.
@@ -149,6 +153,8 @@ pub struct SeaUnit {
     news: News,
     /// It has moved the log on.
     pub(crate) has_news: bool,
+    /// Given on when the unit is over.
+    _turn: Option<OwnedSemaphorePermit>,
 }
 
 impl SeaUnit {
