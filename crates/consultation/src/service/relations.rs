@@ -55,6 +55,9 @@ impl Relations {
         }
         let patient = unit.patients().find(relation.pair.patient).await?;
         let patient = patient.ok_or(ConsultationError::PatientNotFound(relation.pair.patient))?;
+        if patient.is_closed() && !actor.is_trusted() {
+            return Err(ConsultationError::RelationNotFound(id));
+        }
         self.audit_trusted_read(actor, patient.id).await?;
         Ok(RelationWithPatient { relation, patient })
     }
@@ -134,8 +137,8 @@ impl Relations {
         if relation.is_blocked != was_blocked {
             self.record_block(&mut *unit, actor, &relation, &mut lines).await?;
         }
-        let patient = unit.patients().find(relation.pair.patient).await?;
-        let patient = patient.ok_or(ConsultationError::PatientNotFound(relation.pair.patient))?;
+        let patient = unit.patients().find(relation.pair.patient).await?.filter(|p| !p.is_closed());
+        let patient = patient.ok_or(ConsultationError::RelationNotFound(id))?;
         lines.write(&mut *unit).await?;
         unit.commit().await?;
         context.signal.wake();
@@ -196,8 +199,8 @@ async fn with_doctors(
     relations: Vec<Relation>,
 ) -> Result<Vec<RelationWithDoctor>, ConsultationError> {
     let ids: Vec<DoctorId> = relations.iter().map(|r| r.pair.doctor).collect();
-    let doctors = unit.doctors().find_all(&ids).await?;
-    let mut by_id: HashMap<DoctorId, Doctor> = doctors.into_iter().map(|d| (d.id, d)).collect();
+    let doctors = unit.doctors().find_all(&ids).await?.into_iter().filter(|d| !d.is_closed());
+    let mut by_id: HashMap<DoctorId, Doctor> = doctors.map(|d| (d.id, d)).collect();
     let joined = relations.into_iter().filter_map(|relation| {
         let doctor = by_id.remove(&relation.pair.doctor)?;
         Some(RelationWithDoctor { relation, doctor })
