@@ -371,3 +371,22 @@ async fn the_consultation_of_a_patient_who_has_left_is_not_reopened() {
     let refused = consultations.reopen(&the_doctor(), id).await;
     assert!(matches!(refused, Err(ConsultationError::PatientNotFound(_))), "{refused:?}");
 }
+
+#[tokio::test]
+async fn a_look_at_somebody_elses_patients_leaves_a_trace() {
+    let stage = stage().await;
+    initiate(&stage, the_patient()).await.unwrap();
+    let relations = Relations::new(stage.context());
+    let look = async |actor: &Actor| {
+        let page = PageRequest::first();
+        relations.list_of_doctor(actor, doctor_id(1), RelationFilter::default(), page).await.unwrap().items.len()
+    };
+    let traces = || {
+        let rows = stage.store.committed();
+        let acts = rows.audit.values().filter(|act| act.action == "patient.list");
+        acts.map(|act| act.subject.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!((look(&the_doctor()).await, traces()), (1, vec![]));
+    let admin = Actor::Admin(AgentId(testkit::ids::object_id(905)));
+    assert_eq!((look(&admin).await, traces()), (1, vec![format!("doctor:{}", doctor_id(1))]));
+}

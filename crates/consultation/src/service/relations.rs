@@ -58,11 +58,11 @@ impl Relations {
         if patient.is_closed() && !actor.is_trusted() {
             return Err(ConsultationError::RelationNotFound(id));
         }
-        self.audit_trusted_read(actor, patient.id).await?;
+        self.audit_trusted(actor, "patient.read", format!("patient:{}", patient.id)).await?;
         Ok(RelationWithPatient { relation, patient })
     }
 
-    /// A page of a doctor's patients.
+    /// A page of a doctor's patients; the look of somebody who is not that doctor is audited.
     ///
     /// # Errors
     /// [`ConsultationError::Access`] for anybody but that doctor, administrators and integrators.
@@ -80,6 +80,7 @@ impl Relations {
         let ids: Vec<PatientId> = relations.items.iter().map(|r| r.pair.patient).collect();
         let patients = unit.patients().find_all(&ids).await?;
         let mut by_id: HashMap<PatientId, Patient> = patients.into_iter().map(|p| (p.id, p)).collect();
+        self.audit_trusted(actor, "patient.list", format!("doctor:{doctor}")).await?;
         let next = relations.next;
         let items = relations
             .items
@@ -182,12 +183,17 @@ impl Relations {
     }
 
     /// A read of a patient's data by somebody who is not a party leaves a trace.
-    async fn audit_trusted_read(&self, actor: &Actor, patient: PatientId) -> Result<(), ConsultationError> {
+    async fn audit_trusted(
+        &self,
+        actor: &Actor,
+        action: &'static str,
+        subject: String,
+    ) -> Result<(), ConsultationError> {
         if !actor.is_trusted() {
             return Ok(());
         }
         let mut unit = self.context.store.begin().await?;
-        let event = self.context.audit(actor, "patient.read", format!("patient:{patient}"), json!({}));
+        let event = self.context.audit(actor, action, subject, json!({}));
         unit.audit().append_all(&[event]).await?;
         unit.commit().await?;
         Ok(())
