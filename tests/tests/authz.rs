@@ -125,6 +125,10 @@ fn cases(s: &Stage) -> Vec<Case> {
         case("revoke_session", M::DELETE, format!("/auth/sessions/{ABSENT}"), Body::None, Right::Patient).also(PEOPLE),
         case("bind_phone", M::PUT, "/me/phone", Body::Json(json!({ "new": code })), Right::Patient)
             .also(&[WrongPatient, WrongDoctor]),
+        case("close_account", M::POST, "/me/close", Body::Json(json!({ "proof": code })), Right::Patient)
+            .also(&[WrongPatient, WrongDoctor]),
+        case("close_patient_account", M::POST, format!("/admin/patients/{ABSENT}/close"), reason(), Right::Admin),
+        case("close_doctor_account", M::POST, format!("/admin/doctors/{ABSENT}/close"), reason(), Right::Admin),
         case("update_password", M::PUT, "/auth/password", empty(), Right::Admin).also(&[Agent]),
         case("list_doctors", M::GET, "/doctors", Body::None, Right::Patient).also(PEOPLE),
         case("get_doctor_card", M::GET, format!("/doctors/{doctor}/card"), Body::None, Right::Patient).also(PEOPLE),

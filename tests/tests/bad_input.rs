@@ -26,7 +26,11 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let deployment = Deployment::new(Database::Sqlite);
+        Self::on(Database::Sqlite)
+    }
+
+    fn on(database: Database) -> Self {
+        let deployment = Deployment::new(database);
         populate(&deployment, 1, 1);
         let api = deployment.start_api();
         let http = Http::new(&api);
@@ -60,7 +64,7 @@ struct Told {
 impl Told {
     fn of(response: Response) -> Self {
         let status = response.status();
-        let is_leancloud = response.url().path().starts_with("/1.1/");
+        let is_leancloud = ["/1.1/", "/1.2/"].iter().any(|prefix| response.url().path().starts_with(prefix));
         let content_type = response.headers()["content-type"].to_str().unwrap().to_owned();
         let text = response.text().unwrap();
         assert!(status.is_client_error(), "{status} {text}");
@@ -179,7 +183,12 @@ fn over_long_texts_are_told_with_their_limit() {
 
 #[test]
 fn a_character_that_cannot_be_stored_is_told_wherever_it_comes() {
-    let world = World::new();
+    for database in Database::available() {
+        told_of_what_cannot_be_stored(&World::on(database));
+    }
+}
+
+fn told_of_what_cannot_be_stored(world: &World) {
     let patient = world.http.sign_in(&patient_phone(0), "patient");
     let path = format!("/api/v1/patients/{}", patient_id(0));
     let sent = world.http.request(Method::PATCH, &path, &patient).json(&json!({ "name": "王\u{0}" }));
@@ -188,6 +197,39 @@ fn a_character_that_cannot_be_stored_is_told_wherever_it_comes() {
     let get = |path: &str| Told::of(world.http.request(Method::GET, path, &patient).send().unwrap());
     assert_eq!(get("/api/v1/doctors?text=a%00").is(400, "request.invalid").says("U+0000").fields(), ["text"]);
     assert_eq!(get("/api/v1/doctors/%00").is(400, "request.invalid").fields(), ["path"]);
+    let invited = json!({ "scene": "a\u{0}" });
+    assert_eq!(
+        world.send_json("/api/v1/invitations/scan", &patient, &invited).is(400, "request.invalid").fields(),
+        ["scene"]
+    );
+}
+
+#[test]
+fn leancloud_clients_are_told_of_a_character_that_cannot_be_stored_on_both_databases() {
+    for database in Database::available() {
+        let world = World::on(database);
+        let nul = "a\u{0}b";
+        let cases = [
+            (Method::POST, "/1.1/login", json!({ "username": nul, "password": "x" }), "username"),
+            (Method::POST, "/1.1/users", json!({ "username": nul, "password": "long enough" }), "username"),
+            (Method::POST, "/1.1/users", json!({ "authData": { "weibo": { "uid": nul } } }), "authData.weibo.uid"),
+            (Method::POST, "/1.1/classes/Diary", json!({ "lines": ["", { "text": nul }] }), "lines[1].text"),
+            (Method::POST, "/1.1/classes/Diary", json!({ nul: 1 }), "the name of a field"),
+            (Method::POST, "/1.1/batch", json!({ "requests": [{ "body": { "x": nul } }] }), "requests[0].body.x"),
+            (Method::POST, "/1.2/rtm/conversations", json!({ "name": nul }), "name"),
+            (Method::GET, "/1.1/classes/Diary?order=a%00", Value::Null, "order"),
+            (Method::GET, "/1.2/rtm/conversations?where=%00", Value::Null, "where"),
+        ];
+        for (method, path, body, place) in cases {
+            let request = world.http.request(method, path, &As::Integrator);
+            let request = if body.is_null() { request } else { request.json(&body) };
+            Told::of(request.send().unwrap()).is(400, 111).says(place).says("U+0000");
+        }
+        let filter = "/1.1/classes/Diary?where=%7B%22a%22%3A%22%5Cu0000%22%7D";
+        let get = |path: &str| Told::of(world.http.request(Method::GET, path, &As::Integrator).send().unwrap());
+        get(filter).is(400, 111).says("U+0000");
+        get("/1.1/classes/Di%00ary").is(404, 101);
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use ::sms::reconcile::Reconciler;
 use account::housekeeping::Housekeeping;
 use account::{AccountKeys, keys};
 use consultation::retention::Retention;
-use consultation::service::{Context, Deliveries, Dialogs, Escalations, Sweeps, Unseen};
+use consultation::service::{Closures, Context, Deliveries, Dialogs, Escalations, Sweeps, Unseen};
 use domain::file::BlobStore;
 use domain::id::IdSource;
 use domain::{Clock, StoreError};
@@ -19,6 +19,7 @@ use im::service::ImContext;
 use runtime::config::SqliteSynchronous;
 use runtime::{Config, Credentials, HyperWire, ObjectIds, OpendalBlobs, OsRandom, StartError, SystemClock};
 use storage::{ConnectError, DatabaseOptions, RecordingNotifier, SeaStore, SqliteSync};
+use wechat::identity::Logins;
 use wechat::message::Messages;
 use wechat::message_link::MessageLinks;
 use wechat::secret::SecretTooShort;
@@ -29,9 +30,9 @@ use crate::assistant::Assistant;
 use crate::channels::Channels;
 use crate::chat_content::ChatContent;
 use crate::jobs::{
-    ApplySmsReceipts, AssignChats, DeliverNotification, EscalateUnanswered, PollSms, PurgeAccounts, PurgeJobs,
-    PurgeRecords, PurgeSms, ReconcileSms, RelayAnswers, SweepConsultations, SweepDesk, TellUnseen, wechat_jobs,
-    wechat_schedules,
+    AccountClosed, ApplySmsReceipts, AssignChats, DeliverNotification, EscalateUnanswered, PollSms, PurgeAccounts,
+    PurgeJobs, PurgeRecords, PurgeSms, ReconcileSms, RelayAnswers, SweepConsultations, SweepDesk, TellUnseen,
+    wechat_jobs, wechat_schedules,
 };
 use crate::notices::SmsNotifier;
 use crate::wechat_notifier::WechatNotifier;
@@ -152,6 +153,11 @@ impl Ground {
             Arc::new(ReconcileSms(Reconciler::new(sms.context.clone()))),
             Arc::new(ApplySmsReceipts(inbox.clone())),
             Arc::new(AssignChats(self.desk.clone())),
+            Arc::new(AccountClosed {
+                logins: Logins::new(self.wechat.clone()),
+                closures: Closures::new(self.context.clone()),
+                desk: self.desk.clone(),
+            }),
         ];
         // Whoever follows the log in this process is told by the store.
         let messaging = self.messaging(config, Arc::new(self.store.clone()));

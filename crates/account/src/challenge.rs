@@ -25,11 +25,19 @@ pub enum Purpose {
     ResetPassword,
     /// Showing that the number written in the signed-in account is right.
     VerifyPhone,
+    /// Closing the signed-in account.
+    CloseAccount,
 }
 
 impl Purpose {
-    pub const ALL: [Self; 5] =
-        [Self::Login, Self::BindPhone, Self::ConfirmOldPhone, Self::ResetPassword, Self::VerifyPhone];
+    pub const ALL: [Self; 6] = [
+        Self::Login,
+        Self::BindPhone,
+        Self::ConfirmOldPhone,
+        Self::ResetPassword,
+        Self::VerifyPhone,
+        Self::CloseAccount,
+    ];
 
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -38,6 +46,7 @@ impl Purpose {
             Self::ConfirmOldPhone => "confirm_old_phone",
             Self::ResetPassword => "reset_password",
             Self::VerifyPhone => "verify_phone",
+            Self::CloseAccount => "close_account",
         }
     }
 
@@ -49,13 +58,13 @@ impl Purpose {
     pub const fn needs_session(self) -> bool {
         match self {
             Self::Login | Self::ResetPassword => false,
-            Self::BindPhone | Self::ConfirmOldPhone | Self::VerifyPhone => true,
+            Self::BindPhone | Self::ConfirmOldPhone | Self::VerifyPhone | Self::CloseAccount => true,
         }
     }
 
     /// Whether the code may only go to the number the account already has.
     pub const fn is_for_own_number(self) -> bool {
-        matches!(self, Self::ConfirmOldPhone | Self::VerifyPhone)
+        matches!(self, Self::ConfirmOldPhone | Self::VerifyPhone | Self::CloseAccount)
     }
 }
 

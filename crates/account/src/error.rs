@@ -43,6 +43,8 @@ pub enum AccountError {
     PhoneTaken,
     #[error("changing the number needs a code sent to the old number, or a sign-in a few minutes ago")]
     PhoneChangeUnproven,
+    #[error("closing the account needs a code sent to its number, or a sign-in a few minutes ago")]
+    ClosureUnproven,
     #[error("the account has no verified phone number")]
     NoPhone,
     #[error("this user name is taken")]
@@ -136,6 +138,7 @@ impl Coded for AccountError {
             Self::SmsNotSent => "sms.not_sent",
             Self::PhoneTaken => "phone.taken",
             Self::PhoneChangeUnproven => "phone.change_unproven",
+            Self::ClosureUnproven => "account.closure_unproven",
             Self::NoPhone => "phone.missing",
             Self::UsernameTaken => "agent.username_taken",
             Self::UserNameTaken => "user.name_taken",
@@ -171,7 +174,7 @@ impl Coded for AccountError {
             | Self::CaptchaNeeded
             | Self::CaptchaNotAccepted => ErrorKind::Invalid,
             Self::AppCredentials | Self::SignInFailed => ErrorKind::Unauthenticated,
-            Self::PhoneChangeUnproven | Self::LinkNotAccepted => ErrorKind::Forbidden,
+            Self::PhoneChangeUnproven | Self::ClosureUnproven | Self::LinkNotAccepted => ErrorKind::Forbidden,
             Self::SignInThrottled { .. }
             | Self::TooManyCodes { .. }
             | Self::TooManyFailures { .. }

@@ -8,6 +8,7 @@ pub mod agent;
 pub mod application;
 pub mod captcha;
 pub mod challenge;
+pub mod closure;
 pub mod codes;
 pub mod counter;
 pub mod error;

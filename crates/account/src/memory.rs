@@ -216,6 +216,9 @@ impl SessionRepository for MemoryUnit {
             SessionSubject::Agent(_) => None,
         };
         let state = &self.state;
+        if state.users.iter().any(|u| Some(u.id) == user && u.is_closed()) {
+            return Ok(None);
+        }
         let patient = state.patients.iter().find(|p| user.is_some() && p.user_id == user).map(|p| p.id);
         let doctor = state.doctors.iter().find(|d| user.is_some() && d.user_id == user).map(|d| d.id);
         let of_agent = |a: &&Agent| session.subject == SessionSubject::Agent(a.id) && a.is_enabled;
@@ -436,7 +439,7 @@ impl DoctorRepository for MemoryUnit {
         state: Certification,
         page: PageRequest,
     ) -> Result<Page<Doctor>, StoreError> {
-        let rows = self.state.doctors.iter().filter(|d| d.certification == state).cloned().collect();
+        let rows = self.state.doctors.iter().filter(|d| d.certification == state && !d.is_closed()).cloned().collect();
         Ok(Page::from_rows(rows, page.limit, |d: &Doctor| Cursor { at: d.created_at, id: d.id.0 }))
     }
     async fn insert(&mut self, doctor: &Doctor) -> Result<(), StoreError> {

@@ -27,6 +27,7 @@ pub const MAX_REVOKE_REASON_CHARS: usize = 100;
 /// The reasons sockets are told when nobody gave one.
 pub const REVOKED: &str = "revoked";
 pub const SIGNED_OUT: &str = "signed_out";
+pub(crate) const ACCOUNT_CLOSED: &str = "account_closed";
 const REPLACED: &str = "replaced";
 
 /// What the client holds. No revealing `Debug`.
@@ -193,7 +194,8 @@ impl SessionSettings {
 #[async_trait]
 pub trait SessionRepository: Send {
     async fn insert(&mut self, session: &Session) -> Result<(), StoreError>;
-    /// The session of this token with its subject's profiles or role, unless revoked. The caller checks the expiry.
+    /// The session of this token with its subject's profiles or role, unless revoked or of a closed account. The caller
+    /// checks the expiry.
     async fn find_active(&mut self, token_hash: &TokenHash) -> Result<Option<SessionContext>, StoreError>;
     /// The sessions of a subject that are neither revoked nor expired, last used first.
     async fn list(&mut self, subject: SessionSubject, now: Timestamp) -> Result<Vec<Session>, StoreError>;

@@ -26,6 +26,8 @@ pub struct User {
     pub acl: Option<Value>,
     /// Imported fields this product does not model, under their wire names.
     pub extra: Map<String, Value>,
+    /// When the account was closed: nobody signs in to it any more.
+    pub closed_at: Option<Timestamp>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
     /// Grows by one with every write; a write names the version it read.
@@ -52,10 +54,24 @@ impl User {
             auth_data: Map::new(),
             acl: None,
             extra: Map::new(),
+            closed_at: None,
             created_at: now,
             updated_at: now,
             version: 1,
         }
+    }
+
+    pub const fn is_closed(&self) -> bool {
+        self.closed_at.is_some()
+    }
+
+    /// Ends the account: every name and identity it is found by is free for another one.
+    pub fn close(&mut self, now: Timestamp) {
+        self.username = format!("closed-{}", self.id);
+        (self.email, self.phone, self.password) = (None, None, None);
+        (self.is_phone_verified, self.is_email_verified) = (false, false);
+        self.auth_data.clear();
+        self.closed_at = Some(now);
     }
 
     /// The number, if this person has shown that it is theirs.
@@ -121,6 +137,18 @@ mod tests {
         let found = identities(data.as_object().unwrap());
         let shown: Vec<_> = found.iter().map(|i| format!("{}={}", i.provider, i.uid)).collect();
         assert_eq!(shown, ["_weixin_unionid=u1", "both=o2", "lc_weapp=o1", "weibo=42"]);
+    }
+
+    #[test]
+    fn nothing_finds_a_closed_account() {
+        let mut user = User::new(UserId(ObjectId::from_parts(1, [0; 5], 1)), "13900000000", Timestamp::EPOCH);
+        user.auth_data = json!({"lc_weapp": {"openid": "o"}}).as_object().unwrap().clone();
+        (user.phone, user.is_phone_verified) = (Some("13900000000".parse().unwrap()), true);
+        (user.email, user.is_email_verified) = (Some("a@example.com".into()), true);
+        user.close(Timestamp::EPOCH);
+        assert_eq!(user.username, format!("closed-{}", user.id));
+        assert!(user.is_closed() && user.phone.is_none() && user.email.is_none() && user.password.is_none());
+        assert!(identities(&user.auth_data).is_empty() && user.verified_phone().is_none() && !user.is_email_verified);
     }
 
     #[test]

@@ -93,6 +93,8 @@ pub enum EndReason {
     Blocked,
     DoctorUnavailable,
     Voided,
+    /// One of the two closed their account.
+    AccountClosed,
     /// An import found a newer open one of the same pair.
     Superseded,
     /// Imported as ended; LeanCloud did not keep why.
@@ -100,7 +102,7 @@ pub enum EndReason {
 }
 
 impl EndReason {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Declined,
         Self::Completed,
         Self::Cancelled,
@@ -111,6 +113,7 @@ impl EndReason {
         Self::Blocked,
         Self::DoctorUnavailable,
         Self::Voided,
+        Self::AccountClosed,
         Self::Superseded,
         Self::Imported,
     ];
@@ -127,6 +130,7 @@ impl EndReason {
             Self::Blocked => "blocked",
             Self::DoctorUnavailable => "doctor_unavailable",
             Self::Voided => "voided",
+            Self::AccountClosed => "account_closed",
             Self::Superseded => "superseded",
             Self::Imported => "imported",
         }
@@ -256,6 +260,8 @@ pub trait ConsultationRepository: Send {
     async fn find_open(&mut self, pairs: &[Pair]) -> Result<Vec<Consultation>, StoreError>;
     /// All open, valid consultations of a doctor.
     async fn find_open_of_doctor(&mut self, doctor: DoctorId) -> Result<Vec<Consultation>, StoreError>;
+    /// All open, valid consultations of a patient.
+    async fn find_open_of_patient(&mut self, patient: PatientId) -> Result<Vec<Consultation>, StoreError>;
     /// Newest first.
     async fn list(&mut self, filter: &ConsultationFilter, page: PageRequest) -> Result<Page<Consultation>, StoreError>;
     /// Inserts those whose pair has no open valid row; returns the ids that went in.

@@ -66,6 +66,8 @@ pub enum Event {
     LoseCertification,
     /// An administrator declares it void.
     Void { reason: String },
+    /// One of the two closed their account.
+    CloseAccount(Side),
     /// The doctor stops taking consultations: running ones stay.
     TurnConsultingOff,
 }
@@ -96,10 +98,11 @@ pub enum Step {
     Blocked,
     DoctorUnavailable,
     Voided,
+    AccountClosed,
 }
 
 impl Step {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Initiated,
         Self::Replied,
         Self::EndedByDoctor,
@@ -113,6 +116,7 @@ impl Step {
         Self::Blocked,
         Self::DoctorUnavailable,
         Self::Voided,
+        Self::AccountClosed,
     ];
 
     pub const fn as_str(self) -> &'static str {
@@ -130,6 +134,7 @@ impl Step {
             Self::Blocked => "blocked",
             Self::DoctorUnavailable => "doctor_unavailable",
             Self::Voided => "voided",
+            Self::AccountClosed => "account_closed",
         }
     }
 }
@@ -353,6 +358,7 @@ pub fn apply(
         Event::Block => Ok(now_in.block()),
         Event::LoseCertification => Ok(now_in.lose_certification()),
         Event::Void { reason } => now_in.void(reason),
+        Event::CloseAccount(who) => Ok(now_in.close_account(*who)),
         Event::Unblock | Event::TurnConsultingOff => Ok(Transition::unchanged(current)),
     }
 }
@@ -565,6 +571,17 @@ impl Situation<'_> {
         Ok(voided.with_notice("consultation.voided", "本次咨询已由平台作废。"))
     }
 
+    /// Who is gone is not told. What the doctor never answered did not count.
+    fn close_account(self, who: Side) -> Transition {
+        let (validity, other) = match (self.status(), who) {
+            (Status::Ended, _) => return self.unchanged(),
+            (Status::New, Side::Doctor) => (Validity::Invalid, Side::Patient),
+            (Status::Replying, Side::Doctor) => (Validity::Valid, Side::Patient),
+            (Status::New | Status::Replying, Side::Patient) => (Validity::Valid, Side::Doctor),
+        };
+        self.end(Step::AccountClosed, EndReason::AccountClosed, validity).telling(&[other], Cause::Ended)
+    }
+
     /// Whether a sweep may act on this deadline.
     fn is_overdue(self, deadline: Option<Timestamp>) -> bool {
         deadline.is_some_and(|at| self.now >= at + self.policy.sweep_grace)
@@ -625,6 +642,7 @@ const fn ended_text(reason: EndReason) -> &'static str {
         EndReason::MaxDuration => "本次咨询已达到最长时限，已自动结束。",
         EndReason::DoctorUnavailable => "医生暂时无法提供咨询，本次咨询已结束。",
         EndReason::Voided => "本次咨询已由平台作废。",
+        EndReason::AccountClosed => "对方已停止使用本服务，本次咨询已结束。",
         EndReason::Blocked | EndReason::Superseded | EndReason::Imported => "本次咨询已结束。",
     }
 }

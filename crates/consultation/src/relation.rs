@@ -220,7 +220,7 @@ pub trait RelationRepository: Send {
         report: ReportId,
         now: Timestamp,
     ) -> Result<(), StoreError>;
-    /// Newest first.
+    /// Those of two people who are both still here, newest first.
     async fn list(&mut self, filter: &RelationFilter, page: PageRequest) -> Result<Page<Relation>, StoreError>;
     /// Clears the one-shot card of all relations of a patient and returns those that showed it.
     async fn take_cards(&mut self, patient: PatientId, now: Timestamp) -> Result<Vec<Relation>, StoreError>;

@@ -3,6 +3,9 @@
 //! The records of a doctor and a patient are their relation, its consultations with all that belongs to them, and what
 //! was said in their dialogs. They go together, once nothing has happened between the two for the time set, and
 //! leave a certificate that says what went and when, and nothing of what it said.
+//!
+//! The profile of a closed account outlives its records: it goes when the last of them has gone, and the account with
+//! the last of its profiles.
 
 use std::sync::Arc;
 
@@ -17,13 +20,14 @@ use crate::error::ConsultationError;
 /// Relations that are looked at in one go.
 const AT_ONCE: u32 = 100;
 
-/// That records were destroyed.
+/// That records were destroyed: those of a relation, or a profile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PurgeCertificate {
     pub id: ObjectId,
-    pub relation_id: RelationId,
-    pub doctor_id: DoctorId,
-    pub patient_id: PatientId,
+    /// `None` for a profile.
+    pub relation_id: Option<RelationId>,
+    pub doctor_id: Option<DoctorId>,
+    pub patient_id: Option<PatientId>,
     pub consultations: u64,
     pub messages: u64,
     pub files: u64,
@@ -32,9 +36,16 @@ pub struct PurgeCertificate {
     pub purged_at: Timestamp,
 }
 
+/// A profile that may have to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Profile {
+    Patient(PatientId),
+    Doctor(DoctorId),
+}
+
 /// What a purge leaves to be done outside the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PurgedRelation {
+pub struct Purged {
     pub certificate: PurgeCertificate,
     /// Keys of files that nothing shows any more.
     pub blob_keys: Vec<String>,
@@ -58,7 +69,19 @@ pub trait RetentionStore: Send + Sync {
         before: Timestamp,
         certificate: ObjectId,
         now: Timestamp,
-    ) -> Result<Option<PurgedRelation>, StoreError>;
+    ) -> Result<Option<Purged>, StoreError>;
+    /// Profiles whose account was closed before, that have no records any more and whose chat with the assistant has
+    /// been silent since.
+    async fn due_profiles(&self, before: Timestamp, limit: u32) -> Result<Vec<Profile>, StoreError>;
+    /// Destroys one of them, with its chat and, where it was the last of its account, with the account; all or nothing,
+    /// and writes the certificate. `None` when it is not due any more.
+    async fn purge_profile(
+        &self,
+        profile: Profile,
+        before: Timestamp,
+        certificate: ObjectId,
+        now: Timestamp,
+    ) -> Result<Option<Purged>, StoreError>;
 }
 
 /// The use case.
@@ -85,19 +108,29 @@ impl Retention {
         let mut after = None;
         loop {
             let due = self.store.due(before, after, AT_ONCE).await?;
-            let Some(last) = due.last().copied() else { return Ok(certificates) };
+            let Some(last) = due.last().copied() else { break };
             after = Some(last);
             for relation in due {
                 let purged = self.store.purge(relation, before, self.ids.next(), now).await?;
-                let Some(PurgedRelation { certificate, blob_keys }) = purged else { continue };
-                for key in blob_keys {
-                    if let Err(error) = self.blobs.delete(&key).await {
-                        tracing::error!(error = &error as &dyn std::error::Error, "bytes of a purged file remain");
-                    }
-                }
-                tracing::info!(relation.id = %relation, consultations = certificate.consultations, "records purged");
-                certificates.push(certificate);
+                certificates.extend(self.finish(purged).await);
             }
         }
+        for profile in self.store.due_profiles(before, AT_ONCE).await? {
+            let purged = self.store.purge_profile(profile, before, self.ids.next(), now).await?;
+            certificates.extend(self.finish(purged).await);
+        }
+        Ok(certificates)
+    }
+
+    /// Deletes the bytes of files that are gone.
+    async fn finish(&self, purged: Option<Purged>) -> Option<PurgeCertificate> {
+        let Purged { certificate, blob_keys } = purged?;
+        for key in blob_keys {
+            if let Err(error) = self.blobs.delete(&key).await {
+                tracing::error!(error = &error as &dyn std::error::Error, "bytes of a purged file remain");
+            }
+        }
+        tracing::info!(certificate.id = %certificate.id, consultations = certificate.consultations, "records purged");
+        Some(certificate)
     }
 }

@@ -58,6 +58,8 @@ pub struct Doctor {
     pub is_phone_open: Option<bool>,
     /// Imported fields this product does not model, under their wire names.
     pub extra: Map<String, Value>,
+    /// When the account was closed: from then on nobody sees the profile but those who look after the records.
+    pub closed_at: Option<Timestamp>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
     /// Grows by one with every write; a write names the version it read.
@@ -99,14 +101,27 @@ impl Doctor {
             is_normal_open: None,
             is_phone_open: None,
             extra: Map::new(),
+            closed_at: None,
             created_at: now,
             updated_at: now,
             version: 1,
         }
     }
 
+    /// Whether the doctor may be consulted: certified, and still here.
     pub fn is_certified(&self) -> bool {
-        self.certification == Certification::Certified
+        self.certification == Certification::Certified && !self.is_closed()
+    }
+
+    pub const fn is_closed(&self) -> bool {
+        self.closed_at.is_some()
+    }
+
+    /// Hides the profile and sets free what the person is reached by. The rest, certification included, is a record and
+    /// stays.
+    pub fn close(&mut self, now: Timestamp) {
+        (self.phone, self.openid, self.unionid) = (None, None, None);
+        (self.closed_at, self.updated_at) = (Some(now), now);
     }
 
     /// Applies a patch after checking every field of it. Certification is not touched: whether the
@@ -212,16 +227,16 @@ pub trait DoctorRepository: Send {
     async fn find_by_user(&mut self, user: UserId) -> Result<Option<Doctor>, StoreError>;
     /// The oldest doctor with this phone that no account signs in as yet.
     async fn find_unlinked_by_phone(&mut self, phone: &Phone) -> Result<Option<Doctor>, StoreError>;
-    /// Certified doctors, newest first.
+    /// Certified doctors whose account is open, newest first.
     async fn search_certified(&mut self, search: &DoctorSearch, page: PageRequest) -> Result<Page<Doctor>, StoreError>;
-    /// Doctors in any state of certification, or in the one asked for, newest first.
+    /// Doctors in any state of certification, or in the one asked for, closed accounts included; newest first.
     async fn search_all(
         &mut self,
         search: &DoctorSearch,
         state: Option<Certification>,
         page: PageRequest,
     ) -> Result<Page<Doctor>, StoreError>;
-    /// Doctors in one state of certification, newest first.
+    /// Doctors in one state of certification whose account is open, newest first.
     async fn list_by_certification(
         &mut self,
         state: Certification,
@@ -238,6 +253,18 @@ mod tests {
 
     fn doctor() -> Doctor {
         Doctor::new(DoctorId("5daeb07b7b968a0074945056".parse().unwrap()), Timestamp::EPOCH)
+    }
+
+    #[test]
+    fn a_closed_doctor_is_reached_by_nothing_and_cannot_be_consulted() {
+        let mut doctor = doctor();
+        (doctor.phone, doctor.openid, doctor.unionid) =
+            (Some("13900000000".parse().unwrap()), Some("o".into()), Some("u".into()));
+        doctor.certification = Certification::Certified;
+        assert!(doctor.is_certified());
+        doctor.close(Timestamp::from_millis(5));
+        assert_eq!((&doctor.phone, &doctor.openid, &doctor.unionid), (&None, &None, &None));
+        assert_eq!((doctor.certification, doctor.is_certified()), (Certification::Certified, false));
     }
 
     #[test]

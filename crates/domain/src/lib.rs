@@ -5,6 +5,7 @@
 pub mod actor;
 pub mod audit;
 pub mod certification;
+pub mod closure;
 pub mod doctor;
 pub mod error;
 pub mod file;

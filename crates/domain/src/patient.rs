@@ -31,6 +31,8 @@ pub struct Patient {
     pub latest_report_id: Option<ReportId>,
     /// Imported fields this product does not model, under their wire names.
     pub extra: Map<String, Value>,
+    /// When the account was closed: from then on nobody sees the profile but those who look after the records.
+    pub closed_at: Option<Timestamp>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
     /// Grows by one with every write; a write names the version it read.
@@ -55,10 +57,22 @@ impl Patient {
             unionid: None,
             latest_report_id: None,
             extra: Map::new(),
+            closed_at: None,
             created_at: now,
             updated_at: now,
             version: 1,
         }
+    }
+
+    pub const fn is_closed(&self) -> bool {
+        self.closed_at.is_some()
+    }
+
+    /// Hides the profile and sets free what the person is reached by. The rest is a record and stays.
+    pub fn close(&mut self, now: Timestamp) {
+        (self.phone, self.unionid) = (None, None);
+        self.openids.clear();
+        (self.closed_at, self.updated_at) = (Some(now), now);
     }
 
     /// Applies a patch after checking every field of it.
@@ -206,6 +220,19 @@ mod tests {
         let faults = patient.apply(patch, today()).unwrap_err();
         assert_eq!(faults.iter().map(|f| f.field.as_str()).collect::<Vec<_>>(), ["gender", "height", "weight"]);
         assert_eq!(patient.name, None);
+    }
+
+    #[test]
+    fn a_closed_patient_is_reached_by_nothing_and_keeps_the_record() {
+        let mut patient = patient();
+        (patient.name, patient.phone, patient.unionid) =
+            (Some("王".into()), Some("13900000000".parse().unwrap()), Some("u".into()));
+        patient.openids.insert("app".into(), "o".into());
+        let now = Timestamp::from_millis(5);
+        patient.close(now);
+        assert!(patient.is_closed());
+        assert_eq!((&patient.phone, &patient.unionid, patient.openids.len()), (&None, &None, 0));
+        assert_eq!((patient.name.as_deref(), patient.updated_at), (Some("王"), now));
     }
 
     #[test]

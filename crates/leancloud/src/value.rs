@@ -27,6 +27,44 @@ pub fn canonical(value: Value) -> Result<Value, RestError> {
     at_depth(value, MAX_DEPTH)
 }
 
+/// Passes a value whose texts every database can store.
+///
+/// # Errors
+/// [`RestError::WrongType`] naming the place of the first one that holds U+0000.
+pub fn check_storable(value: &Value) -> Result<(), RestError> {
+    match place_of_nul(value) {
+        Some(place) => Err(RestError::wrong_type(format!("{place} must not contain U+0000"))),
+        None => Ok(()),
+    }
+}
+
+/// Where in a value a text with U+0000 stands, like `diary.lines[2]`.
+fn place_of_nul(value: &Value) -> Option<String> {
+    let inside = |step: String, value: &Value| {
+        let deeper = place_of_nul(value)?;
+        let is_index = deeper.starts_with('[');
+        Some(if deeper == THE_TEXT {
+            step
+        } else if is_index {
+            step + &deeper
+        } else {
+            format!("{step}.{deeper}")
+        })
+    };
+    match value {
+        Value::String(text) if text.contains('\0') => Some(THE_TEXT.to_owned()),
+        Value::Array(items) => items.iter().enumerate().find_map(|(at, item)| inside(format!("[{at}]"), item)),
+        Value::Object(fields) => fields.iter().find_map(|(name, value)| match name.contains('\0') {
+            true => Some("the name of a field".to_owned()),
+            false => inside(name.clone(), value),
+        }),
+        _ => None,
+    }
+}
+
+/// The place of a text that is the whole value.
+const THE_TEXT: &str = "the text";
+
 fn at_depth(value: Value, left: usize) -> Result<Value, RestError> {
     let Some(left) = left.checked_sub(1) else {
         return Err(RestError::wrong_type(format!("values are nested at most {MAX_DEPTH} deep")));
@@ -247,6 +285,18 @@ mod tests {
     #[case(json!({"a\u{0}": 1}), 111)]
     fn malformed_values_are_refused(#[case] sent: Value, #[case] code: i32) {
         assert_eq!(canonical(sent).unwrap_err().body().code, code);
+    }
+
+    #[test]
+    fn a_text_that_no_database_stores_is_named_by_its_place() {
+        let place = |value: Value| check_storable(&value).map_err(|error| error.to_string());
+        let told = |place: &str| Err(format!("Bad value: {place} must not contain U+0000."));
+        assert_eq!(place(json!({ "a": ["b", { "c": 1 }] })), Ok(()));
+        assert_eq!(place(json!({ "a": 1, "b": "\0" })), told("b"));
+        assert_eq!(place(json!({ "a": { "b": ["", { "c": "x\0" }] } })), told("a.b[1].c"));
+        assert_eq!(place(json!(["", ["\0"]])), told("[1][0]"));
+        assert_eq!(place(json!("\0")), told("the text"));
+        assert_eq!(place(json!({ "a\0": 1 })), told("the name of a field"));
     }
 
     #[test]

@@ -6,15 +6,16 @@ use std::time::Duration;
 
 use consultation::consultation::ConsultationFilter;
 use consultation::desk_task::DeskTaskState;
-use consultation::notification::{Cause, Channel, DeliveryError, Notification, NotificationState, Reason};
-use consultation::relation::RelationPatch;
+use consultation::notification::{Cause, Channel, DeliveryError, Notification, NotificationState, Reason, Recipient};
+use consultation::relation::{RelationFilter, RelationPatch};
 use consultation::service::{
-    Consultations, Deliveries, DeliveryProgress, DeskTasks, Escalations, Initiate, InitiateConsultations, Initiated,
-    Relations, Sweeps,
+    Closures, Consultations, Deliveries, DeliveryProgress, DeskTasks, Doctors, Escalations, Initiate,
+    InitiateConsultations, Initiated, Relations, Reports, Sweeps,
 };
 use consultation::{ConsultationError, ConsultationStore, ConsultationType, EndReason, Status};
 use domain::actor::UserActor;
-use domain::id::{AgentId, NotificationId, SessionId, UserId};
+use domain::closure::ClosedAccount;
+use domain::id::{AgentId, NotificationId, ReportId, SessionId, UserId};
 use domain::page::PageRequest;
 use domain::time::span;
 use domain::{Actor, Clock};
@@ -284,4 +285,108 @@ async fn a_doctor_who_does_not_answer_is_reminded_by_text_message_once() {
     assert!(stage.store.committed().audit.values().any(|act| act.action == "desk_task.close"));
     escalations.run().await.unwrap();
     assert!(open().await.is_empty(), "not asked again for the same waiting");
+}
+
+/// Hides the profile of the patient or of the doctor and tells so, as closing an account does.
+async fn leave(stage: &Stage, patient: bool) -> ClosedAccount {
+    let mut unit = stage.store.begin().await.unwrap();
+    let now = stage.clock.now();
+    if patient {
+        let mut gone = unit.patients().find(patient_id(1)).await.unwrap().unwrap();
+        gone.close(now);
+        unit.patients().update(&gone).await.unwrap();
+    } else {
+        let mut gone = unit.doctors().find(doctor_id(1)).await.unwrap().unwrap();
+        gone.close(now);
+        unit.doctors().update(&gone).await.unwrap();
+    }
+    unit.commit().await.unwrap();
+    ClosedAccount { user: None, patient: patient.then(|| patient_id(1)), doctor: (!patient).then(|| doctor_id(1)) }
+}
+
+#[tokio::test]
+async fn a_patient_who_has_left_is_hidden_and_their_consultation_ends_once() {
+    let stage = stage().await;
+    let id = initiate(&stage, the_patient()).await.unwrap().consultation_id;
+    let relation = stage.store.committed().relations.keys().next().copied().unwrap();
+    let closed = leave(&stage, true).await;
+    let closures = Closures::new(stage.context());
+    assert!(closures.end_open(&the_patient(), closed).await.is_err(), "only the system does");
+    assert_eq!(closures.end_open(&Actor::System, closed).await.unwrap(), 1);
+    assert_eq!(closures.end_open(&Actor::System, closed).await.unwrap(), 0);
+    let ended = Consultations::new(stage.context()).get(&the_doctor(), id).await.unwrap();
+    assert_eq!((ended.end_reason, ended.is_invalid), (Some(EndReason::AccountClosed), false), "the record is kept");
+    assert_eq!(the_one(&stage, Cause::Ended).recipient, Recipient::Doctor(doctor_id(1)), "who has left is not told");
+    let again = initiate(&stage, Actor::App).await;
+    assert!(matches!(again, Err(ConsultationError::PatientNotFound(found)) if found == patient_id(1)), "{again:?}");
+    let relations = Relations::new(stage.context());
+    let (filter, page) = (RelationFilter::default(), PageRequest::first());
+    let listed = relations.list_of_doctor(&the_doctor(), doctor_id(1), filter, page).await.unwrap();
+    assert!(listed.items.is_empty());
+    let found = relations.get(&the_doctor(), relation).await;
+    assert!(matches!(found, Err(ConsultationError::RelationNotFound(_))));
+    let admin = Actor::Admin(AgentId(testkit::ids::object_id(905)));
+    assert!(relations.get(&admin, relation).await.is_ok());
+    let patched = relations.update(&the_doctor(), relation, RelationPatch::default()).await;
+    assert!(matches!(patched, Err(ConsultationError::RelationNotFound(_))));
+    let report = ReportId(testkit::ids::object_id(907));
+    let reported = Reports::new(stage.context()).set_latest(&Actor::Integrator, patient_id(1), report).await;
+    assert!(matches!(reported, Err(ConsultationError::PatientNotFound(_))));
+}
+
+#[tokio::test]
+async fn a_doctor_who_has_left_has_no_card_and_takes_nobody() {
+    let stage = stage().await;
+    let id = initiate(&stage, the_patient()).await.unwrap().consultation_id;
+    let closed = leave(&stage, false).await;
+    assert_eq!(Closures::new(stage.context()).end_open(&Actor::System, closed).await.unwrap(), 1);
+    let ended = Consultations::new(stage.context()).get(&the_patient(), id).await.unwrap();
+    assert_eq!((ended.end_reason, ended.is_invalid), (Some(EndReason::AccountClosed), true), "it did not count");
+    assert_eq!(the_one(&stage, Cause::Ended).recipient, Recipient::Patient(patient_id(1)));
+    let again = initiate(&stage, the_patient()).await;
+    assert!(matches!(again, Err(ConsultationError::DoctorNotFound(found)) if found == doctor_id(1)), "{again:?}");
+    let doctors = Doctors::new(stage.context());
+    for actor in [Actor::App, the_patient(), Actor::Integrator] {
+        assert!(matches!(doctors.card(&actor, doctor_id(1)).await, Err(ConsultationError::DoctorNotFound(_))));
+    }
+    assert!(doctors.get(&Actor::Integrator, doctor_id(1)).await.unwrap().is_closed(), "the record is kept");
+    let relations = Relations::new(stage.context());
+    let listed = relations.list_of_patient(&the_patient(), patient_id(1), PageRequest::first()).await.unwrap();
+    assert!(listed.items.is_empty());
+}
+
+#[tokio::test]
+async fn the_consultation_of_a_patient_who_has_left_is_not_reopened() {
+    let stage = stage().await;
+    let id = initiate(&stage, the_patient()).await.unwrap().consultation_id;
+    let mut unit = stage.store.begin().await.unwrap();
+    let current = unit.consultations().find(id).await.unwrap().unwrap();
+    let reply = consultation::machine::Event::DoctorMessage { is_certified: true };
+    let replied = consultation::machine::apply(&current, &reply, &stage.policy, stage.clock.now()).unwrap().next;
+    unit.consultations().update(&replied).await.unwrap();
+    unit.commit().await.unwrap();
+    let consultations = Consultations::new(stage.context());
+    consultations.end(&the_doctor(), id, None).await.unwrap();
+    leave(&stage, true).await;
+    let refused = consultations.reopen(&the_doctor(), id).await;
+    assert!(matches!(refused, Err(ConsultationError::PatientNotFound(_))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_look_at_somebody_elses_patients_leaves_a_trace() {
+    let stage = stage().await;
+    initiate(&stage, the_patient()).await.unwrap();
+    let relations = Relations::new(stage.context());
+    let look = async |actor: &Actor| {
+        let page = PageRequest::first();
+        relations.list_of_doctor(actor, doctor_id(1), RelationFilter::default(), page).await.unwrap().items.len()
+    };
+    let traces = || {
+        let rows = stage.store.committed();
+        let acts = rows.audit.values().filter(|act| act.action == "patient.list");
+        acts.map(|act| act.subject.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!((look(&the_doctor()).await, traces()), (1, vec![]));
+    let admin = Actor::Admin(AgentId(testkit::ids::object_id(905)));
+    assert_eq!((look(&admin).await, traces()), (1, vec![format!("doctor:{}", doctor_id(1))]));
 }

@@ -133,6 +133,17 @@ impl Logins {
         Ok(unit.commit().await?)
     }
 
+    /// Forgets whose identities these were: the account is closed.
+    ///
+    /// # Errors
+    /// [`WechatError::Access`] for anybody but the system; [`WechatError::Store`].
+    pub async fn release(&self, actor: &Actor, user: UserId) -> Result<(), WechatError> {
+        actor.require(matches!(actor, Actor::System))?;
+        let mut unit = self.context.store.begin().await?;
+        unit.identities().release(user).await?;
+        Ok(unit.commit().await?)
+    }
+
     /// The number behind a code of the phone button.
     ///
     /// # Errors

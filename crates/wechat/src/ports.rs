@@ -82,6 +82,8 @@ pub trait IdentityRepository: Send {
     async fn save(&mut self, identity: &Identity) -> Result<(), StoreError>;
     /// Gives identities with this unionid that belong to nobody to this account.
     async fn link_unionid(&mut self, unionid: &str, user: UserId) -> Result<(), StoreError>;
+    /// Leaves an account without identities, and them without its sessions.
+    async fn release(&mut self, user: UserId) -> Result<(), StoreError>;
 }
 
 /// A push as it is kept, for a day at most.

@@ -58,6 +58,12 @@ pub const ENTRIES: &[Entry] = &[
     entry("access.not_found", NotFound, "内容不存在", "Not found"),
     entry("access.unauthenticated", Unauthenticated, "请先登录", "Sign in first"),
     entry(
+        "account.closure_unproven",
+        Forbidden,
+        "注销账号需要验证手机号或重新登录",
+        "Closing the account needs proof of its number or a recent sign-in",
+    ),
+    entry(
         "agent.last_admin",
         Conflict,
         "至少需要保留一名启用的管理员",

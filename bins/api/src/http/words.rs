@@ -85,6 +85,7 @@ wire_words! {
         Blocked = "blocked",
         DoctorUnavailable = "doctor_unavailable",
         Voided = "voided",
+        AccountClosed = "account_closed",
         Superseded = "superseded",
         Imported = "imported",
     }
@@ -288,7 +289,7 @@ wire_words! {
 
 wire_words! {
     /// Why a chat is over: an agent closed it, or the customer said nothing for too long.
-    ChatCloseReason = chat::CloseReason { Agent = "agent", Idle = "idle" }
+    ChatCloseReason = chat::CloseReason { Agent = "agent", Idle = "idle", AccountClosed = "account_closed" }
 }
 
 wire_words! {

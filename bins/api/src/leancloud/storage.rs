@@ -2,6 +2,7 @@
 
 use leancloud::query::Params;
 use leancloud::rest::{Caller, RestError};
+use leancloud::value::check_storable;
 use poem::http::Method;
 use poem::http::header::{LOCATION, USER_AGENT};
 use poem::{Request, Response, Result};
@@ -33,9 +34,11 @@ async fn answered(services: &Services, caller: &Caller, request: &Request, body:
     }
     let mut params = Params::default();
     for (name, value) in pairs(request.uri().query().unwrap_or_default()) {
+        check_storable(&json!({ &name: &value }))?;
         params.take(&name, &value)?;
     }
     let path = percent_decoded(&path);
+    check_path(&path)?;
     let call = Call { method: request.method().clone(), path, params, body, puts_files: puts_files(request) };
     dispatch(services, caller, call).await
 }
@@ -45,7 +48,14 @@ fn read_body(method: &Method, body: &[u8]) -> Result<Value, RestError> {
     if *method == Method::GET || *method == Method::DELETE || body.trim_ascii().is_empty() {
         return Ok(Value::Null);
     }
-    serde_json::from_slice(body).or(Err(RestError::MalformedJson))
+    let sent = serde_json::from_slice(body).or(Err(RestError::MalformedJson))?;
+    check_storable(&sent)?;
+    Ok(sent)
+}
+
+/// No row has a name that no database stores.
+fn check_path(path: &str) -> Result<(), RestError> {
+    if path.contains('\0') { Err(RestError::UnknownPath) } else { Ok(()) }
 }
 
 /// Runs the calls of a batch one after another; each answers for itself.
@@ -80,6 +90,7 @@ async fn batched(services: &Services, caller: &Caller, request: &Value, puts_fil
         params.take_all(sent)?;
     }
     let body = request.get("body").cloned().unwrap_or(Value::Null);
+    check_path(&percent_decoded(path))?;
     let is_by_id = method == Method::GET && path.trim_end_matches('/').split('/').count() > 2;
     let call = Call { method, path: percent_decoded(path), params, body, puts_files };
     let reply = dispatch(services, caller, call).await?;

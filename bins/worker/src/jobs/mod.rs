@@ -1,5 +1,6 @@
 //! What workers do: handlers of outbox jobs and scheduled tasks, one file each.
 
+mod account_closed;
 mod apply_sms_receipts;
 mod assign_chats;
 mod deliver_notification;
@@ -16,6 +17,7 @@ mod tell_unseen;
 mod wechat;
 mod wechat_upkeep;
 
+pub(crate) use account_closed::AccountClosed;
 pub(crate) use apply_sms_receipts::ApplySmsReceipts;
 pub(crate) use assign_chats::AssignChats;
 pub(crate) use deliver_notification::DeliverNotification;

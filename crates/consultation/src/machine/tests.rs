@@ -121,6 +121,8 @@ fn shown(outcome: Result<Transition, ConsultationError>) -> String {
 #[case::row_11_blocked(Event::Block, "2 invalid blocked", "2 blocked", "no-op")]
 #[case::row_12_certification_lost(Event::LoseCertification, "2 invalid doctor_unavailable", "no-op", "no-op")]
 #[case::row_13_voided(void(), "2 invalid voided", "2 invalid voided", "2 invalid completed")]
+#[case::patient_gone(Event::CloseAccount(Side::Patient), "2 account_closed", "2 account_closed", "no-op")]
+#[case::doctor_gone(Event::CloseAccount(Side::Doctor), "2 invalid account_closed", "2 account_closed", "no-op")]
 #[case::row_14_unblocked(Event::Unblock, "no-op", "no-op", "no-op")]
 #[case::row_15_consulting_off(Event::TurnConsultingOff, "no-op", "no-op", "no-op")]
 #[case::warning_after_the_deadline(Event::WarnOfDeadline, "no-op", "no-op", "no-op")]
@@ -166,6 +168,7 @@ fn the_table_row_9_with_limits(
 #[case(EndReason::Blocked, "consultation.wrong_status")]
 #[case(EndReason::DoctorUnavailable, "consultation.wrong_status")]
 #[case(EndReason::Voided, "consultation.wrong_status")]
+#[case(EndReason::AccountClosed, "consultation.wrong_status")]
 #[case(EndReason::Superseded, "consultation.wrong_status")]
 #[case(EndReason::Imported, "consultation.wrong_status")]
 fn the_table_row_10_by_reason(#[case] reason: EndReason, #[case] expected: &str) {
@@ -362,6 +365,8 @@ fn both_sides_are_warned_once_two_hours_ahead(#[case] current: Consultation, #[c
 #[case::declined(started(), end_by_doctor("转诊"), &[Side::Patient])]
 #[case::by_the_patient(replying(), Event::EndByPatient, &[Side::Doctor])]
 #[case::cancelled(started(), Event::EndByPatient, &[Side::Doctor])]
+#[case::patient_gone(replying(), Event::CloseAccount(Side::Patient), &[Side::Doctor])]
+#[case::doctor_gone(replying(), Event::CloseAccount(Side::Doctor), &[Side::Patient])]
 #[case::expired(started(), Event::ExpireNoReply, &[Side::Doctor, Side::Patient])]
 #[case::idle(replying(), Event::IdleTimeout, &[Side::Doctor, Side::Patient])]
 #[case::blocked(replying(), Event::Block, &[Side::Doctor, Side::Patient])]
@@ -538,6 +543,8 @@ fn events() -> impl Strategy<Value = Event> {
         Event::Unblock,
         Event::LoseCertification,
         Event::TurnConsultingOff,
+        Event::CloseAccount(Side::Patient),
+        Event::CloseAccount(Side::Doctor),
     ]);
     prop_oneof![
         6 => plain,
@@ -610,7 +617,13 @@ fn check_step(
     // Only these make invalid.
     if after.is_invalid && !before.is_invalid {
         prop_assert!(is_void || before.status == Status::New);
-        let reasons = [EndReason::ExpiredNoReply, EndReason::Blocked, EndReason::DoctorUnavailable, EndReason::Voided];
+        let reasons = [
+            EndReason::ExpiredNoReply,
+            EndReason::Blocked,
+            EndReason::DoctorUnavailable,
+            EndReason::AccountClosed,
+            EndReason::Voided,
+        ];
         prop_assert!(was_ended || reasons.contains(&after.end_reason.unwrap()));
     }
     prop_assert!(after.is_invalid || !before.is_invalid, "never valid again");

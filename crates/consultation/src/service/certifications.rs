@@ -90,7 +90,8 @@ impl Certifications {
         let context = &self.context;
         let now = context.clock.now();
         let mut unit = context.store.begin().await?;
-        let doctor = unit.doctors().find(id).await?.ok_or(ConsultationError::DoctorNotFound(id))?;
+        let doctor = unit.doctors().find(id).await?.filter(|d| !d.is_closed());
+        let doctor = doctor.ok_or(ConsultationError::DoctorNotFound(id))?;
         let mut next = certification::review(&doctor, &verdict, reviewer, now)?;
         next.updated_at = now;
         let (action, cause) = match &verdict {

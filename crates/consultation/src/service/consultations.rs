@@ -171,13 +171,16 @@ impl Consultations {
     /// Opens an ended consultation again, for its doctor, within the time allowed.
     ///
     /// # Errors
-    /// [`ConsultationError`] when a rule of reopening is not met.
+    /// [`ConsultationError`] when a rule of reopening is not met; [`ConsultationError::PatientNotFound`] when the patient
+    /// has left.
     pub async fn reopen(&self, actor: &Actor, id: ConsultationId) -> Result<Consultation, ConsultationError> {
         actor.require_visible(actor.doctor().is_some())?;
         let mut unit = self.context.store.begin().await?;
         let current = load(&mut *unit, actor, id).await?;
         actor.require_visible(actor.is_doctor(current.pair.doctor))?;
         let pair = current.pair;
+        let patient = unit.patients().find(pair.patient).await?.filter(|p| !p.is_closed());
+        patient.ok_or(ConsultationError::PatientNotFound(pair.patient))?;
         let doctors = unit.doctors().find_all_shared(&[pair.doctor]).await?;
         let relation = unit.relations().find_locked(current.relation_id).await?;
         let open = unit.consultations().find_open(&[pair]).await?;

@@ -198,7 +198,9 @@ impl Deliveries {
         let mut by_origin: HashMap<&[NotificationState], Vec<Notification>> = HashMap::new();
         for notification in wave {
             if let Some(verdict) = verdicts.get(&notification.id) {
-                by_origin.entry(verdict.from()).or_default().push(verdict.apply(notification, now));
+                let decided = verdict.apply(notification, now);
+                notify::count(&decided);
+                by_origin.entry(verdict.from()).or_default().push(decided);
             }
         }
         if by_origin.is_empty() {

@@ -39,11 +39,11 @@ impl Doctors {
     /// The doctor sees the own card in any state.
     ///
     /// # Errors
-    /// [`ConsultationError::DoctorNotFound`] also when the doctor is not certified.
+    /// [`ConsultationError::DoctorNotFound`] also when the doctor is not certified or has left.
     pub async fn card(&self, actor: &Actor, id: DoctorId) -> Result<Doctor, ConsultationError> {
         may_look(actor)?;
         let doctor = self.context.store.read().doctors().find(id).await?;
-        let is_visible = |d: &Doctor| d.is_certified() || actor.is_doctor(id) || actor.is_trusted();
+        let is_visible = |d: &Doctor| d.is_certified() || actor.is_doctor(id) || actor.is_trusted() && !d.is_closed();
         doctor.filter(is_visible).ok_or(ConsultationError::DoctorNotFound(id))
     }
 

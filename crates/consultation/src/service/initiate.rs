@@ -194,10 +194,13 @@ impl InitiateConsultations {
         let mut doctor_ids: Vec<DoctorId> = creators.keys().map(|p| p.doctor).collect();
         doctor_ids.dedup();
         let doctors = unit.doctors().find_all_shared(&doctor_ids).await?;
-        let doctors: HashMap<DoctorId, Doctor> = doctors.into_iter().map(|d| (d.id, d)).collect();
+        // Nobody sees those who are gone.
+        let doctors = doctors.into_iter().filter(|d| !d.is_closed());
+        let doctors: HashMap<DoctorId, Doctor> = doctors.map(|d| (d.id, d)).collect();
         let patient_ids: Vec<PatientId> = creators.keys().map(|p| p.patient).collect();
         let patients = unit.patients().find_all(&patient_ids).await?;
-        let patients: HashMap<PatientId, Patient> = patients.into_iter().map(|p| (p.id, p)).collect();
+        let patients = patients.into_iter().filter(|p| !p.is_closed());
+        let patients: HashMap<PatientId, Patient> = patients.map(|p| (p.id, p)).collect();
 
         let mut drafts = Vec::with_capacity(creators.len());
         for (pair, call) in creators {

@@ -1,6 +1,7 @@
 //! The use cases: begin, load, decide, write, record, commit, wake.
 
 mod certifications;
+mod closures;
 mod consultations;
 mod context;
 mod deliveries;
@@ -20,6 +21,7 @@ mod transition;
 mod unseen;
 
 pub use certifications::Certifications;
+pub use closures::Closures;
 pub use consultations::{ConsultationRecord, ConsultationTrail, Consultations};
 pub use context::Context;
 pub use deliveries::{DELIVER_NOTIFICATION, Deliveries, DeliveryProgress};

@@ -12,7 +12,7 @@ use super::deliveries::DELIVER_NOTIFICATION;
 use crate::consultation::Consultation;
 use crate::decision::{self, Case, Decision, RecipientState};
 use crate::error::ConsultationError;
-use crate::notification::{Cause, Channel, Notification, NotificationState, Recipient};
+use crate::notification::{Cause, Channel, Notification, NotificationState, Reason, Recipient, Side};
 use crate::unit::ConsultationUnit;
 use domain::office_hours::Schedule;
 
@@ -142,9 +142,24 @@ pub(super) fn rows(
         created_at: now,
         updated_at: now,
     };
+    count(&notification);
+    if reason == Reason::HoursInvalid {
+        let doctor = consultation.map(|c| c.pair.doctor.to_string()).unwrap_or_default();
+        tracing::error!(doctor.id = doctor, "the office hours of a doctor cannot be read; messages leave at any time");
+    }
     let is_queued = state == NotificationState::Queued;
     let job = is_queued.then(|| job(context, notification.id, due_at, now));
     (notification, job)
+}
+
+/// Counts a decision with its reason.
+pub(super) fn count(notification: &Notification) {
+    let to = match notification.recipient.side() {
+        Side::Doctor => "doctor",
+        Side::Patient => "patient",
+    };
+    let (state, reason) = (notification.state.as_str(), notification.reason.as_str());
+    metrics::counter!("notification_decisions_total", "to" => to, "state" => state, "reason" => reason).increment(1);
 }
 
 fn job(context: &Context, id: NotificationId, run_at: Timestamp, now: Timestamp) -> NewJob {

@@ -55,11 +55,14 @@ impl Relations {
         }
         let patient = unit.patients().find(relation.pair.patient).await?;
         let patient = patient.ok_or(ConsultationError::PatientNotFound(relation.pair.patient))?;
-        self.audit_trusted_read(actor, patient.id).await?;
+        if patient.is_closed() && !actor.is_trusted() {
+            return Err(ConsultationError::RelationNotFound(id));
+        }
+        self.audit_trusted(actor, "patient.read", format!("patient:{}", patient.id)).await?;
         Ok(RelationWithPatient { relation, patient })
     }
 
-    /// A page of a doctor's patients.
+    /// A page of a doctor's patients; the look of somebody who is not that doctor is audited.
     ///
     /// # Errors
     /// [`ConsultationError::Access`] for anybody but that doctor, administrators and integrators.
@@ -77,6 +80,7 @@ impl Relations {
         let ids: Vec<PatientId> = relations.items.iter().map(|r| r.pair.patient).collect();
         let patients = unit.patients().find_all(&ids).await?;
         let mut by_id: HashMap<PatientId, Patient> = patients.into_iter().map(|p| (p.id, p)).collect();
+        self.audit_trusted(actor, "patient.list", format!("doctor:{doctor}")).await?;
         let next = relations.next;
         let items = relations
             .items
@@ -134,8 +138,8 @@ impl Relations {
         if relation.is_blocked != was_blocked {
             self.record_block(&mut *unit, actor, &relation, &mut lines).await?;
         }
-        let patient = unit.patients().find(relation.pair.patient).await?;
-        let patient = patient.ok_or(ConsultationError::PatientNotFound(relation.pair.patient))?;
+        let patient = unit.patients().find(relation.pair.patient).await?.filter(|p| !p.is_closed());
+        let patient = patient.ok_or(ConsultationError::RelationNotFound(id))?;
         lines.write(&mut *unit).await?;
         unit.commit().await?;
         context.signal.wake();
@@ -179,12 +183,17 @@ impl Relations {
     }
 
     /// A read of a patient's data by somebody who is not a party leaves a trace.
-    async fn audit_trusted_read(&self, actor: &Actor, patient: PatientId) -> Result<(), ConsultationError> {
+    async fn audit_trusted(
+        &self,
+        actor: &Actor,
+        action: &'static str,
+        subject: String,
+    ) -> Result<(), ConsultationError> {
         if !actor.is_trusted() {
             return Ok(());
         }
         let mut unit = self.context.store.begin().await?;
-        let event = self.context.audit(actor, "patient.read", format!("patient:{patient}"), json!({}));
+        let event = self.context.audit(actor, action, subject, json!({}));
         unit.audit().append_all(&[event]).await?;
         unit.commit().await?;
         Ok(())
@@ -196,8 +205,8 @@ async fn with_doctors(
     relations: Vec<Relation>,
 ) -> Result<Vec<RelationWithDoctor>, ConsultationError> {
     let ids: Vec<DoctorId> = relations.iter().map(|r| r.pair.doctor).collect();
-    let doctors = unit.doctors().find_all(&ids).await?;
-    let mut by_id: HashMap<DoctorId, Doctor> = doctors.into_iter().map(|d| (d.id, d)).collect();
+    let doctors = unit.doctors().find_all(&ids).await?.into_iter().filter(|d| !d.is_closed());
+    let mut by_id: HashMap<DoctorId, Doctor> = doctors.map(|d| (d.id, d)).collect();
     let joined = relations.into_iter().filter_map(|relation| {
         let doctor = by_id.remove(&relation.pair.doctor)?;
         Some(RelationWithDoctor { relation, doctor })

@@ -32,7 +32,7 @@ impl Reports {
         let now = self.context.clock.now();
         let mut unit = self.context.store.begin().await?;
         let found = unit.patients().find(patient).await?;
-        let mut found = found.ok_or(ConsultationError::PatientNotFound(patient))?;
+        let mut found = found.filter(|p| !p.is_closed()).ok_or(ConsultationError::PatientNotFound(patient))?;
         found.latest_report_id = Some(report);
         found.updated_at = now;
         unit.patients().update(&found).await?;

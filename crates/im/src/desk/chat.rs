@@ -107,15 +107,18 @@ pub enum CloseReason {
     Agent,
     /// The customer said nothing for too long.
     Idle,
+    /// The customer closed their account.
+    AccountClosed,
 }
 
 impl CloseReason {
-    pub const ALL: [Self; 2] = [Self::Agent, Self::Idle];
+    pub const ALL: [Self; 3] = [Self::Agent, Self::Idle, Self::AccountClosed];
 
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Agent => "agent",
             Self::Idle => "idle",
+            Self::AccountClosed => "account_closed",
         }
     }
 

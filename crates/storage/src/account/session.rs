@@ -86,7 +86,8 @@ impl SessionRepository for SeaUnit {
                    LEFT JOIN patient p ON s.subject_kind = 'user' AND p.user_id = s.subject_id \
                    LEFT JOIN doctor d ON s.subject_kind = 'user' AND d.user_id = s.subject_id \
                    LEFT JOIN agent a ON s.subject_kind = 'agent' AND a.id = s.subject_id AND a.is_enabled \
-                   WHERE s.token_hash = $1 AND s.revoked_at IS NULL";
+                   WHERE s.token_hash = $1 AND s.revoked_at IS NULL AND NOT EXISTS \
+                   (SELECT 1 FROM account_user u WHERE u.id = s.subject_id AND u.closed_at IS NOT NULL)";
         let rows = self.query(sql, [token_hash.0.as_str().into()]).await?;
         let Some(row) = rows.first() else { return Ok(None) };
         let column = |name| row.try_get::<Option<String>>("", name).map_err(store_error);

@@ -10,7 +10,7 @@ use sea_orm::entity::prelude::*;
 use serde::Serialize;
 
 use crate::backend::store_error;
-use crate::convert::{into_object, known, object, parse, parse_opt, text};
+use crate::convert::{instant, into_object, known, millis, object, parse, parse_opt, text};
 use crate::store::SeaUnit;
 use crate::values::tuples;
 
@@ -31,6 +31,7 @@ pub(crate) struct Model {
     pub acl: Option<Json>,
     #[sea_orm(column_type = "JsonBinary")]
     pub extra: Json,
+    pub closed_at: Option<i64>,
     pub created_at: i64,
     pub updated_at: i64,
     pub version: i64,
@@ -53,6 +54,7 @@ pub(crate) fn row(user: &User) -> ActiveModel {
         auth_data: Set(object(&user.auth_data)),
         acl: Set(user.acl.clone()),
         extra: Set(object(&user.extra)),
+        closed_at: Set(millis(user.closed_at)),
         created_at: Set(user.created_at.as_millis()),
         updated_at: Set(user.updated_at.as_millis()),
         version: Set(user.version),
@@ -72,6 +74,7 @@ fn user(row: Model) -> Result<User, StoreError> {
         auth_data: into_object("account_user.auth_data", row.auth_data)?,
         acl: row.acl,
         extra: into_object("account_user.extra", row.extra)?,
+        closed_at: instant(row.closed_at),
         created_at: Timestamp::from_millis(row.created_at),
         updated_at: Timestamp::from_millis(row.updated_at),
         version: row.version,

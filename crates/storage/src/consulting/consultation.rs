@@ -159,6 +159,11 @@ impl ConsultationRepository for SeaUnit {
         select.all(&self.db()).await.map_err(store_error)?.into_iter().map(consultation).collect()
     }
 
+    async fn find_open_of_patient(&mut self, patient: PatientId) -> Result<Vec<Consultation>, StoreError> {
+        let select = Entity::find().filter(Column::PatientId.eq(text(&patient))).filter(Expr::cust(IS_OPEN));
+        select.all(&self.db()).await.map_err(store_error)?.into_iter().map(consultation).collect()
+    }
+
     async fn list(&mut self, filter: &ConsultationFilter, page: PageRequest) -> Result<Page<Consultation>, StoreError> {
         let mut select = Entity::find();
         if let Some(doctor) = filter.doctor {

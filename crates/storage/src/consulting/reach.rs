@@ -50,8 +50,9 @@ async fn among(unit: &SeaUnit, table: &str, ids: &[String], condition: &str) -> 
     }
     // One statement for any number of people.
     let elements = unit.backend.json_elements();
-    let sql =
-        format!("SELECT p.id FROM {table} p WHERE p.id IN (SELECT e.value FROM {elements}($1) AS e) AND {condition}");
+    let sql = format!(
+        "SELECT p.id FROM {table} p WHERE p.id IN (SELECT e.value FROM {elements}($1) AS e) AND p.closed_at IS NULL AND {condition}"
+    );
     let rows = unit.query(&sql, [to_json(&ids).into()]).await?;
     rows.iter().map(|row| row.try_get("", "id").map_err(store_error)).collect()
 }

@@ -105,6 +105,10 @@ fn of_pair(pair: Pair) -> Select<Entity> {
     Entity::find().filter(Column::DoctorId.eq(text(&pair.doctor))).filter(Column::PatientId.eq(text(&pair.patient)))
 }
 
+/// The condition that neither of the two has closed their account.
+const NOBODY_GONE: &str = "NOT EXISTS (SELECT 1 FROM patient p WHERE p.id = relation.patient_id AND p.closed_at IS NOT NULL) \
+     AND NOT EXISTS (SELECT 1 FROM doctor d WHERE d.id = relation.doctor_id AND d.closed_at IS NOT NULL)";
+
 #[async_trait]
 impl RelationRepository for SeaUnit {
     async fn find(&mut self, id: RelationId) -> Result<Option<DomainRelation>, StoreError> {
@@ -199,7 +203,7 @@ impl RelationRepository for SeaUnit {
     }
 
     async fn list(&mut self, filter: &RelationFilter, page: PageRequest) -> Result<Page<DomainRelation>, StoreError> {
-        let mut select = Entity::find();
+        let mut select = Entity::find().filter(Expr::cust(NOBODY_GONE));
         if let Some(doctor) = filter.doctor {
             select = select.filter(Column::DoctorId.eq(text(&doctor)));
         }

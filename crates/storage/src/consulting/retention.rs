@@ -1,6 +1,6 @@
 //! Destroying records whose time is over.
 
-use ::consultation::retention::{PurgeCertificate, PurgedRelation, RetentionStore};
+use ::consultation::retention::{Profile, PurgeCertificate, Purged, RetentionStore};
 use async_trait::async_trait;
 use domain::audit::{AuditEvent, AuditRepository as _};
 use domain::id::{AuditId, RelationId};
@@ -8,8 +8,9 @@ use domain::{ObjectId, StoreError, Timestamp};
 use sea_orm::{QueryResult, Value};
 use serde_json::json;
 
+use super::closed_profile;
 use crate::backend::{Backend, store_error};
-use crate::convert::{list, parse, text};
+use crate::convert::{list, parse, text, text_opt};
 use crate::store::{SeaStore, SeaUnit};
 
 /// The condition that nothing has happened in relation `r` since the instant in the first parameter, and that none of
@@ -41,7 +42,7 @@ impl RetentionStore for SeaStore {
         before: Timestamp,
         certificate: ObjectId,
         now: Timestamp,
-    ) -> Result<Option<PurgedRelation>, StoreError> {
+    ) -> Result<Option<Purged>, StoreError> {
         let unit = self.unit().await?;
         let lock = unit.backend.for_update();
         let sql = format!(
@@ -63,11 +64,7 @@ impl RetentionStore for SeaStore {
         }
 
         let (blob_keys, files) = purge_files(&unit, &dialogs).await?;
-        let messages = delete(&unit, "message", "conversation_id", &dialogs).await?;
-        for table in ["log_event", "conversation_member"] {
-            delete(&unit, table, "conversation_id", &dialogs).await?;
-        }
-        delete(&unit, "conversation", "id", &dialogs).await?;
+        let messages = purge_conversations(&unit, &dialogs).await?;
         let of_notifications = format!(
             "DELETE FROM delivery WHERE notification_id IN (SELECT id FROM notification WHERE {})",
             unit.backend.is_among("consultation_id", "$1")
@@ -84,30 +81,48 @@ impl RetentionStore for SeaStore {
 
         let certificate = PurgeCertificate {
             id: certificate,
-            relation_id: relation,
-            doctor_id: parse("relation.doctor_id", &doctor)?,
-            patient_id: parse("relation.patient_id", &patient)?,
+            relation_id: Some(relation),
+            doctor_id: Some(parse("relation.doctor_id", &doctor)?),
+            patient_id: Some(parse("relation.patient_id", &patient)?),
             consultations: consultations.len() as u64,
             messages,
             files,
             last_activity_at: Timestamp::from_millis(last_activity_at),
             purged_at: now,
         };
-        record(unit, &certificate).await?;
-        Ok(Some(PurgedRelation { certificate, blob_keys }))
+        record(unit, format!("relation:{relation}"), &certificate).await?;
+        Ok(Some(Purged { certificate, blob_keys }))
+    }
+
+    async fn due_profiles(&self, before: Timestamp, limit: u32) -> Result<Vec<Profile>, StoreError> {
+        closed_profile::due(&self.reading(), before, limit).await
+    }
+
+    async fn purge_profile(
+        &self,
+        profile: Profile,
+        before: Timestamp,
+        certificate: ObjectId,
+        now: Timestamp,
+    ) -> Result<Option<Purged>, StoreError> {
+        closed_profile::purge(self.unit().await?, profile, before, (certificate, now)).await
     }
 }
 
 /// Writes the certificate and the audit event, and ends the unit.
-async fn record(mut unit: SeaUnit, certificate: &PurgeCertificate) -> Result<(), StoreError> {
+pub(super) async fn record(
+    mut unit: SeaUnit,
+    subject: String,
+    certificate: &PurgeCertificate,
+) -> Result<(), StoreError> {
     let count = |n: u64| Value::from(i64::try_from(n).unwrap_or(i64::MAX));
     let sql = "INSERT INTO purge_certificate (id, relation_id, doctor_id, patient_id, consultations, messages, files, \
          last_activity_at, purged_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
     let values: [Value; 9] = [
         text(&certificate.id).into(),
-        text(&certificate.relation_id).into(),
-        text(&certificate.doctor_id).into(),
-        text(&certificate.patient_id).into(),
+        text_opt(certificate.relation_id.as_ref()).into(),
+        text_opt(certificate.doctor_id.as_ref()).into(),
+        text_opt(certificate.patient_id.as_ref()).into(),
         count(certificate.consultations),
         count(certificate.messages),
         count(certificate.files),
@@ -119,7 +134,7 @@ async fn record(mut unit: SeaUnit, certificate: &PurgeCertificate) -> Result<(),
         id: AuditId(certificate.id),
         actor: "system".to_owned(),
         action: "retention.purge",
-        subject: format!("relation:{}", certificate.relation_id),
+        subject,
         detail: json!({
             "consultations": certificate.consultations, "messages": certificate.messages, "files": certificate.files,
         }),
@@ -129,17 +144,31 @@ async fn record(mut unit: SeaUnit, certificate: &PurgeCertificate) -> Result<(),
     unit.finish().await
 }
 
+/// Forgets conversations with everything said in them; answers how many messages there were.
+pub(super) async fn purge_conversations(unit: &SeaUnit, ids: &[String]) -> Result<u64, StoreError> {
+    let messages = delete(unit, "message", "conversation_id", ids).await?;
+    for table in ["log_event", "conversation_member"] {
+        delete(unit, table, "conversation_id", ids).await?;
+    }
+    delete(unit, "conversation", "id", ids).await?;
+    Ok(messages)
+}
+
 /// Forgets the files that messages of these dialogs show and nothing else does; answers the keys of their bytes, and how
 /// many they were.
-async fn purge_files(unit: &SeaUnit, dialogs: &[String]) -> Result<(Vec<String>, u64), StoreError> {
+pub(super) async fn purge_files(unit: &SeaUnit, dialogs: &[String]) -> Result<(Vec<String>, u64), StoreError> {
     let file = match unit.backend {
         Backend::Sqlite => "content ->> '$.fileId'",
         Backend::Postgres => "CAST(content AS json) ->> 'fileId'",
     };
     let of_dialogs = unit.backend.is_among("conversation_id", "$1");
     let shown = format!("SELECT DISTINCT {file} AS id FROM message WHERE {WITH_FILES} AND {of_dialogs}");
-    let shown = texts(&unit.query(&shown, [list(dialogs)]).await?, "id")?;
-    if shown.is_empty() {
+    forget_files(unit, &texts(&unit.query(&shown, [list(dialogs)]).await?, "id")?).await
+}
+
+/// Forgets those of the files that no profile shows; answers the keys of their bytes, and how many they were.
+pub(super) async fn forget_files(unit: &SeaUnit, ids: &[String]) -> Result<(Vec<String>, u64), StoreError> {
+    if ids.is_empty() {
         return Ok((Vec::new(), 0));
     }
     let sql = format!(
@@ -148,13 +177,13 @@ async fn purge_files(unit: &SeaUnit, dialogs: &[String]) -> Result<(Vec<String>,
          AND NOT EXISTS (SELECT 1 FROM doctor d WHERE f.id IN (d.icon, d.certificate1, d.certificate2, d.licence1, d.licence2))",
         unit.backend.is_among("f.id", "$1")
     );
-    let rows = unit.query(&sql, [list(&shown)]).await?;
+    let rows = unit.query(&sql, [list(ids)]).await?;
     let (ids, keys) = (texts(&rows, "id")?, texts(&rows, "blob_key")?);
     delete(unit, "imported_row", "id", &ids).await?;
     Ok((keys, delete(unit, "file", "id", &ids).await?))
 }
 
-async fn delete(unit: &SeaUnit, table: &str, column: &str, values: &[String]) -> Result<u64, StoreError> {
+pub(super) async fn delete(unit: &SeaUnit, table: &str, column: &str, values: &[String]) -> Result<u64, StoreError> {
     if values.is_empty() {
         return Ok(0);
     }
@@ -167,7 +196,7 @@ fn column(row: &QueryResult, name: &str) -> Result<String, StoreError> {
 }
 
 /// The values of a column, without those that are NULL.
-fn texts(rows: &[QueryResult], name: &str) -> Result<Vec<String>, StoreError> {
+pub(super) fn texts(rows: &[QueryResult], name: &str) -> Result<Vec<String>, StoreError> {
     let values: Result<Vec<Option<String>>, _> =
         rows.iter().map(|row| row.try_get("", name).map_err(store_error)).collect();
     Ok(values?.into_iter().flatten().collect())

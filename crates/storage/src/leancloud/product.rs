@@ -179,7 +179,23 @@ impl View {
             Viewer::Master => ("TRUE".into(), None),
             Viewer::Client(client) => rows(compiler, kind, &client.clone()),
         };
+        let rows = match still_here(kind) {
+            Some(still_here) => format!("({rows}) AND {still_here}"),
+            None => rows,
+        };
         Self { table, rows, owns, shared, own, is_extra_shared, keys }
+    }
+}
+
+/// The condition that nobody whom a row is about has closed their account, where that hides the row.
+const fn still_here(kind: ClassKind) -> Option<&'static str> {
+    match kind {
+        ClassKind::Patient | ClassKind::Doctor | ClassKind::User => Some("t.closed_at IS NULL"),
+        ClassKind::Relation => Some(
+            "NOT EXISTS (SELECT 1 FROM patient p WHERE p.id = t.patient_id AND p.closed_at IS NOT NULL) \
+             AND NOT EXISTS (SELECT 1 FROM doctor d WHERE d.id = t.doctor_id AND d.closed_at IS NOT NULL)",
+        ),
+        _ => None,
     }
 }
 

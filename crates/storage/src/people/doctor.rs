@@ -59,6 +59,7 @@ pub(crate) struct Model {
     pub is_phone_open: Option<bool>,
     #[sea_orm(column_type = "JsonBinary")]
     pub extra: Json,
+    pub closed_at: Option<i64>,
     pub created_at: i64,
     pub updated_at: i64,
     pub version: i64,
@@ -102,6 +103,7 @@ pub(crate) fn row(doctor: &Doctor) -> ActiveModel {
         is_normal_open: Set(doctor.is_normal_open),
         is_phone_open: Set(doctor.is_phone_open),
         extra: Set(object(&doctor.extra)),
+        closed_at: Set(millis(doctor.closed_at)),
         created_at: Set(doctor.created_at.as_millis()),
         updated_at: Set(doctor.updated_at.as_millis()),
         version: Set(doctor.version),
@@ -141,6 +143,7 @@ fn doctor(row: Model) -> Result<Doctor, StoreError> {
         is_normal_open: row.is_normal_open,
         is_phone_open: row.is_phone_open,
         extra: into_object("doctor.extra", row.extra)?,
+        closed_at: instant(row.closed_at),
         created_at: Timestamp::from_millis(row.created_at),
         updated_at: Timestamp::from_millis(row.updated_at),
         version: row.version,
@@ -152,6 +155,26 @@ async fn page_of(unit: &SeaUnit, mut select: Select<Entity>, page: PageRequest) 
     let rows = select.all(&unit.db()).await.map_err(store_error)?;
     let doctors = rows.into_iter().map(doctor).collect::<Result<Vec<_>, _>>()?;
     Ok(Page::from_rows(doctors, page.limit, |d| Cursor { at: d.created_at, id: d.id.0 }))
+}
+
+impl SeaUnit {
+    /// Those of the selected doctors that somebody looks for.
+    fn matching(
+        &self,
+        mut select: Select<Entity>,
+        search: &DoctorSearch,
+        state: Option<Certification>,
+    ) -> Select<Entity> {
+        if let Some(state) = state {
+            select = select.filter(Column::Certification.eq(state.as_str()));
+        }
+        if let Some(part) = search.text.as_deref().filter(|t| !t.is_empty()) {
+            let line = |column| format!("LOWER(doctor.{column}) LIKE LOWER($1) ESCAPE '\\'");
+            let any = ["name", "hospital", "department", "title"].map(line).join(" OR ");
+            select = select.filter(condition(self.backend, &format!("({any})"), &[like_pattern(part).into()]));
+        }
+        select
+    }
 }
 
 #[async_trait]
@@ -185,7 +208,8 @@ impl DoctorRepository for SeaUnit {
     }
 
     async fn search_certified(&mut self, search: &DoctorSearch, page: PageRequest) -> Result<Page<Doctor>, StoreError> {
-        self.search_all(search, Some(Certification::Certified), page).await
+        let select = Entity::find().filter(Column::ClosedAt.is_null());
+        page_of(self, self.matching(select, search, Some(Certification::Certified)), page).await
     }
 
     async fn search_all(
@@ -194,16 +218,7 @@ impl DoctorRepository for SeaUnit {
         state: Option<Certification>,
         page: PageRequest,
     ) -> Result<Page<Doctor>, StoreError> {
-        let mut select = Entity::find();
-        if let Some(state) = state {
-            select = select.filter(Column::Certification.eq(state.as_str()));
-        }
-        if let Some(part) = search.text.as_deref().filter(|t| !t.is_empty()) {
-            let line = |column| format!("LOWER(doctor.{column}) LIKE LOWER($1) ESCAPE '\\'");
-            let any = ["name", "hospital", "department", "title"].map(line).join(" OR ");
-            select = select.filter(condition(self.backend, &format!("({any})"), &[like_pattern(part).into()]));
-        }
-        page_of(self, select, page).await
+        page_of(self, self.matching(Entity::find(), search, state), page).await
     }
 
     async fn list_by_certification(
@@ -211,7 +226,8 @@ impl DoctorRepository for SeaUnit {
         state: Certification,
         page: PageRequest,
     ) -> Result<Page<Doctor>, StoreError> {
-        page_of(self, Entity::find().filter(Column::Certification.eq(state.as_str())), page).await
+        let open = Entity::find().filter(Column::ClosedAt.is_null());
+        page_of(self, open.filter(Column::Certification.eq(state.as_str())), page).await
     }
 
     async fn insert(&mut self, doctor: &Doctor) -> Result<(), StoreError> {

@@ -11,7 +11,7 @@ use sea_orm::{QueryOrder, QuerySelect};
 use serde::Serialize;
 
 use crate::backend::store_error;
-use crate::convert::{into_object, known, object, parse, parse_opt, text, text_opt};
+use crate::convert::{instant, into_object, known, millis, object, parse, parse_opt, text, text_opt};
 use crate::store::SeaUnit;
 
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel, Serialize)]
@@ -36,6 +36,7 @@ pub(crate) struct Model {
     pub latest_report_id: Option<String>,
     #[sea_orm(column_type = "JsonBinary")]
     pub extra: Json,
+    pub closed_at: Option<i64>,
     pub created_at: i64,
     pub updated_at: i64,
     pub version: i64,
@@ -62,6 +63,7 @@ pub(crate) fn row(patient: &Patient) -> ActiveModel {
         unionid: Set(patient.unionid.clone()),
         latest_report_id: Set(text_opt(patient.latest_report_id.as_ref())),
         extra: Set(object(&patient.extra)),
+        closed_at: Set(millis(patient.closed_at)),
         created_at: Set(patient.created_at.as_millis()),
         updated_at: Set(patient.updated_at.as_millis()),
         version: Set(patient.version),
@@ -84,6 +86,7 @@ fn patient(row: Model) -> Result<Patient, StoreError> {
         unionid: row.unionid,
         latest_report_id: parse_opt("patient.latest_report_id", row.latest_report_id.as_deref())?,
         extra: into_object("patient.extra", row.extra)?,
+        closed_at: instant(row.closed_at),
         created_at: Timestamp::from_millis(row.created_at),
         updated_at: Timestamp::from_millis(row.updated_at),
         version: row.version,

@@ -50,6 +50,12 @@ impl IdentityRepository for SeaUnit {
         Ok(())
     }
 
+    async fn release(&mut self, user: UserId) -> Result<(), StoreError> {
+        let sql = "UPDATE wechat_identity SET user_id = NULL, session_sealed = NULL WHERE user_id = $1";
+        self.execute(sql, [text(&user).into()]).await?;
+        Ok(())
+    }
+
     async fn save(&mut self, identity: &Identity) -> Result<(), StoreError> {
         let sql = "INSERT INTO wechat_identity (app, openid, user_id, unionid, session_sealed, visited_at, \
                    is_following, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \

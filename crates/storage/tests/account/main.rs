@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests panic when a promise is broken")]
 
+mod closure;
 mod races;
 mod repositories;
 mod support;

@@ -238,3 +238,28 @@ async fn rows_are_found_and_ordered_by_their_fields() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn whoever_has_left_is_seen_by_nobody_and_their_consultations_stay() {
+    on_each_database(async |store| {
+        populate(store).await;
+        let mut unit = ConsultationStore::begin(store).await.unwrap();
+        let mut gone = unit.patients().find(PatientId(id(TREATED))).await.unwrap().unwrap();
+        gone.close(NOW);
+        unit.patients().update(&gone).await.unwrap();
+        unit.commit().await.unwrap();
+        for viewer in [as_doctor(CERTIFIED), Viewer::Master] {
+            assert!(!ids(store, &viewer, "Patients").await.contains(&TREATED));
+            assert!(ids(store, &viewer, "DoctorPatientRelation").await.is_empty());
+            assert_eq!(ids(store, &viewer, "Consultation").await, [31]);
+        }
+        let mut unit = ConsultationStore::begin(store).await.unwrap();
+        let mut gone = unit.doctors().find(DoctorId(id(CERTIFIED))).await.unwrap().unwrap();
+        gone.close(NOW);
+        unit.doctors().update(&gone).await.unwrap();
+        unit.commit().await.unwrap();
+        assert!(ids(store, &nobody(), "Doctor").await.is_empty());
+        assert_eq!(ids(store, &Viewer::Master, "Doctor").await, [UNCERTIFIED]);
+    })
+    .await;
+}

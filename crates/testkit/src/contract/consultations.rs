@@ -116,7 +116,7 @@ pub async fn reopening_beside_an_open_one_breaks_the_rule(h: &dyn Harness) {
     assert_eq!(stored(h, 1).await, Some(ended(1, pair(1, 1))));
 }
 
-pub async fn open_consultations_are_found_by_pair_and_by_doctor(h: &dyn Harness) {
+pub async fn open_consultations_are_found_by_pair_doctor_and_patient(h: &dyn Harness) {
     let running = consultation(4, pair(1, 3)).replied(at(1)).done();
     let void = consultation(5, pair(1, 4)).invalid().done();
     insert(h, &[ended(1, pair(1, 1)), open(2, pair(1, 1)), ended(3, pair(1, 2)), running.clone(), void]).await;
@@ -131,6 +131,12 @@ pub async fn open_consultations_are_found_by_pair_and_by_doctor(h: &dyn Harness)
     of_doctor.sort_by_key(|c| c.id);
     assert_eq!(of_doctor, [open(2, pair(1, 1)), running]);
     assert!(read.consultations().find_open_of_doctor(doctor_id(3)).await.unwrap().is_empty());
+    let mut of_patient = read.consultations().find_open_of_patient(patient_id(1)).await.unwrap();
+    of_patient.sort_by_key(|c| c.id);
+    assert_eq!(of_patient, [open(2, pair(1, 1)), open(6, pair(2, 1))]);
+    for none_open in [2, 4] {
+        assert!(read.consultations().find_open_of_patient(patient_id(none_open)).await.unwrap().is_empty());
+    }
 }
 
 pub async fn lists_restrict_by_doctor_patient_and_status(h: &dyn Harness) {

@@ -176,3 +176,20 @@ pub async fn doctors_are_listed_by_certification(h: &dyn Harness) {
     assert_eq!(list(Certification::Certified).await, [doctor_id(2)]);
     assert!(list(Certification::Rejected).await.is_empty());
 }
+
+pub async fn whoever_has_left_is_found_by_administrators_only(h: &dyn Harness) {
+    let left = |n| {
+        let mut doctor = doctor(n).name("王").certified().done();
+        doctor.close(at(5));
+        doctor
+    };
+    let reviewed = Doctor { certification: Certification::UnderReview, ..left(2) };
+    given(h, &[doctor(1).name("王").certified().done(), left(3), reviewed]).await;
+    assert_eq!(search(h, Some("王")).await, [doctor_id(1)]);
+    for (state, expected) in [(Certification::Certified, vec![doctor_id(1)]), (Certification::UnderReview, vec![])] {
+        let listed = h.store().read().doctors().list_by_certification(state, PageRequest::first()).await.unwrap();
+        assert_eq!(sorted(listed.items.into_iter().map(|d| d.id)), expected);
+    }
+    let found = h.store().read().doctors().search_all(&DoctorSearch::default(), None, PageRequest::first()).await;
+    assert_eq!(sorted(found.unwrap().items.into_iter().map(|d| d.id)), [doctor_id(1), doctor_id(2), doctor_id(3)]);
+}

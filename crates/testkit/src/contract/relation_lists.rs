@@ -8,7 +8,7 @@ use domain::patient::Patient;
 
 use super::samples::at;
 use super::{Harness, sorted, within};
-use crate::build::{doctor_id, pair, patient, patient_id, relation, relation_id};
+use crate::build::{doctor, doctor_id, pair, patient, patient_id, relation, relation_id};
 
 async fn given(h: &dyn Harness, patients: &[Patient], relations: &[Relation]) {
     within(h, async |unit| {
@@ -130,4 +130,19 @@ pub async fn filters_restrict_together(h: &dyn Harness) {
         text: Some("好".into()),
     };
     assert_eq!(list(h, filter).await, [wanted.id]);
+}
+
+pub async fn relations_with_somebody_who_has_left_are_in_no_list(h: &dyn Harness) {
+    let mut gone = patient(2).done();
+    gone.close(at(9));
+    let mut gone_doctor = doctor(2).certified().done();
+    gone_doctor.close(at(9));
+    within(h, async |unit| unit.doctors().insert(&gone_doctor).await.unwrap()).await;
+    let made = |n, d, p| relation(n, pair(d, p)).done();
+    given(h, &[patient(1).done(), gone], &[made(1, 1, 1), made(2, 1, 2), made(3, 2, 1)]).await;
+    assert_eq!(list(h, RelationFilter::default()).await, ids([1]));
+    let of_patient = RelationFilter { patient: Some(patient_id(2)), ..RelationFilter::default() };
+    assert!(list(h, of_patient).await.is_empty());
+    let kept = h.store().read().relations().find(relation_id(2)).await.unwrap();
+    assert_eq!(kept.map(|r| r.pair), Some(pair(1, 2)), "the record is kept");
 }

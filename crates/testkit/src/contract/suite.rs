@@ -42,6 +42,7 @@ macro_rules! contract_suite {
                 the_search_takes_wildcards_literally,
                 the_search_ignores_the_case_of_ascii_letters,
                 doctors_are_listed_by_certification,
+                whoever_has_left_is_found_by_administrators_only,
             ],
             files: [
                 a_file_keeps_every_field_whoever_owns_it_and_wherever_it_is,
@@ -72,6 +73,7 @@ macro_rules! contract_suite {
                 wildcards_and_quotes_in_text_are_literal,
                 the_case_of_ascii_letters_does_not_matter,
                 filters_restrict_together,
+                relations_with_somebody_who_has_left_are_in_no_list,
             ],
             invitations: [
                 an_invitation_keeps_every_field,
@@ -93,7 +95,7 @@ macro_rules! contract_suite {
                 an_update_writes_every_field_and_bumps_the_version,
                 a_stale_update_is_a_conflict_and_changes_nothing,
                 reopening_beside_an_open_one_breaks_the_rule,
-                open_consultations_are_found_by_pair_and_by_doctor,
+                open_consultations_are_found_by_pair_doctor_and_patient,
                 lists_restrict_by_doctor_patient_and_status,
                 a_probe_tells_who_exists_who_is_blocked_and_what_is_open,
                 a_pair_may_be_probed_twice_and_many_at_once,

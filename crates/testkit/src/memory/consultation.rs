@@ -68,6 +68,11 @@ impl ConsultationRepository for MemoryUnit {
         Ok(tables.consultations.values().filter(|c| c.is_open() && c.pair.doctor == doctor).cloned().collect())
     }
 
+    async fn find_open_of_patient(&mut self, patient: PatientId) -> Result<Vec<Consultation>, StoreError> {
+        let tables = self.tables()?;
+        Ok(tables.consultations.values().filter(|c| c.is_open() && c.pair.patient == patient).cloned().collect())
+    }
+
     async fn list(&mut self, filter: &ConsultationFilter, page: PageRequest) -> Result<Page<Consultation>, StoreError> {
         let tables = self.tables()?;
         let is_match = |c: &&Consultation| {

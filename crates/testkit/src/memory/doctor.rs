@@ -17,6 +17,12 @@ fn check(tables: &Tables, doctor: &Doctor) -> Result<(), StoreError> {
     if is_taken { Err(unique("doctor_user")) } else { Ok(()) }
 }
 
+fn is_looked_for(doctor: &Doctor, search: &DoctorSearch) -> bool {
+    let part = search.text.as_deref().unwrap_or_default();
+    let lines = [&doctor.name, &doctor.hospital, &doctor.department, &doctor.title];
+    part.is_empty() || lines.iter().any(|line| holds(line.as_deref(), part))
+}
+
 fn cursor_of(doctor: &Doctor) -> Cursor {
     Cursor { at: doctor.created_at, id: doctor.id.0 }
 }
@@ -46,7 +52,9 @@ impl DoctorRepository for MemoryUnit {
     }
 
     async fn search_certified(&mut self, search: &DoctorSearch, page: PageRequest) -> Result<Page<Doctor>, StoreError> {
-        self.search_all(search, Some(Certification::Certified), page).await
+        let tables = self.tables()?;
+        let found = tables.doctors.values().filter(|d| d.is_certified() && is_looked_for(d, search));
+        Ok(newest_first(found, page, cursor_of))
     }
 
     async fn search_all(
@@ -56,12 +64,7 @@ impl DoctorRepository for MemoryUnit {
         page: PageRequest,
     ) -> Result<Page<Doctor>, StoreError> {
         let tables = self.tables()?;
-        let part = search.text.as_deref().unwrap_or_default();
-        let is_match = |d: &&Doctor| {
-            let lines = [&d.name, &d.hospital, &d.department, &d.title];
-            state.is_none_or(|state| d.certification == state)
-                && (part.is_empty() || lines.iter().any(|line| holds(line.as_deref(), part)))
-        };
+        let is_match = |d: &&Doctor| state.is_none_or(|state| d.certification == state) && is_looked_for(d, search);
         Ok(newest_first(tables.doctors.values().filter(is_match), page, cursor_of))
     }
 
@@ -71,7 +74,8 @@ impl DoctorRepository for MemoryUnit {
         page: PageRequest,
     ) -> Result<Page<Doctor>, StoreError> {
         let tables = self.tables()?;
-        Ok(newest_first(tables.doctors.values().filter(|d| d.certification == state), page, cursor_of))
+        let found = tables.doctors.values().filter(|d| d.certification == state && !d.is_closed());
+        Ok(newest_first(found, page, cursor_of))
     }
 
     async fn insert(&mut self, doctor: &Doctor) -> Result<(), StoreError> {

@@ -18,6 +18,10 @@ fn of_pair(tables: &Tables, pair: Pair) -> Option<&Relation> {
 fn is_match(tables: &Tables, filter: &RelationFilter, relation: &Relation) -> bool {
     let part = filter.text.as_deref().unwrap_or_default();
     let patient = tables.patients.get(&relation.pair.patient);
+    let doctor = tables.doctors.get(&relation.pair.doctor);
+    if patient.is_some_and(|p| p.is_closed()) || doctor.is_some_and(|d| d.is_closed()) {
+        return false;
+    }
     let has_part = || {
         holds(relation.remark.as_deref(), part)
             || patient.is_some_and(|p| {

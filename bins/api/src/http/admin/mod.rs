@@ -1,5 +1,6 @@
 //! Administration: reviewing certifications, looking after agents, oversight, and setting single consultations right.
 
+pub mod accounts;
 pub mod agents;
 pub mod certifications;
 pub mod consultations;

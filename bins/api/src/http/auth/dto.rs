@@ -28,6 +28,7 @@ pub enum CodePurpose {
     Login,
     BindPhone,
     ConfirmOldPhone,
+    CloseAccount,
 }
 
 /// As whom somebody signs in; the profile is made if there is none.
@@ -139,6 +140,14 @@ pub struct BindPhoneRequest {
     pub new: CodeAnswerRequest,
     /// The code (`confirm_old_phone`) sent to the present number; not needed within 10 minutes of signing in.
     pub old: Option<CodeAnswerRequest>,
+}
+
+/// The end of the own account.
+#[derive(Clone, Object)]
+#[oai(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CloseAccountRequest {
+    /// The code (`close_account`) sent to the account's number; not needed within 10 minutes of signing in.
+    pub proof: Option<CodeAnswerRequest>,
 }
 
 /// A signed-in device.
@@ -267,6 +276,7 @@ impl From<CodePurpose> for Purpose {
             CodePurpose::Login => Self::Login,
             CodePurpose::BindPhone => Self::BindPhone,
             CodePurpose::ConfirmOldPhone => Self::ConfirmOldPhone,
+            CodePurpose::CloseAccount => Self::CloseAccount,
         }
     }
 }

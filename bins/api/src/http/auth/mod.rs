@@ -16,8 +16,8 @@ use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
 
 use self::dto::{
-    AgentSignInRequest, BindPhoneRequest, CaptchaView, MeView, PasswordRequest, SessionView, SignedInAgentView,
-    SignedInView, SmsCodeRequest, SmsCodeView, SmsSignInRequest, UserView, parse_phone,
+    AgentSignInRequest, BindPhoneRequest, CaptchaView, CloseAccountRequest, MeView, PasswordRequest, SessionView,
+    SignedInAgentView, SignedInView, SmsCodeRequest, SmsCodeView, SmsSignInRequest, UserView, parse_phone,
 };
 use crate::http::Area;
 use crate::http::body::{Body, Created, Done};
@@ -203,6 +203,23 @@ impl AuthApi {
         let Body(sent) = request;
         let binding = PhoneBinding { new: sent.new.into(), old: sent.old.map(Into::into), origin: caller.origin() };
         Ok(Json(app.accounts.bind_phone(&caller.actor, binding).await?.into()))
+    }
+
+    /// Close the own account
+    ///
+    /// For good: all sessions end, phone number and WeChat identity are free for a new account, the profiles are hidden and
+    /// running consultations end as `account_closed`. Medical records stay for as long as they have to be kept. Proven
+    /// with a code to the account's number, unless the sign-in is not older than 10 minutes.
+    #[oai(path = "/me/close", method = "post", operation_id = "close_account")]
+    async fn close_account(
+        &self,
+        app: App,
+        caller: By<SignedIn>,
+        request: Body<CloseAccountRequest>,
+    ) -> Result<Done, ApiError> {
+        let proof = request.0.proof.map(Into::into);
+        app.accounts.close_own_account(&caller.actor, proof, caller.origin()).await?;
+        Ok(Done)
     }
 }
 

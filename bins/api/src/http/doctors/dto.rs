@@ -108,6 +108,8 @@ pub struct DoctorView {
     pub reject_reason: Option<String>,
     /// When the certification was last reviewed.
     pub reviewed_at: Option<Instant>,
+    /// When the account was closed, for those who look after the records.
+    pub closed_at: Option<Instant>,
     /// When the profile was made.
     pub created_at: Instant,
     /// When it last changed.
@@ -226,6 +228,7 @@ impl DoctorView {
             phone: doctor.phone.take().map(|phone| phone_for(reader, &phone)),
             reject_reason: doctor.reject_reason.take(),
             reviewed_at: doctor.reviewed_at.map(Instant),
+            closed_at: doctor.closed_at.map(Instant),
             created_at: Instant(doctor.created_at),
             updated_at: Instant(doctor.updated_at),
             card: DoctorCard::of(doctor, links),

@@ -34,6 +34,8 @@ pub struct PatientView {
     pub location: Option<String>,
     /// The newest sleep report.
     pub latest_report_id: Option<Id>,
+    /// When the account was closed, for those who look after the records.
+    pub closed_at: Option<Instant>,
     /// When the profile was made.
     pub created_at: Instant,
     /// When it last changed.
@@ -114,6 +116,7 @@ impl PatientView {
             icon: patient.icon.map(|icon| links.file(icon)),
             location: patient.location,
             latest_report_id: patient.latest_report_id.map(Id::from),
+            closed_at: patient.closed_at.map(Instant),
             created_at: Instant(patient.created_at),
             updated_at: Instant(patient.updated_at),
         }

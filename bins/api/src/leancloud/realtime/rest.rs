@@ -6,6 +6,7 @@ use domain::Actor;
 use leancloud::query::Params;
 use leancloud::realtime::{Realtime, Refusal, RoomKind, ServiceTarget};
 use leancloud::rest::{Caller, RestError};
+use leancloud::value::check_storable;
 use leancloud::wire::ErrorBody;
 use poem::http::Method;
 use poem::{Request, Response, Result};
@@ -36,13 +37,19 @@ impl Ask {
         let access = services.gatekeeper.check_app(app_headers(request.headers()).unwrap_or_default())?;
         let body = request.take_body().into_bytes().await?;
         let path = request.uri().path().strip_prefix(prefix).unwrap_or_default();
-        let segments = path.split('/').filter(|part| !part.is_empty()).map(percent_decoded).collect();
+        let segments: Vec<String> = path.split('/').filter(|part| !part.is_empty()).map(percent_decoded).collect();
         let query = pairs(request.uri().query().unwrap_or_default()).map(|(name, value)| (name, json!(value)));
+        let query: Map<String, Value> = query.collect();
+        let body: Map<String, Value> = serde_json::from_slice(&body).unwrap_or_default();
+        for sent in [json!(segments), json!(query), json!(body)] {
+            check_storable(&sent)
+                .map_err(|error| poem::Error::from_response(super::super::storage::refused(&error)))?;
+        }
         Ok(Self {
             method: request.method().clone(),
             segments,
-            query: query.collect(),
-            body: serde_json::from_slice(&body).unwrap_or_default(),
+            query,
+            body,
             access,
             session: session_token(request.headers()).map(str::to_owned),
             im_session: request.headers().get(SESSION_TOKEN).and_then(|v| v.to_str().ok()).map(str::to_owned),

@@ -141,6 +141,28 @@ impl Desk {
         Ok(chat)
     }
 
+    /// Ends the chat of a customer who closed their account, if there is one that goes on; says whether there was.
+    ///
+    /// # Errors
+    /// [`DeskError::Store`].
+    pub async fn end_for_gone(&self, customer_id: &str) -> Result<bool, DeskError> {
+        match self.store.read().chats().find_by_customer(customer_id).await? {
+            Some(chat) => retrying!(self.end_for_gone_once(chat.conversation_id)),
+            None => Ok(false),
+        }
+    }
+
+    async fn end_for_gone_once(&self, id: ConversationId) -> Result<bool, DeskError> {
+        let mut work = self.work().await?;
+        let mut chat = work.chat(id).await?;
+        if matches!(chat.status, ChatStatus::Idle | ChatStatus::Closed) {
+            return Ok(false);
+        }
+        end(&mut work, &mut chat, None, CloseReason::AccountClosed).await?;
+        self.finish(work).await?;
+        Ok(true)
+    }
+
     /// Takes a chat up that is closed, or in which nothing was asked yet.
     ///
     /// # Errors

@@ -11,10 +11,12 @@ CREATE TABLE account_user (
     auth_data {json} NOT NULL,
     acl {json},
     extra {json} NOT NULL,
+    closed_at bigint,
     created_at bigint NOT NULL,
     updated_at bigint NOT NULL,
     version bigint NOT NULL
 );
+CREATE INDEX account_user_closed ON account_user (closed_at) WHERE closed_at IS NOT NULL;
 CREATE UNIQUE INDEX account_user_username ON account_user (username);
 CREATE UNIQUE INDEX account_user_email ON account_user (email) WHERE email IS NOT NULL;
 CREATE UNIQUE INDEX account_user_phone ON account_user (phone) WHERE phone IS NOT NULL;

@@ -100,12 +100,12 @@ CREATE INDEX notification_told ON notification (updated_at) WHERE state = 'sent'
 CREATE INDEX notification_unseen ON notification (updated_at)
     WHERE state = 'suppressed' AND reason = 'ONLINE_VIEWING';
 
--- That records were destroyed when their time was over.
+-- That records were destroyed when their time was over: those of a relation, or a profile.
 CREATE TABLE purge_certificate (
     id text PRIMARY KEY,
-    relation_id text NOT NULL,
-    doctor_id text NOT NULL,
-    patient_id text NOT NULL,
+    relation_id text,
+    doctor_id text,
+    patient_id text,
     consultations bigint NOT NULL,
     messages bigint NOT NULL,
     files bigint NOT NULL,

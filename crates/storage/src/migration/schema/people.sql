@@ -16,10 +16,12 @@ CREATE TABLE patient (
     unionid text,
     latest_report_id text,
     extra {json} NOT NULL,
+    closed_at bigint,
     created_at bigint NOT NULL,
     updated_at bigint NOT NULL,
     version bigint NOT NULL
 );
+CREATE INDEX patient_closed ON patient (closed_at) WHERE closed_at IS NOT NULL;
 CREATE UNIQUE INDEX patient_user ON patient (user_id) WHERE user_id IS NOT NULL;
 CREATE INDEX patient_phone ON patient (phone) WHERE phone IS NOT NULL;
 
@@ -55,10 +57,12 @@ CREATE TABLE doctor (
     is_normal_open boolean,
     is_phone_open boolean,
     extra {json} NOT NULL,
+    closed_at bigint,
     created_at bigint NOT NULL,
     updated_at bigint NOT NULL,
     version bigint NOT NULL
 );
+CREATE INDEX doctor_closed ON doctor (closed_at) WHERE closed_at IS NOT NULL;
 CREATE UNIQUE INDEX doctor_user ON doctor (user_id) WHERE user_id IS NOT NULL;
 CREATE INDEX doctor_phone ON doctor (phone) WHERE phone IS NOT NULL;
 CREATE INDEX doctor_certification ON doctor (certification, created_at, id);
