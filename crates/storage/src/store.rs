@@ -26,6 +26,7 @@ use sea_orm::{
 use crate::backend::{self, Backend, ConnectError, Connections, DatabaseOptions, store_error};
 use crate::convert::list;
 use crate::migration;
+use crate::seal::Seal;
 
 /// The database.
 #[derive(Clone)]
@@ -35,6 +36,7 @@ pub struct SeaStore {
     reader: DatabaseConnection,
     /// For messages that are appended as a unit of their own.
     appender: DatabaseConnection,
+    seal: Seal,
     news: News,
 }
 
@@ -48,7 +50,7 @@ impl SeaStore {
     /// [`ConnectError`] saying which address could not be opened and why.
     pub async fn connect(options: &DatabaseOptions) -> Result<Self, ConnectError> {
         let Connections { backend, writer, reader, appender } = backend::connect(options).await?;
-        Ok(Self { backend, writer, reader, appender, news: News::default() })
+        Ok(Self { backend, writer, reader, appender, seal: options.seal.clone(), news: News::default() })
     }
 
     /// Tells `listener` from now on of every unit that moved the log on, whatever it was about. Counts once.
@@ -94,7 +96,7 @@ impl SeaStore {
     }
 
     fn on(&self, road: Road) -> SeaUnit {
-        SeaUnit { backend: self.backend, road, news: self.news.clone(), has_news: false }
+        SeaUnit { backend: self.backend, road, seal: self.seal.clone(), news: self.news.clone(), has_news: false }
     }
 
     /// Proves that writing works, for `/readyz`.
@@ -146,6 +148,7 @@ enum Road {
 pub struct SeaUnit {
     pub(crate) backend: Backend,
     road: Road,
+    pub(crate) seal: Seal,
     news: News,
     /// It has moved the log on.
     pub(crate) has_news: bool,

@@ -6,7 +6,7 @@ use consultation::consultation::Pair;
 use consultation::relation::{RelationFilter, RelationRepository};
 use domain::id::{ConsultationId, PatientId, RelationId, ReportId};
 use domain::page::{Cursor, Page, PageRequest};
-use domain::{StoreError, Timestamp};
+use domain::{Phone, StoreError, Timestamp};
 
 use super::MemoryUnit;
 use super::tables::{Tables, all_of, holds, insert_new, newest_first, unique};
@@ -18,11 +18,10 @@ fn of_pair(tables: &Tables, pair: Pair) -> Option<&Relation> {
 fn is_match(tables: &Tables, filter: &RelationFilter, relation: &Relation) -> bool {
     let part = filter.text.as_deref().unwrap_or_default();
     let patient = tables.patients.get(&relation.pair.patient);
+    let number: Option<Phone> = part.parse().ok();
     let has_part = || {
         holds(relation.remark.as_deref(), part)
-            || patient.is_some_and(|p| {
-                holds(p.name.as_deref(), part) || holds(p.phone.as_ref().map(domain::Phone::as_e164), part)
-            })
+            || patient.is_some_and(|p| holds(p.name.as_deref(), part) || (number.is_some() && p.phone == number))
     };
     filter.doctor.is_none_or(|d| d == relation.pair.doctor)
         && filter.patient.is_none_or(|p| p == relation.pair.patient)
