@@ -6,6 +6,7 @@ pub mod leancloud;
 pub mod leancloud_standin;
 pub mod load;
 pub mod sdk;
+pub mod secrecy;
 pub mod server;
 pub mod services;
 pub mod socket;

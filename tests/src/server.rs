@@ -80,8 +80,7 @@ impl Deployment {
     /// Sets a configuration key like `worker.lease`.
     #[must_use]
     pub fn with(mut self, key: &str, value: &str) -> Self {
-        let variable = format!("ZHAOGUAN__{}", key.to_uppercase().replace('.', "__"));
-        self.settings.push((variable, value.to_owned()));
+        self.settings.push((variable(key), value.to_owned()));
         self
     }
 
@@ -104,6 +103,15 @@ impl Deployment {
     /// When it cannot be started.
     pub fn run(&self, arguments: &[&str]) -> Output {
         self.command("zhaoguan-api").args(arguments).output().expect("zhaoguan-api runs")
+    }
+
+    /// Like [`Deployment::run`], with one setting more, e.g. one that is not as it was.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn run_with(&self, arguments: &[&str], [key, value]: [&str; 2]) -> Output {
+        let mut command = self.command("zhaoguan-api");
+        command.args(arguments).env(variable(key), value).output().expect("zhaoguan-api runs")
     }
 
     /// Like [`Deployment::run`], and it must succeed.
@@ -171,6 +179,11 @@ impl Deployment {
             .envs(self.settings.iter().map(|(k, v)| (k, v)));
         command
     }
+}
+
+/// The environment variable of a configuration key.
+fn variable(key: &str) -> String {
+    format!("ZHAOGUAN__{}", key.to_uppercase().replace('.', "__"))
 }
 
 impl Drop for Deployment {

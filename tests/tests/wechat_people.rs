@@ -157,7 +157,7 @@ fn what_people_write_is_looked_at() {
 }
 
 fn looked_at(database: Database) {
-    let world = World::new(database, &[]);
+    let world = World::new(database, &[("wechat.content_checks.budget", "5s")]);
     let patient = world.sign_in("patient", "wx-p", &patient_phone(0));
     let doctor = world.sign_in("doctor", "wx-d", &doctor_phone(0));
     let dialog = world.dialog();

@@ -137,12 +137,13 @@ impl App {
         let acceptor = listen(address).map_err(|source| ServeError::Listen { address, source })?;
         let tasks = Tasks::new();
         metrics.keep_up(&tasks);
+        // Before the worker, which asks it for tokens at once: a refusal would keep everybody waiting for the next try.
+        standin::start(&self.config, &self.ground.clock, &tasks).await?;
         if self.config.worker_is_embedded() {
             self.ground.worker(&self.config, &self.sms).start(&tasks);
         }
         let queue = Arc::new(BatchedInitiate::start(&self));
         let messaging = Messaging::start(&self, &tasks).await?;
-        standin::start(&self.config, &self.ground.clock, &tasks).await?;
         let sockets = self.realtime_sockets(&messaging);
         let endpoint = self.endpoint(queue.clone(), &messaging, &sockets, metrics, &tasks);
         tracing::info!(%address, public_url = self.config.http.public_url(), "serving");

@@ -18,7 +18,7 @@ use im::owner::OwnerByKind;
 use im::service::ImContext;
 use runtime::config::SqliteSynchronous;
 use runtime::{Config, Credentials, HyperWire, ObjectIds, OpendalBlobs, OsRandom, StartError, SystemClock};
-use storage::{ConnectError, DatabaseOptions, RecordingNotifier, SeaStore, SqliteSync};
+use storage::{ConnectError, DatabaseOptions, RecordingNotifier, SeaStore, Seal, SealError, SqliteSync};
 use wechat::identity::Logins;
 use wechat::message::Messages;
 use wechat::message_link::MessageLinks;
@@ -66,6 +66,14 @@ pub enum GroundError {
     Connect(#[from] ConnectError),
     #[error("the tables could not be brought up to date")]
     Migrate(#[source] StoreError),
+    /// What the database was made with is not what it is opened with.
+    #[error(
+        "security.secret, or the one kept in security.secrets_file, is not that of this database: \
+         no phone number in it could be read or found; give back the one it was made with"
+    )]
+    OtherSecret,
+    #[error("the key of the database could not be checked")]
+    Prove(#[source] StoreError),
     #[error("the assistant could not be set up")]
     Assistant(#[source] DeskError),
     #[error(transparent)]
@@ -78,16 +86,28 @@ pub enum GroundError {
     Wechat(#[source] std::io::Error),
 }
 
+impl From<SealError> for GroundError {
+    fn from(error: SealError) -> Self {
+        match error {
+            SealError::OtherKey => Self::OtherSecret,
+            SealError::Store(error) => Self::Prove(error),
+        }
+    }
+}
+
 impl Ground {
     /// Opens the database, brings its tables up to date and wires the rules.
     ///
     /// # Errors
     /// [`GroundError`] naming what could not be opened.
     pub async fn lay(config: &Config) -> Result<Self, GroundError> {
-        let store = SeaStore::connect(&database_options(config)).await?;
-        store.migrate().await.map_err(GroundError::Migrate)?;
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let random = Arc::new(OsRandom);
+        let credentials = Credentials::resolve(config, random.as_ref())?;
+        let account_keys = AccountKeys::derive(credentials.secret.expose().as_bytes())?;
+        let store = SeaStore::connect(&database_options(config, &credentials)).await?;
+        store.migrate().await.map_err(GroundError::Migrate)?;
+        store.prove_seal().await?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let ids: Arc<dyn IdSource> = Arc::new(ObjectIds::new(clock.clone(), &*random));
         let bell = Arc::new(Bell::default());
         let context = Context {
@@ -98,7 +118,6 @@ impl Ground {
             policy: Arc::new(config.consultation_policy()),
         };
         let blobs: Arc<dyn BlobStore> = Arc::new(OpendalBlobs::open(&config.files)?);
-        let credentials = Credentials::resolve(config, random.as_ref())?;
         let parts = WechatParts { store: &store, clock: &clock, ids: &ids, random: &random, bell: &bell };
         let wechat = parts.context(config, &credentials)?;
         let policy = config.im_policy();
@@ -113,7 +132,6 @@ impl Ground {
             relays_messages: !wechat.apps.is_empty(),
         };
         desk.ensure_assistant().await.map_err(GroundError::Assistant)?;
-        let account_keys = AccountKeys::derive(credentials.secret.expose().as_bytes())?;
         Ok(Self { store, context, bell, clock, ids, random, blobs, credentials, wechat, desk, account_keys })
     }
 
@@ -239,8 +257,8 @@ impl WechatParts<'_> {
     }
 }
 
-/// How the configuration says the database is opened.
-pub fn database_options(config: &Config) -> DatabaseOptions {
+/// How the configuration says the database is opened, and under which key.
+pub fn database_options(config: &Config, credentials: &Credentials) -> DatabaseOptions {
     let database = &config.database;
     DatabaseOptions {
         url: database.url.expose().to_owned(),
@@ -251,5 +269,6 @@ pub fn database_options(config: &Config) -> DatabaseOptions {
             SqliteSynchronous::Full => SqliteSync::Full,
             SqliteSynchronous::Normal => SqliteSync::Normal,
         },
+        seal: Seal::derive(credentials.secret.expose().as_bytes()),
     }
 }

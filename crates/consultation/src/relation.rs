@@ -169,7 +169,7 @@ pub struct RelationFilter {
     pub patient: Option<PatientId>,
     pub group: Option<String>,
     pub tag: Option<String>,
-    /// Part of the patient's name, phone or of the remark.
+    /// Part of the patient's name or of the remark, or the whole phone number.
     pub text: Option<String>,
 }
 

@@ -47,6 +47,24 @@ impl Credentials {
     /// [`StartError::Secrets`] when the file cannot be read or written, or when something is missing in
     /// production (which [`Config::load`] refuses before).
     pub fn resolve(config: &Config, random: &dyn SecureRandom) -> Result<Self, StartError> {
+        Self::complete(config, |file| file.read_or_create(random))
+    }
+
+    /// The same, where none are to be made.
+    ///
+    /// # Errors
+    /// Like [`Credentials::resolve`]; also when some are missing that the first start would make.
+    pub fn find(config: &Config) -> Result<Self, StartError> {
+        Self::complete(config, |file| match file.read()? {
+            Some(generated) => Ok((generated, false)),
+            None => Err(file.error("do not exist; a first start makes them", None)),
+        })
+    }
+
+    fn complete(
+        config: &Config,
+        generated: impl FnOnce(&SecretsFile<'_>) -> Result<(Generated, bool), StartError>,
+    ) -> Result<Self, StartError> {
         let app_id = config.app.id.clone().filter(|id| !id.is_empty());
         let app_key = configured(config.app.key.as_ref());
         let master_key = configured(config.app.master_key.as_ref());
@@ -60,7 +78,7 @@ impl Credentials {
                 if config.is_production() {
                     return Err(file.error("are not used in production", None));
                 }
-                let (generated, is_fresh) = file.read_or_create(random)?;
+                let (generated, is_fresh) = generated(&file)?;
                 Ok(Self {
                     app_id: app_id.unwrap_or(generated.app_id),
                     app_key: app_key.unwrap_or(generated.app_key),
@@ -172,6 +190,17 @@ mod tests {
         assert_eq!(Credentials { is_fresh: true, ..second }, first);
         assert!(![&first.app_key, &first.master_key, &first.secret].into_iter().any(Secret::is_weak));
         assert_ne!(first.app_key, first.master_key);
+    }
+
+    #[test]
+    fn looking_for_them_makes_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = config(folder.path());
+        let error = Credentials::find(&config).unwrap_err();
+        assert!(error.to_string().contains("(security.secrets_file) do not exist"), "{error}");
+        assert!(!config.security.secrets_file.exists());
+        let made = Credentials::resolve(&config, &OsRandom).unwrap();
+        assert_eq!(Credentials { is_fresh: true, ..Credentials::find(&config).unwrap() }, made);
     }
 
     #[test]

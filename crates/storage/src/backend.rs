@@ -10,6 +10,8 @@ use domain::StoreError;
 use sea_orm::{ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DbErr, RuntimeErr, SqlErr};
 use sqlx::error::DatabaseError;
 
+use crate::seal::Seal;
+
 /// Which database this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Backend {
@@ -39,16 +41,19 @@ pub struct DatabaseOptions {
     /// How long to wait for a free connection.
     pub acquire_timeout: Duration,
     pub sqlite_sync: SqliteSync,
+    /// Seals phone numbers. The database opens with the seal it was made with only.
+    pub seal: Seal,
 }
 
 impl DatabaseOptions {
-    pub fn new(url: impl Into<String>) -> Self {
+    pub fn new(url: impl Into<String>, seal: Seal) -> Self {
         Self {
             url: url.into(),
             max_connections: 16,
             sqlite_readers: 4,
             acquire_timeout: Duration::from_secs(10),
             sqlite_sync: SqliteSync::Full,
+            seal,
         }
     }
 }
@@ -198,8 +203,8 @@ pub(crate) async fn connect(options: &DatabaseOptions) -> Result<Connections, Co
 
 async fn connect_sqlite(options: &DatabaseOptions) -> Result<Connections, ConnectError> {
     make_folder(&options.url)?;
-    let writer = open(options, sqlite_options(options, false)).await?;
-    let reader = open(options, sqlite_options(options, true)).await?;
+    let writer = open(sqlite_options(options, false)).await?;
+    let reader = open(sqlite_options(options, true)).await?;
     Ok(Connections { backend: Backend::Sqlite, appender: writer.clone(), writer, reader })
 }
 
@@ -208,8 +213,8 @@ async fn connect_sqlite(options: &DatabaseOptions) -> Result<Connections, Connec
 /// # Errors
 /// [`ConnectError`] when the one cannot be read or the other not written.
 pub async fn copy_sqlite(original: &Path, copy: &Path) -> Result<(), ConnectError> {
-    let options = DatabaseOptions::new(format!("sqlite://{}?mode=ro", original.display()));
-    let connection = open(&options, ConnectOptions::new(options.url.clone())).await?;
+    let url = format!("sqlite://{}?mode=ro", original.display());
+    let connection = open(ConnectOptions::new(url)).await?;
     let quoted = copy.display().to_string().replace('\'', "''");
     let copied = connection.execute_unprepared(&format!("VACUUM INTO '{quoted}'")).await;
     // Closing a connection fails only when it is closed already.
@@ -259,8 +264,8 @@ fn sqlite_options(options: &DatabaseOptions, is_reader: bool) -> ConnectOptions 
 }
 
 async fn connect_postgres(options: &DatabaseOptions) -> Result<Connections, ConnectError> {
-    let pool = open(options, postgres_options(options, options.max_connections)).await?;
-    let appender = open(options, postgres_options(options, APPENDERS)).await?;
+    let pool = open(postgres_options(options, options.max_connections)).await?;
+    let appender = open(postgres_options(options, APPENDERS)).await?;
     Ok(Connections { backend: Backend::Postgres, writer: pool.clone(), reader: pool, appender })
 }
 
@@ -284,11 +289,9 @@ fn postgres_options(options: &DatabaseOptions, max_connections: u32) -> ConnectO
     connect
 }
 
-async fn open(options: &DatabaseOptions, connect: ConnectOptions) -> Result<DatabaseConnection, ConnectError> {
-    Database::connect(connect).await.map_err(|error| ConnectError::Unreachable {
-        address: address_without_credentials(&options.url),
-        reason: reason_of(&error),
-    })
+async fn open(connect: ConnectOptions) -> Result<DatabaseConnection, ConnectError> {
+    let address = address_without_credentials(connect.get_url());
+    Database::connect(connect).await.map_err(|error| ConnectError::Unreachable { address, reason: reason_of(&error) })
 }
 
 /// The address as it may be shown: no user, no password, no parameters.
@@ -359,7 +362,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_unreachable_database_is_named_without_its_password() {
-        let mut options = DatabaseOptions::new("postgres://u:hidden@127.0.0.1:1/z");
+        let mut options = DatabaseOptions::new("postgres://u:hidden@127.0.0.1:1/z", Seal::derive(&[7; 32]));
         options.acquire_timeout = Duration::from_secs(2);
         let Err(error) = connect(&options).await else { panic!("nothing listens on port 1") };
         let text = error.to_string();

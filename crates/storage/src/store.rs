@@ -27,6 +27,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use crate::backend::{self, Backend, ConnectError, Connections, DatabaseOptions, store_error};
 use crate::convert::list;
 use crate::migration;
+use crate::seal::Seal;
 use crate::turns::Turns;
 
 /// The database.
@@ -37,6 +38,7 @@ pub struct SeaStore {
     reader: DatabaseConnection,
     /// For messages that are appended as a unit of their own.
     appender: DatabaseConnection,
+    seal: Seal,
     news: News,
     turns: Turns,
 }
@@ -51,7 +53,8 @@ impl SeaStore {
     /// [`ConnectError`] saying which address could not be opened and why.
     pub async fn connect(options: &DatabaseOptions) -> Result<Self, ConnectError> {
         let Connections { backend, writer, reader, appender } = backend::connect(options).await?;
-        Ok(Self { backend, writer, reader, appender, news: News::default(), turns: Turns::of(backend) })
+        let (seal, turns) = (options.seal.clone(), Turns::of(backend));
+        Ok(Self { backend, writer, reader, appender, seal, news: News::default(), turns })
     }
 
     /// Tells `listener` from now on of every unit that moved the log on, whatever it was about. Counts once.
@@ -98,7 +101,8 @@ impl SeaStore {
     }
 
     fn on(&self, road: Road) -> SeaUnit {
-        SeaUnit { backend: self.backend, road, news: self.news.clone(), has_news: false, _turn: None }
+        let (seal, news) = (self.seal.clone(), self.news.clone());
+        SeaUnit { backend: self.backend, road, seal, news, has_news: false, _turn: None }
     }
 
     /// Proves that writing works, for `/readyz`.
@@ -150,6 +154,7 @@ enum Road {
 pub struct SeaUnit {
     pub(crate) backend: Backend,
     road: Road,
+    pub(crate) seal: Seal,
     news: News,
     /// It has moved the log on.
     pub(crate) has_news: bool,

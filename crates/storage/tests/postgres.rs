@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use futures_util::FutureExt;
 use sea::{Place, SeaHarness, migrations, rules};
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection};
-use storage::DatabaseOptions;
+use storage::{DatabaseOptions, Seal};
 use testkit::contract::Harness;
 
 /// A database made for one test on the server of `DATABASE_URL_PG`.
@@ -56,7 +56,7 @@ impl OwnDatabase {
 #[async_trait]
 impl Place for OwnDatabase {
     fn options(&self) -> DatabaseOptions {
-        DatabaseOptions::new(self.url())
+        DatabaseOptions::new(self.url(), Seal::derive(&[7; 32]))
     }
 
     async fn remove(&self) {
@@ -81,6 +81,11 @@ async fn alone(check: impl AsyncFnOnce(&OwnDatabase)) {
 #[tokio::test]
 async fn migrating_again_changes_nothing() {
     alone(async |place| migrations::migrating_again_changes_nothing(place).await).await;
+}
+
+#[tokio::test]
+async fn another_key_is_told() {
+    alone(async |place| migrations::another_key_is_told(place).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -6,7 +6,7 @@ mod sea;
 
 use async_trait::async_trait;
 use sea::{Place, SeaHarness, migrations, rules};
-use storage::DatabaseOptions;
+use storage::{DatabaseOptions, Seal};
 use tempfile::TempDir;
 use testkit::contract::Harness;
 
@@ -22,7 +22,7 @@ impl TempFile {
 #[async_trait]
 impl Place for TempFile {
     fn options(&self) -> DatabaseOptions {
-        DatabaseOptions::new(format!("sqlite://{}/data/test.db", self.0.path().display()))
+        DatabaseOptions::new(format!("sqlite://{}/data/test.db", self.0.path().display()), Seal::derive(&[7; 32]))
     }
 
     async fn remove(&self) {}
@@ -37,6 +37,11 @@ testkit::contract_suite!(open);
 #[tokio::test]
 async fn migrating_again_changes_nothing() {
     migrations::migrating_again_changes_nothing(&TempFile::new()).await;
+}
+
+#[tokio::test]
+async fn another_key_is_told() {
+    migrations::another_key_is_told(&TempFile::new()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -11,11 +11,12 @@ use domain::Clock;
 use domain::file::BlobStore;
 use domain::rng::SecureRandom;
 use runtime::config::DatabaseKind;
-use runtime::{Config, HyperWire, OpendalBlobs, OsRandom, SystemClock};
+use runtime::{Config, Credentials, HyperWire, OpendalBlobs, OsRandom, SystemClock};
 use serde_json::json;
 use storage::SeaStore;
-use worker::database_options;
+use storage::inspect::Violation;
 use worker::sms::{Providers, probe};
+use worker::{GroundError, database_options};
 
 use super::Failure;
 
@@ -38,7 +39,7 @@ const ABSENT_KEY: &str = "check/absent";
 
 pub(super) async fn run(config: Config, arguments: Arguments) -> Result<(), Failure> {
     if arguments.recount_unread {
-        let store = SeaStore::connect(&database_options(&config)).await?;
+        let store = open(&config).await?;
         let recounted = store.recount_unread().await;
         store.close().await;
         let recounted = recounted?;
@@ -47,7 +48,7 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> Result<(), Fail
         }
     }
     if arguments.json {
-        let store = SeaStore::connect(&database_options(&config)).await?;
+        let store = open(&config).await?;
         println!("{}", json!({ "violations": store.inspect().await? }));
         store.close().await;
         return Ok(());
@@ -124,11 +125,9 @@ async fn database(config: &Config) -> Result<(), Failure> {
     if sqlite_file(config).is_some_and(|file| !file.is_file()) {
         return Err("there is no database yet; `migrate` or the first start makes it".into());
     }
-    let store = SeaStore::connect(&database_options(config)).await?;
-    let written = store.probe_write(SystemClock.now()).await;
-    let inspected = store.inspect().await;
+    let store = open(config).await?;
+    let inspected = inspect(&store).await;
     store.close().await;
-    written.map_err(|error| format!("{}; has `migrate` been run?", super::chain(&error)))?;
     match inspected?.as_slice() {
         [] => Ok(()),
         broken => {
@@ -136,6 +135,19 @@ async fn database(config: &Config) -> Result<(), Failure> {
             Err(format!("rows break these rules: {}", told.join("; ")).into())
         }
     }
+}
+
+/// The database under the key that is configured, which is not made here.
+async fn open(config: &Config) -> Result<SeaStore, Failure> {
+    let credentials = Credentials::find(config)?;
+    Ok(SeaStore::connect(&database_options(config, &credentials)).await?)
+}
+
+async fn inspect(store: &SeaStore) -> Result<Vec<Violation>, Failure> {
+    let written = store.probe_write(SystemClock.now()).await;
+    written.map_err(|error| format!("{}; has `migrate` been run?", super::chain(&error)))?;
+    store.prove_seal().await.map_err(GroundError::from)?;
+    Ok(store.inspect().await?)
 }
 
 /// The file of the database, if it is one.

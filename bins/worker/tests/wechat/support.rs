@@ -12,7 +12,7 @@ use domain::id::UserId;
 use domain::outbox::JobQueue;
 use domain::{ObjectId, Timestamp};
 use runtime::{HyperWire, OsRandom};
-use storage::{DatabaseOptions, SeaStore};
+use storage::{DatabaseOptions, SeaStore, Seal};
 use tempfile::TempDir;
 use testkit::{CountingSignal, ManualClock, SequentialIds};
 use wechat::field::Facts;
@@ -70,7 +70,7 @@ pub(crate) struct Stage {
 
 /// Hundreds ask at once in these tests: on a machine that is busy with something else their turn may come late.
 fn options(url: &str) -> DatabaseOptions {
-    DatabaseOptions { acquire_timeout: Duration::from_mins(1), ..DatabaseOptions::new(url) }
+    DatabaseOptions { acquire_timeout: Duration::from_mins(1), ..DatabaseOptions::new(url, Seal::derive(&[7; 32])) }
 }
 
 impl Stage {

@@ -49,6 +49,11 @@ impl ClassKind {
     pub const fn is_document(self) -> bool {
         matches!(self, Self::Document | Self::Role | Self::Notice)
     }
+
+    /// Whether its objects are people: they have fields that are kept sealed.
+    pub const fn is_person(self) -> bool {
+        matches!(self, Self::User | Self::Patient | Self::Doctor)
+    }
 }
 
 #[cfg(test)]

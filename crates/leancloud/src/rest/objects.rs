@@ -10,6 +10,7 @@ use domain::id::{FileId, IdSource};
 use domain::{Actor, Clock, ObjectId};
 use serde_json::{Map, Value, json};
 
+use super::sealed::{check_query, conditions};
 use super::shape::{FileUrls, Shape, files_in, render};
 use super::store::{Document, LockedDocument, RestStore, RestUnit, Viewer};
 use super::users::MiniProgramLogin;
@@ -115,6 +116,7 @@ impl Rest {
             skip: params.skipped(),
             after_id: None,
         };
+        check_query(class, &query)?;
         let mut unit = self.ports.store.read();
         require_class(unit.as_mut(), kind, class).await?;
         let documents = unit.documents().find(&caller.viewer, class, &query).await?;
@@ -150,7 +152,7 @@ impl Rest {
             None => None,
         };
         let limit = params.page_size().max(1);
-        let query = Query { filter: params.conditions()?, limit, after_id, ..Query::default() };
+        let query = Query { filter: conditions(class, params)?, limit, after_id, ..Query::default() };
         let mut unit = self.ports.store.read();
         require_class(unit.as_mut(), kind, class).await?;
         let documents = unit.documents().find(&caller.viewer, class, &query).await?;
@@ -323,7 +325,7 @@ impl Rest {
         id: ObjectId,
         params: &Params,
     ) -> Result<Document, RestError> {
-        let condition = params.conditions()?;
+        let condition = conditions(class, params)?;
         let found = unit.documents().lock(&caller.viewer, class, id, &condition).await?;
         let LockedDocument { document, may_read, may_write, holds } =
             found.filter(|found| found.may_read || found.may_write).ok_or(RestError::MissingRow(id.to_string()))?;

@@ -16,6 +16,7 @@ use domain::{Actor, ObjectId, Patch};
 use serde_json::{Map, Value, json};
 
 use super::objects::{Caller, Created, Rest, one};
+use super::sealed::conditions;
 use super::shape::Shape;
 use super::store::Document;
 use super::{ClassKind, ClientViewer, RestError, Viewer};
@@ -123,7 +124,7 @@ impl Rest {
         let viewer = &caller.viewer;
         let before =
             one(unit.as_mut(), viewer, class, id).await?.ok_or_else(|| RestError::MissingRow(id.to_string()))?;
-        let condition = params.conditions()?;
+        let condition = conditions(class, params)?;
         if !condition.0.is_empty() {
             let only = Clause::Field {
                 path: Path::parse("objectId")?,

@@ -12,6 +12,7 @@ use sea_orm::{QueryOrder, QuerySelect, QueryTrait};
 
 use crate::backend::store_error;
 use crate::convert::{known, newest_first, parse, text};
+use crate::seal::Seal;
 use crate::store::SeaUnit;
 
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
@@ -34,10 +35,10 @@ pub(crate) enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 
-fn row(agent: &Agent) -> ActiveModel {
+fn row(seal: &Seal, agent: &Agent) -> ActiveModel {
     ActiveModel {
         id: Set(text(&agent.id)),
-        username: Set(agent.username.clone()),
+        username: Set(seal.name(&agent.username)),
         display_name: Set(agent.display_name.clone()),
         role: Set(agent.role.as_str().to_owned()),
         password: Set(agent.password.as_stored().to_owned()),
@@ -48,10 +49,10 @@ fn row(agent: &Agent) -> ActiveModel {
     }
 }
 
-fn agent(row: Model) -> Result<Agent, StoreError> {
+fn agent(seal: &Seal, row: Model) -> Result<Agent, StoreError> {
     Ok(Agent {
         id: parse("agent.id", &row.id)?,
-        username: row.username,
+        username: seal.open_name("agent.username", row.username)?,
         display_name: row.display_name,
         role: known("agent.role", AgentRole::parse(&row.role))?,
         password: known("agent.password", StoredPassword::parse(&row.password).ok())?,
@@ -62,22 +63,28 @@ fn agent(row: Model) -> Result<Agent, StoreError> {
     })
 }
 
+impl SeaUnit {
+    async fn agent_of(&self, select: Select<Entity>) -> Result<Option<Agent>, StoreError> {
+        let found = select.one(&self.db()).await.map_err(store_error)?;
+        found.map(|row| agent(&self.seal, row)).transpose()
+    }
+}
+
 #[async_trait]
 impl AgentRepository for SeaUnit {
     async fn find(&mut self, id: AgentId) -> Result<Option<Agent>, StoreError> {
-        Entity::find_by_id(text(&id)).one(&self.db()).await.map_err(store_error)?.map(agent).transpose()
+        self.agent_of(Entity::find_by_id(text(&id))).await
     }
 
     async fn find_by_username(&mut self, username: &str) -> Result<Option<Agent>, StoreError> {
-        let select = Entity::find().filter(Column::Username.eq(username));
-        select.one(&self.db()).await.map_err(store_error)?.map(agent).transpose()
+        self.agent_of(Entity::find().filter(Column::Username.eq(self.seal.name(username)))).await
     }
 
     async fn list(&mut self, page: PageRequest) -> Result<Page<Agent>, StoreError> {
         let mut select = Entity::find();
         newest_first(QueryTrait::query(&mut select), "agent", "created_at", page);
         let rows = select.all(&self.db()).await.map_err(store_error)?;
-        let agents = rows.into_iter().map(agent).collect::<Result<Vec<_>, _>>()?;
+        let agents = rows.into_iter().map(|row| agent(&self.seal, row)).collect::<Result<Vec<_>, _>>()?;
         Ok(Page::from_rows(agents, page.limit, |a| Cursor { at: a.created_at, id: a.id.0 }))
     }
 
@@ -92,12 +99,12 @@ impl AgentRepository for SeaUnit {
     }
 
     async fn insert(&mut self, agent: &Agent) -> Result<(), StoreError> {
-        Entity::insert(row(agent)).exec_without_returning(&self.db()).await.map_err(store_error)?;
+        Entity::insert(row(&self.seal, agent)).exec_without_returning(&self.db()).await.map_err(store_error)?;
         Ok(())
     }
 
     async fn update(&mut self, agent: &Agent) -> Result<(), StoreError> {
-        let next = ActiveModel { version: Set(agent.version + 1), ..row(agent) };
+        let next = ActiveModel { version: Set(agent.version + 1), ..row(&self.seal, agent) };
         let update = Entity::update_many()
             .set(next)
             .filter(Column::Id.eq(text(&agent.id)))

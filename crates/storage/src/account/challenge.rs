@@ -10,6 +10,7 @@ use sea_orm::{QueryOrder, QuerySelect};
 
 use crate::backend::store_error;
 use crate::convert::{instant, known, millis, parse, parse_opt, text, text_opt};
+use crate::seal::Seal;
 use crate::store::SeaUnit;
 
 /// Open challenges of one number that are looked at: a number gets few codes within the life of one.
@@ -38,11 +39,11 @@ pub(crate) enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 
-fn row(challenge: &Challenge) -> ActiveModel {
+fn row(seal: &Seal, challenge: &Challenge) -> ActiveModel {
     ActiveModel {
         id: Set(text(&challenge.id)),
         purpose: Set(challenge.purpose.as_str().to_owned()),
-        phone: Set(challenge.phone.as_e164().to_owned()),
+        phone: Set(seal.phone(&challenge.phone)),
         code_hash: Set(challenge.code_hash.clone()),
         user_id: Set(text_opt(challenge.user.as_ref())),
         device: Set(challenge.device.clone()),
@@ -55,11 +56,11 @@ fn row(challenge: &Challenge) -> ActiveModel {
     }
 }
 
-fn challenge(row: Model) -> Result<Challenge, StoreError> {
+fn challenge(seal: &Seal, row: Model) -> Result<Challenge, StoreError> {
     Ok(Challenge {
         id: parse("sms_challenge.id", &row.id)?,
         purpose: known("sms_challenge.purpose", Purpose::parse(&row.purpose))?,
-        phone: parse("sms_challenge.phone", &row.phone)?,
+        phone: seal.open_phone("sms_challenge.phone", &row.phone)?,
         code_hash: row.code_hash,
         user: parse_opt("sms_challenge.user_id", row.user_id.as_deref())?,
         device: row.device,
@@ -72,26 +73,33 @@ fn challenge(row: Model) -> Result<Challenge, StoreError> {
     })
 }
 
+impl SeaUnit {
+    async fn challenge_of(&self, select: Select<Entity>) -> Result<Option<Challenge>, StoreError> {
+        let found = select.one(&self.db()).await.map_err(store_error)?;
+        found.map(|row| challenge(&self.seal, row)).transpose()
+    }
+}
+
 #[async_trait]
 impl ChallengeRepository for SeaUnit {
     async fn insert(&mut self, challenge: &Challenge) -> Result<(), StoreError> {
-        Entity::insert(row(challenge)).exec_without_returning(&self.db()).await.map_err(store_error)?;
+        Entity::insert(row(&self.seal, challenge)).exec_without_returning(&self.db()).await.map_err(store_error)?;
         Ok(())
     }
 
     async fn find(&mut self, id: ChallengeId) -> Result<Option<Challenge>, StoreError> {
-        Entity::find_by_id(text(&id)).one(&self.db()).await.map_err(store_error)?.map(challenge).transpose()
+        self.challenge_of(Entity::find_by_id(text(&id))).await
     }
 
     async fn find_newest(&mut self, phone: &Phone, purpose: Purpose) -> Result<Option<Challenge>, StoreError> {
         let select = Entity::find()
-            .filter(Column::Phone.eq(phone.as_e164()))
+            .filter(Column::Phone.eq(self.seal.phone(phone)))
             .filter(Column::Purpose.eq(purpose.as_str()))
             .filter(Column::IsFindableByPhone.eq(true))
             .order_by_desc(Column::CreatedAt)
             .order_by_desc(Column::Id)
             .limit(1);
-        select.one(&self.db()).await.map_err(store_error)?.map(challenge).transpose()
+        self.challenge_of(select).await
     }
 
     async fn find_newest_of_device(&mut self, device: &str, purpose: Purpose) -> Result<Option<Challenge>, StoreError> {
@@ -101,7 +109,7 @@ impl ChallengeRepository for SeaUnit {
             .order_by_desc(Column::CreatedAt)
             .order_by_desc(Column::Id)
             .limit(1);
-        select.one(&self.db()).await.map_err(store_error)?.map(challenge).transpose()
+        self.challenge_of(select).await
     }
 
     async fn find_open(
@@ -111,7 +119,7 @@ impl ChallengeRepository for SeaUnit {
         now: Timestamp,
     ) -> Result<Vec<Challenge>, StoreError> {
         let select = Entity::find()
-            .filter(Column::Phone.eq(phone.as_e164()))
+            .filter(Column::Phone.eq(self.seal.phone(phone)))
             .filter(Column::Purpose.eq(purpose.as_str()))
             .filter(Column::ConsumedAt.is_null())
             .filter(Column::ExpiresAt.gt(now.as_millis()))
@@ -119,7 +127,8 @@ impl ChallengeRepository for SeaUnit {
             .order_by_desc(Column::CreatedAt)
             .order_by_desc(Column::Id)
             .limit(MAX_OPEN);
-        select.all(&self.db()).await.map_err(store_error)?.into_iter().map(challenge).collect()
+        let rows = select.all(&self.db()).await.map_err(store_error)?;
+        rows.into_iter().map(|row| challenge(&self.seal, row)).collect()
     }
 
     async fn take_try(&mut self, id: ChallengeId, now: Timestamp) -> Result<bool, StoreError> {

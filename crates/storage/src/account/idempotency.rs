@@ -7,31 +7,37 @@ use sea_orm::{QueryResult, Value};
 
 use crate::backend::store_error;
 use crate::convert::known;
+use crate::seal::Seal;
 use crate::store::SeaUnit;
 
 fn names(scope: &IdempotencyScope) -> [Value; 3] {
     [scope.actor.as_str().into(), scope.operation.as_str().into(), scope.key.as_str().into()]
 }
 
-fn record(row: &QueryResult, scope: &IdempotencyScope) -> Result<IdempotencyRecord, StoreError> {
+fn record(seal: &Seal, row: &QueryResult, scope: &IdempotencyScope) -> Result<IdempotencyRecord, StoreError> {
     let instant = |name| row.try_get("", name).map(Timestamp::from_millis).map_err(store_error);
     let status: Option<i32> = row.try_get("", "status").map_err(store_error)?;
+    let fingerprint: String = row.try_get("", "fingerprint").map_err(store_error)?;
     let response = match status {
         None => None,
         Some(status) => Some(StoredResponse {
             status: known("idempotency_record.status", u16::try_from(status).ok())?,
             content_type: row.try_get("", "content_type").map_err(store_error)?,
-            body: row.try_get("", "body").map_err(store_error)?,
+            body: seal.open_bytes("idempotency_record.body", &sealed_body(row)?)?,
         }),
     };
     Ok(IdempotencyRecord {
         scope: scope.clone(),
-        fingerprint: row.try_get("", "fingerprint").map_err(store_error)?,
+        fingerprint: seal.open_digest("idempotency_record.fingerprint", &fingerprint)?,
         leased_until: instant("leased_until")?,
         response,
         created_at: instant("created_at")?,
         expires_at: instant("expires_at")?,
     })
+}
+
+fn sealed_body(row: &QueryResult) -> Result<Vec<u8>, StoreError> {
+    row.try_get("", "body").map_err(store_error)
 }
 
 #[async_trait]
@@ -52,7 +58,7 @@ impl IdempotencyRepository for SeaUnit {
             actor,
             operation,
             key,
-            new.fingerprint.as_str().into(),
+            self.seal.digest(&new.fingerprint).into(),
             new.leased_until.as_millis().into(),
             new.created_at.as_millis().into(),
             new.expires_at.as_millis().into(),
@@ -64,7 +70,7 @@ impl IdempotencyRepository for SeaUnit {
                       FROM idempotency_record WHERE actor = $1 AND operation = $2 AND key = $3";
         let rows = self.query(select, names(&new.scope)).await?;
         // The one in the way may have been released this very moment: to the caller that is a clash.
-        rows.first().map_or(Err(StoreError::Conflict), |row| record(row, &new.scope).map(Some))
+        rows.first().map_or(Err(StoreError::Conflict), |row| record(&self.seal, row, &new.scope).map(Some))
     }
 
     async fn take_over(
@@ -92,7 +98,7 @@ impl IdempotencyRepository for SeaUnit {
         let values = [
             i32::from(response.status).into(),
             response.content_type.clone().into(),
-            response.body.clone().into(),
+            self.seal.bytes(&response.body).into(),
             actor,
             operation,
             key,

@@ -10,7 +10,8 @@ use sea_orm::entity::prelude::*;
 use serde::Serialize;
 
 use crate::backend::store_error;
-use crate::convert::{instant, into_object, known, millis, object, parse, parse_opt, text};
+use crate::convert::{instant, known, millis, parse, text};
+use crate::seal::Seal;
 use crate::store::SeaUnit;
 use crate::values::tuples;
 
@@ -42,18 +43,18 @@ pub(crate) enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 
-pub(crate) fn row(user: &User) -> ActiveModel {
+pub(crate) fn row(seal: &Seal, user: &User) -> ActiveModel {
     ActiveModel {
         id: Set(text(&user.id)),
-        username: Set(user.username.clone()),
+        username: Set(seal.name(&user.username)),
         email: Set(user.email.clone()),
-        phone: Set(user.phone.as_ref().map(|p| p.as_e164().to_owned())),
+        phone: Set(seal.phone_opt(user.phone.as_ref())),
         is_phone_verified: Set(user.is_phone_verified),
         is_email_verified: Set(user.is_email_verified),
         password: Set(user.password.as_ref().map(|p| p.as_stored().to_owned())),
-        auth_data: Set(object(&user.auth_data)),
+        auth_data: Set(seal.auth_data(&user.auth_data)),
         acl: Set(user.acl.clone()),
-        extra: Set(object(&user.extra)),
+        extra: Set(seal.extra(&user.extra)),
         closed_at: Set(millis(user.closed_at)),
         created_at: Set(user.created_at.as_millis()),
         updated_at: Set(user.updated_at.as_millis()),
@@ -61,19 +62,19 @@ pub(crate) fn row(user: &User) -> ActiveModel {
     }
 }
 
-fn user(row: Model) -> Result<User, StoreError> {
+fn user(seal: &Seal, row: Model) -> Result<User, StoreError> {
     let password = row.password.as_deref().map(StoredPassword::parse).transpose().ok();
     Ok(User {
         id: parse("account_user.id", &row.id)?,
-        username: row.username,
+        username: seal.open_name("account_user.username", row.username)?,
         email: row.email,
-        phone: parse_opt("account_user.phone", row.phone.as_deref())?,
+        phone: seal.open_phone_opt("account_user.phone", row.phone.as_deref())?,
         is_phone_verified: row.is_phone_verified,
         is_email_verified: row.is_email_verified,
         password: known("account_user.password", password)?,
-        auth_data: into_object("account_user.auth_data", row.auth_data)?,
+        auth_data: seal.open_auth_data("account_user.auth_data", row.auth_data)?,
         acl: row.acl,
-        extra: into_object("account_user.extra", row.extra)?,
+        extra: seal.open_extra("account_user.extra", row.extra)?,
         closed_at: instant(row.closed_at),
         created_at: Timestamp::from_millis(row.created_at),
         updated_at: Timestamp::from_millis(row.updated_at),
@@ -83,7 +84,8 @@ fn user(row: Model) -> Result<User, StoreError> {
 
 impl SeaUnit {
     async fn find_user(&self, select: Select<Entity>) -> Result<Option<User>, StoreError> {
-        select.one(&self.db()).await.map_err(store_error)?.map(user).transpose()
+        let found = select.one(&self.db()).await.map_err(store_error)?;
+        found.map(|row| user(&self.seal, row)).transpose()
     }
 
     async fn insert_identities(&self, user: &User) -> Result<(), StoreError> {
@@ -107,11 +109,11 @@ impl UserRepository for SeaUnit {
     }
 
     async fn find_by_phone(&mut self, phone: &Phone) -> Result<Option<User>, StoreError> {
-        self.find_user(Entity::find().filter(Column::Phone.eq(phone.as_e164()))).await
+        self.find_user(Entity::find().filter(Column::Phone.eq(self.seal.phone(phone)))).await
     }
 
     async fn find_by_username(&mut self, username: &str) -> Result<Option<User>, StoreError> {
-        self.find_user(Entity::find().filter(Column::Username.eq(username))).await
+        self.find_user(Entity::find().filter(Column::Username.eq(self.seal.name(username)))).await
     }
 
     async fn find_by_email(&mut self, email: &str) -> Result<Option<User>, StoreError> {
@@ -127,12 +129,12 @@ impl UserRepository for SeaUnit {
     }
 
     async fn insert(&mut self, user: &User) -> Result<(), StoreError> {
-        Entity::insert(row(user)).exec_without_returning(&self.db()).await.map_err(store_error)?;
+        Entity::insert(row(&self.seal, user)).exec_without_returning(&self.db()).await.map_err(store_error)?;
         self.insert_identities(user).await
     }
 
     async fn update(&mut self, user: &User) -> Result<(), StoreError> {
-        let next = ActiveModel { version: Set(user.version + 1), ..row(user) };
+        let next = ActiveModel { version: Set(user.version + 1), ..row(&self.seal, user) };
         let update = Entity::update_many()
             .set(next)
             .filter(Column::Id.eq(text(&user.id)))

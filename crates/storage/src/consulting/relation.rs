@@ -220,8 +220,10 @@ impl RelationRepository for SeaUnit {
         if let Some(part) = filter.text.as_deref().filter(|t| !t.is_empty()) {
             let holds = "(LOWER(relation.remark) LIKE LOWER($1) ESCAPE '\\' OR EXISTS (SELECT 1 FROM patient WHERE \
                          patient.id = relation.patient_id AND (LOWER(patient.name) LIKE LOWER($1) ESCAPE '\\' \
-                         OR patient.phone LIKE $1 ESCAPE '\\')))";
-            select = select.filter(condition(self.backend, holds, &[like_pattern(part).into()]));
+                         OR patient.phone = $2)))";
+            // Numbers are sealed and found as a whole; what is no number is none of them.
+            let number = part.parse().map(|phone| self.seal.phone(&phone)).unwrap_or_default();
+            select = select.filter(condition(self.backend, holds, &[like_pattern(part).into(), number.into()]));
         }
         newest_first(QueryTrait::query(&mut select), "relation", "created_at", page);
         let rows = select.all(&self.db()).await.map_err(store_error)?;

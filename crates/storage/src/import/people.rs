@@ -25,34 +25,34 @@ use crate::store::SeaUnit;
 #[async_trait]
 impl ImportPeople for SeaUnit {
     async fn login_owners(&mut self, keys: &[LoginKey]) -> Result<Vec<(LoginKey, UserId)>, StoreError> {
-        let mut usernames = Vec::new();
+        let mut usernames = BTreeMap::new();
         let mut emails = Vec::new();
         let mut phones = BTreeMap::new();
         let mut identities = Vec::new();
         for key in keys {
             match key {
-                LoginKey::Username(name) => usernames.push(name.clone()),
+                LoginKey::Username(name) => _ = usernames.insert(self.seal.name(name), name.clone()),
                 LoginKey::Email(email) => emails.push(email.clone()),
-                LoginKey::Phone(phone) => _ = phones.insert(phone.as_e164().to_owned(), phone.clone()),
+                LoginKey::Phone(phone) => _ = phones.insert(self.seal.phone(phone), phone.clone()),
                 LoginKey::Identity(identity) => identities.push(identity.clone()),
             }
         }
         let mut owners = Vec::new();
-        for (name, id) in owners_by(self, "username", usernames).await? {
-            owners.push((LoginKey::Username(name), id));
+        for (stored, id) in owners_by(self, "username", usernames.keys().cloned().collect()).await? {
+            owners.extend(usernames.get(&stored).map(|name| (LoginKey::Username(name.clone()), id)));
         }
         for (email, id) in owners_by(self, "email", emails).await? {
             owners.push((LoginKey::Email(email), id));
         }
-        for (number, id) in owners_by(self, "phone", phones.keys().cloned().collect()).await? {
-            owners.extend(phones.get(&number).map(|phone| (LoginKey::Phone(phone.clone()), id)));
+        for (stored, id) in owners_by(self, "phone", phones.keys().cloned().collect()).await? {
+            owners.extend(phones.get(&stored).map(|phone| (LoginKey::Phone(phone.clone()), id)));
         }
         owners.extend(owners_of_identities(self, &identities).await?);
         Ok(owners)
     }
 
     async fn save_users(&mut self, users: &[User]) -> Result<(), StoreError> {
-        let rows = users.iter().map(user::row).collect();
+        let rows = users.iter().map(|user| user::row(&self.seal, user)).collect();
         self.put::<user::Entity>(rows, Taken::Replace { except: &[] }).await?;
         let of_users = format!("DELETE FROM user_identity WHERE {}", self.backend.is_among("user_id", "$1"));
         self.execute(&of_users, [list(users.iter().map(|user| user.id))]).await?;
@@ -103,11 +103,13 @@ impl ImportPeople for SeaUnit {
     }
 
     async fn save_doctors(&mut self, doctors: &[Doctor]) -> Result<(), StoreError> {
-        self.put::<doctor::Entity>(doctors.iter().map(doctor::row).collect(), Taken::Replace { except: &[] }).await
+        let rows = doctors.iter().map(|doctor| doctor::row(&self.seal, doctor)).collect();
+        self.put::<doctor::Entity>(rows, Taken::Replace { except: &[] }).await
     }
 
     async fn save_patients(&mut self, patients: &[Patient]) -> Result<(), StoreError> {
-        self.put::<patient::Entity>(patients.iter().map(patient::row).collect(), Taken::Replace { except: &[] }).await
+        let rows = patients.iter().map(|patient| patient::row(&self.seal, patient)).collect();
+        self.put::<patient::Entity>(rows, Taken::Replace { except: &[] }).await
     }
 
     async fn profiles_of(

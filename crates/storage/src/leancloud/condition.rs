@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use ::leancloud::query::{Clause, Comparable, Comparison, GeoPoint, OrderKey, Pattern, Query, SubQuery, Test, Where};
-use ::leancloud::rest::{ClassInfo, Viewer};
+use ::leancloud::rest::{ClassInfo, Sealing, Viewer, sealing};
 use ::leancloud::value::{Path, as_pointer};
 use ::leancloud::wire;
 use domain::Timestamp;
@@ -17,6 +17,7 @@ use super::dialect::Place;
 use super::index::order_index;
 use super::source::Source;
 use crate::backend::Backend;
+use crate::seal::Seal;
 
 /// What is known of the classes a query is about.
 pub(super) type Classes = BTreeMap<String, ClassInfo>;
@@ -24,6 +25,7 @@ pub(super) type Classes = BTreeMap<String, ClassInfo>;
 /// Writes one statement: hands out aliases and gathers what is bound.
 pub(super) struct Compiler<'a> {
     pub(super) backend: Backend,
+    seal: &'a Seal,
     pub(super) viewer: &'a Viewer,
     pub(super) classes: &'a Classes,
     pub(super) values: Vec<Value>,
@@ -37,13 +39,15 @@ enum Location {
     /// A column of milliseconds.
     Time(String),
     Json(Place),
+    /// A value that is sealed, or may be.
+    Sealed(Place, Sealing),
     /// What no query may look at; it is as good as absent.
     Nowhere,
 }
 
 impl<'a> Compiler<'a> {
-    pub(super) const fn new(backend: Backend, viewer: &'a Viewer, classes: &'a Classes) -> Self {
-        Self { backend, viewer, classes, values: Vec::new(), aliases: 0 }
+    pub(super) const fn new(backend: Backend, seal: &'a Seal, viewer: &'a Viewer, classes: &'a Classes) -> Self {
+        Self { backend, seal, viewer, classes, values: Vec::new(), aliases: 0 }
     }
 
     /// Binds a value and answers how it is mentioned.
@@ -110,8 +114,10 @@ impl<'a> Compiler<'a> {
             match self.locate(source, &key.path) {
                 Location::Id(_) => columns.push(format!("{alias}.id {direction}")),
                 Location::Time(column) => columns.push(format!("{column} {direction}")),
-                Location::Json(place) => columns.push(self.backend.order_key(&place, is_descending)),
-                Location::Nowhere => {}
+                Location::Json(place) | Location::Sealed(place, Sealing::Sometimes) => {
+                    columns.push(self.backend.order_key(&place, is_descending));
+                }
+                Location::Sealed(_, Sealing::Always) | Location::Nowhere => {}
             }
         }
         // Equal rows keep one order, so that pages neither repeat nor skip.
@@ -217,6 +223,7 @@ impl<'a> Compiler<'a> {
                         let may_hold_array = info.is_none_or(|info| info.array_keys.contains(path.first()));
                         self.value(&place, other, may_hold_array)
                     }
+                    Location::Sealed(place, sealing) => self.sealed(path.first(), &place, sealing, other),
                     Location::Nowhere => if holds_of_absent(other) { "TRUE" } else { "FALSE" }.into(),
                 }
             }
@@ -230,7 +237,13 @@ impl<'a> Compiler<'a> {
             ("createdAt", true) => Location::Time(format!("{alias}.created_at")),
             ("updatedAt", true) => Location::Time(format!("{alias}.updated_at")),
             ("objectId" | "createdAt" | "updatedAt" | "ACL", _) => Location::Nowhere,
-            _ => Location::Json(self.backend.at(&format!("{alias}.data"), path.parts())),
+            _ => {
+                let place = self.backend.at(&format!("{alias}.data"), path.parts());
+                match sealing(source.kind, path) {
+                    Some(sealing) => Location::Sealed(place, sealing),
+                    None => Location::Json(place),
+                }
+            }
         }
     }
 
@@ -315,6 +328,28 @@ impl<'a> Compiler<'a> {
         }
     }
 
+    /// A sealed value is there and equals another, or not; everything else is asked of plain ones only.
+    fn sealed(&mut self, field: &str, place: &Place, sealing: Sealing, test: &Test) -> String {
+        let seal = self.seal;
+        let stored = |wanted: &Json| match wanted {
+            Json::Null => vec![Json::Null],
+            wanted => seal.stored_forms(field, wanted),
+        };
+        match (test, sealing) {
+            (Test::Exists(_), _) => self.value(place, test, false),
+            (Test::Equals(wanted), _) => self.value(place, &Test::In(stored(wanted)), false),
+            (Test::In(wanted), _) => {
+                let stored = wanted.iter().flat_map(stored).collect();
+                self.value(place, &Test::In(stored), false)
+            }
+            (_, Sealing::Always) => "FALSE".into(),
+            (other, Sealing::Sometimes) => {
+                let holds = self.value(place, other, false);
+                format!("({} AND {holds})", Seal::is_plain_name(&place.text))
+            }
+        }
+    }
+
     fn with_elements(&mut self, place: &Place, test: &Test) -> String {
         let itself = self.value_itself(place, test);
         let alias = self.alias('e');
@@ -353,8 +388,8 @@ impl<'a> Compiler<'a> {
             Test::Select { key, query } => {
                 let source = self.source(&query.class);
                 let selected = match self.locate(&source, key) {
-                    Location::Id(place) | Location::Json(place) => place,
-                    Location::Time(_) | Location::Nowhere => return "FALSE".into(),
+                    Location::Id(place) | Location::Json(place) | Location::Sealed(place, Sealing::Sometimes) => place,
+                    Location::Time(_) | Location::Sealed(..) | Location::Nowhere => return "FALSE".into(),
                 };
                 let rows = self.subquery(&source, query);
                 // Rows without the key say nothing.

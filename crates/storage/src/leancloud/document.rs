@@ -80,17 +80,21 @@ impl DocumentRepository for SeaUnit {
             return Ok(Vec::new());
         }
         let classes = self.classes_of(class, &query.filter).await?;
-        let mut compiler = Compiler::new(self.backend, viewer, &classes);
+        let mut compiler = Compiler::new(self.backend, &self.seal, viewer, &classes);
         let source = compiler.source(class);
         let rest = compiler.query(&source, query);
         let sql = format!("SELECT {} FROM {rest}", columns(&source.alias));
         let rows = self.query(&sql, compiler.values).await?;
-        rows.iter().map(|row| document(class, row)).collect()
+        let mut found = rows.iter().map(|row| document(class, row)).collect::<Result<Vec<_>, _>>()?;
+        if ClassKind::of(class).is_person() {
+            found.iter_mut().try_for_each(|person| self.seal.open_document(&mut person.fields))?;
+        }
+        Ok(found)
     }
 
     async fn count(&mut self, viewer: &Viewer, class: &str, filter: &Where) -> Result<u64, StoreError> {
         let classes = self.classes_of(class, filter).await?;
-        let mut compiler = Compiler::new(self.backend, viewer, &classes);
+        let mut compiler = Compiler::new(self.backend, &self.seal, viewer, &classes);
         let source = compiler.source(class);
         let rows = compiler.rows(&source, filter);
         let rows = self.query(&format!("SELECT COUNT(*) AS n FROM {rows}"), compiler.values).await?;
@@ -107,7 +111,7 @@ impl DocumentRepository for SeaUnit {
     ) -> Result<Option<LockedDocument>, StoreError> {
         let classes = self.classes_of(class, condition).await?;
         // The row itself is found whoever asks; what the viewer may do with it is asked of the database.
-        let mut compiler = Compiler::new(self.backend, viewer, &classes);
+        let mut compiler = Compiler::new(self.backend, &self.seal, viewer, &classes);
         let source = compiler.source(class);
         let alias = source.alias.clone();
         let holds = compiler.filter(&source, condition);

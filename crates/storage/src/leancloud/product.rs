@@ -12,8 +12,8 @@ use crate::backend::Backend;
 enum Form {
     Text,
     Flag,
-    /// A phone number without the prefix of mainland numbers.
-    Phone,
+    /// As it is stored; opened after it was read.
+    Sealed,
     /// Fen as a number of yuan.
     Yuan,
     /// A number written out, as the clients store heights and weights.
@@ -41,8 +41,11 @@ const PATIENT_SUMMARY: &[Field] = &[
     ("location", "location", Form::Text),
     ("latestReportId", "latest_report_id", Form::Text),
 ];
-const PATIENT_OWN: &[Field] =
-    &[("phone", "phone", Form::Phone), ("unionid", "unionid", Form::Text), ("user", "user_id", Form::Pointer("_User"))];
+const PATIENT_OWN: &[Field] = &[
+    ("phone", "phone", Form::Sealed),
+    ("unionid", "unionid", Form::Text),
+    ("user", "user_id", Form::Pointer("_User")),
+];
 const DOCTOR_CARD: &[Field] = &[
     ("name", "name", Form::Text),
     ("gender", "gender", Form::Gender),
@@ -61,7 +64,7 @@ const DOCTOR_CARD: &[Field] = &[
     ("isPhoneConsultingOpen", "is_phone_open", Form::Flag),
 ];
 const DOCTOR_OWN: &[Field] = &[
-    ("phone", "phone", Form::Phone),
+    ("phone", "phone", Form::Sealed),
     ("openid", "openid", Form::Text),
     ("unionid", "unionid", Form::Text),
     ("user", "user_id", Form::Pointer("_User")),
@@ -103,10 +106,10 @@ const RELATION_OWN: &[Field] = &[
     ("latestReportId", "latest_report_id", Form::Text),
 ];
 const USER: &[Field] = &[
-    ("username", "username", Form::Text),
+    ("username", "username", Form::Sealed),
     ("email", "email", Form::Text),
     ("emailVerified", "is_email_verified", Form::Flag),
-    ("mobilePhoneNumber", "phone", Form::Phone),
+    ("mobilePhoneNumber", "phone", Form::Sealed),
     ("mobilePhoneVerified", "is_phone_verified", Form::Flag),
     ("authData", "auth_data", Form::Json),
 ];
@@ -280,10 +283,9 @@ impl Writer {
         let is_postgres = self.backend == Backend::Postgres;
         let column = format!("t.{column}");
         match form {
-            Form::Text => column,
+            Form::Text | Form::Sealed => column,
             Form::Flag | Form::Json if is_postgres => column,
             Form::Flag => format!("json(CASE WHEN {column} THEN 'true' WHEN NOT {column} THEN 'false' END)"),
-            Form::Phone => format!("CASE WHEN {column} LIKE '+86%' THEN substr({column}, 4) ELSE {column} END"),
             // Whole numbers are integers in the stored form.
             Form::Yuan if is_postgres => format!("trim_scale({column} / 100.0)"),
             Form::Yuan => format!("CASE WHEN {column} % 100 = 0 THEN {column} / 100 ELSE {column} / 100.0 END"),

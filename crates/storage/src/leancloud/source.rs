@@ -17,7 +17,7 @@ pub(super) struct Source {
     pub(super) visible: String,
     /// Whether it has the columns of points.
     pub(super) has_points: bool,
-    kind: ClassKind,
+    pub(super) kind: ClassKind,
 }
 
 impl Source {

@@ -17,6 +17,7 @@ pub(crate) async fn run(unit: SeaUnit) -> Result<(), StoreError> {
         unit.query("SELECT pg_advisory_xact_lock($1)", [Value::from(LOCK_KEY)]).await?;
     }
     Migrator::up(unit.db(), None).await.map_err(store_error)?;
+    unit.keep_proof().await?;
     unit.finish().await
 }
 

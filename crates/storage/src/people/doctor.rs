@@ -15,9 +15,9 @@ use serde::Serialize;
 
 use crate::backend::store_error;
 use crate::convert::{
-    from_json, instant, into_object, known, like_pattern, millis, newest_first, object, parse, parse_opt, text,
-    text_opt, to_json,
+    from_json, instant, known, like_pattern, millis, newest_first, parse, parse_opt, text, text_opt, to_json,
 };
+use crate::seal::Seal;
 use crate::store::SeaUnit;
 use crate::values::condition;
 
@@ -70,7 +70,7 @@ pub(crate) enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 
-pub(crate) fn row(doctor: &Doctor) -> ActiveModel {
+pub(crate) fn row(seal: &Seal, doctor: &Doctor) -> ActiveModel {
     ActiveModel {
         id: Set(text(&doctor.id)),
         user_id: Set(text_opt(doctor.user_id.as_ref())),
@@ -78,7 +78,7 @@ pub(crate) fn row(doctor: &Doctor) -> ActiveModel {
         unionid: Set(doctor.unionid.clone()),
         name: Set(doctor.name.clone()),
         gender: Set(doctor.gender.map(|g| g.as_str().to_owned())),
-        phone: Set(doctor.phone.as_ref().map(|p| p.as_e164().to_owned())),
+        phone: Set(seal.phone_opt(doctor.phone.as_ref())),
         icon: Set(text_opt(doctor.icon.as_ref())),
         hospital: Set(doctor.hospital.clone()),
         department: Set(doctor.department.clone()),
@@ -102,7 +102,7 @@ pub(crate) fn row(doctor: &Doctor) -> ActiveModel {
         phone_price: Set(doctor.phone_price.map(Fen::as_fen)),
         is_normal_open: Set(doctor.is_normal_open),
         is_phone_open: Set(doctor.is_phone_open),
-        extra: Set(object(&doctor.extra)),
+        extra: Set(seal.extra(&doctor.extra)),
         closed_at: Set(millis(doctor.closed_at)),
         created_at: Set(doctor.created_at.as_millis()),
         updated_at: Set(doctor.updated_at.as_millis()),
@@ -110,7 +110,7 @@ pub(crate) fn row(doctor: &Doctor) -> ActiveModel {
     }
 }
 
-fn doctor(row: Model) -> Result<Doctor, StoreError> {
+fn doctor(seal: &Seal, row: Model) -> Result<Doctor, StoreError> {
     Ok(Doctor {
         id: parse("doctor.id", &row.id)?,
         user_id: parse_opt("doctor.user_id", row.user_id.as_deref())?,
@@ -118,7 +118,7 @@ fn doctor(row: Model) -> Result<Doctor, StoreError> {
         unionid: row.unionid,
         name: row.name,
         gender: row.gender.map(|g| known("doctor.gender", Gender::parse(&g))).transpose()?,
-        phone: parse_opt("doctor.phone", row.phone.as_deref())?,
+        phone: seal.open_phone_opt("doctor.phone", row.phone.as_deref())?,
         icon: parse_opt("doctor.icon", row.icon.as_deref())?,
         hospital: row.hospital,
         department: row.department,
@@ -142,7 +142,7 @@ fn doctor(row: Model) -> Result<Doctor, StoreError> {
         phone_price: row.phone_price.map(Fen::from_stored),
         is_normal_open: row.is_normal_open,
         is_phone_open: row.is_phone_open,
-        extra: into_object("doctor.extra", row.extra)?,
+        extra: seal.open_extra("doctor.extra", row.extra)?,
         closed_at: instant(row.closed_at),
         created_at: Timestamp::from_millis(row.created_at),
         updated_at: Timestamp::from_millis(row.updated_at),
@@ -150,10 +150,14 @@ fn doctor(row: Model) -> Result<Doctor, StoreError> {
     })
 }
 
+fn doctors(seal: &Seal, rows: Vec<Model>) -> Result<Vec<Doctor>, StoreError> {
+    rows.into_iter().map(|row| doctor(seal, row)).collect()
+}
+
 async fn page_of(unit: &SeaUnit, mut select: Select<Entity>, page: PageRequest) -> Result<Page<Doctor>, StoreError> {
     newest_first(QueryTrait::query(&mut select), "doctor", "created_at", page);
     let rows = select.all(&unit.db()).await.map_err(store_error)?;
-    let doctors = rows.into_iter().map(doctor).collect::<Result<Vec<_>, _>>()?;
+    let doctors = doctors(&unit.seal, rows)?;
     Ok(Page::from_rows(doctors, page.limit, |d| Cursor { at: d.created_at, id: d.id.0 }))
 }
 
@@ -175,36 +179,41 @@ impl SeaUnit {
         }
         select
     }
+
+    async fn doctor_of(&self, select: Select<Entity>) -> Result<Option<Doctor>, StoreError> {
+        let found = select.one(&self.db()).await.map_err(store_error)?;
+        found.map(|row| doctor(&self.seal, row)).transpose()
+    }
 }
 
 #[async_trait]
 impl DoctorRepository for SeaUnit {
     async fn find(&mut self, id: DoctorId) -> Result<Option<Doctor>, StoreError> {
-        Entity::find_by_id(text(&id)).one(&self.db()).await.map_err(store_error)?.map(doctor).transpose()
+        self.doctor_of(Entity::find_by_id(text(&id))).await
     }
 
     async fn find_all(&mut self, ids: &[DoctorId]) -> Result<Vec<Doctor>, StoreError> {
-        self.rows_of::<Entity>(ids, "").await?.into_iter().map(doctor).collect()
+        doctors(&self.seal, self.rows_of::<Entity>(ids, "").await?)
     }
 
     async fn find_all_shared(&mut self, ids: &[DoctorId]) -> Result<Vec<Doctor>, StoreError> {
         let in_order = format!(" ORDER BY id{}", self.backend.for_share());
-        self.rows_of::<Entity>(ids, &in_order).await?.into_iter().map(doctor).collect()
+        doctors(&self.seal, self.rows_of::<Entity>(ids, &in_order).await?)
     }
 
     async fn find_by_user(&mut self, user: UserId) -> Result<Option<Doctor>, StoreError> {
         let select = Entity::find().filter(Column::UserId.eq(text(&user)));
-        select.one(&self.db()).await.map_err(store_error)?.map(doctor).transpose()
+        self.doctor_of(select).await
     }
 
     async fn find_unlinked_by_phone(&mut self, phone: &Phone) -> Result<Option<Doctor>, StoreError> {
         let select = Entity::find()
-            .filter(Column::Phone.eq(phone.as_e164()))
+            .filter(Column::Phone.eq(self.seal.phone(phone)))
             .filter(Column::UserId.is_null())
             .order_by_asc(Column::CreatedAt)
             .order_by_asc(Column::Id)
             .limit(1);
-        select.one(&self.db()).await.map_err(store_error)?.map(doctor).transpose()
+        self.doctor_of(select).await
     }
 
     async fn search_certified(&mut self, search: &DoctorSearch, page: PageRequest) -> Result<Page<Doctor>, StoreError> {
@@ -231,12 +240,12 @@ impl DoctorRepository for SeaUnit {
     }
 
     async fn insert(&mut self, doctor: &Doctor) -> Result<(), StoreError> {
-        Entity::insert(row(doctor)).exec_without_returning(&self.db()).await.map_err(store_error)?;
+        Entity::insert(row(&self.seal, doctor)).exec_without_returning(&self.db()).await.map_err(store_error)?;
         Ok(())
     }
 
     async fn update(&mut self, doctor: &Doctor) -> Result<(), StoreError> {
-        let next = ActiveModel { version: Set(doctor.version + 1), ..row(doctor) };
+        let next = ActiveModel { version: Set(doctor.version + 1), ..row(&self.seal, doctor) };
         let update = Entity::update_many()
             .set(next)
             .filter(Column::Id.eq(text(&doctor.id)))

@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::backend::store_error;
 use crate::convert::{instant, into_object, known, millis, object, parse, parse_opt, text, text_opt};
+use crate::seal::Seal;
 use crate::store::SeaUnit;
 
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel, Serialize)]
@@ -47,7 +48,7 @@ pub(crate) enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 
-pub(crate) fn row(patient: &Patient) -> ActiveModel {
+pub(crate) fn row(seal: &Seal, patient: &Patient) -> ActiveModel {
     ActiveModel {
         id: Set(text(&patient.id)),
         user_id: Set(text_opt(patient.user_id.as_ref())),
@@ -56,13 +57,13 @@ pub(crate) fn row(patient: &Patient) -> ActiveModel {
         birthday: Set(text_opt(patient.birthday.as_ref())),
         height_cm: Set(patient.height_cm),
         weight_kg: Set(patient.weight_kg),
-        phone: Set(patient.phone.as_ref().map(|p| p.as_e164().to_owned())),
+        phone: Set(seal.phone_opt(patient.phone.as_ref())),
         icon: Set(text_opt(patient.icon.as_ref())),
         location: Set(patient.location.clone()),
         openids: Set(object(&patient.openids)),
         unionid: Set(patient.unionid.clone()),
         latest_report_id: Set(text_opt(patient.latest_report_id.as_ref())),
-        extra: Set(object(&patient.extra)),
+        extra: Set(seal.extra(&patient.extra)),
         closed_at: Set(millis(patient.closed_at)),
         created_at: Set(patient.created_at.as_millis()),
         updated_at: Set(patient.updated_at.as_millis()),
@@ -70,7 +71,7 @@ pub(crate) fn row(patient: &Patient) -> ActiveModel {
     }
 }
 
-fn patient(row: Model) -> Result<Patient, StoreError> {
+fn patient(seal: &Seal, row: Model) -> Result<Patient, StoreError> {
     Ok(Patient {
         id: parse("patient.id", &row.id)?,
         user_id: parse_opt("patient.user_id", row.user_id.as_deref())?,
@@ -79,13 +80,13 @@ fn patient(row: Model) -> Result<Patient, StoreError> {
         birthday: parse_opt("patient.birthday", row.birthday.as_deref())?,
         height_cm: row.height_cm,
         weight_kg: row.weight_kg,
-        phone: parse_opt("patient.phone", row.phone.as_deref())?,
+        phone: seal.open_phone_opt("patient.phone", row.phone.as_deref())?,
         icon: parse_opt("patient.icon", row.icon.as_deref())?,
         location: row.location,
         openids: into_object("patient.openids", row.openids)?,
         unionid: row.unionid,
         latest_report_id: parse_opt("patient.latest_report_id", row.latest_report_id.as_deref())?,
-        extra: into_object("patient.extra", row.extra)?,
+        extra: seal.open_extra("patient.extra", row.extra)?,
         closed_at: instant(row.closed_at),
         created_at: Timestamp::from_millis(row.created_at),
         updated_at: Timestamp::from_millis(row.updated_at),
@@ -93,38 +94,46 @@ fn patient(row: Model) -> Result<Patient, StoreError> {
     })
 }
 
+impl SeaUnit {
+    async fn patient_of(&self, select: Select<Entity>) -> Result<Option<Patient>, StoreError> {
+        let found = select.one(&self.db()).await.map_err(store_error)?;
+        found.map(|row| patient(&self.seal, row)).transpose()
+    }
+}
+
 #[async_trait]
 impl PatientRepository for SeaUnit {
     async fn find(&mut self, id: PatientId) -> Result<Option<Patient>, StoreError> {
-        Entity::find_by_id(text(&id)).one(&self.db()).await.map_err(store_error)?.map(patient).transpose()
+        self.patient_of(Entity::find_by_id(text(&id))).await
     }
 
     async fn find_all(&mut self, ids: &[PatientId]) -> Result<Vec<Patient>, StoreError> {
-        self.rows_of::<Entity>(ids, "").await?.into_iter().map(patient).collect()
+        let rows = self.rows_of::<Entity>(ids, "").await?;
+        rows.into_iter().map(|row| patient(&self.seal, row)).collect()
     }
 
     async fn find_by_user(&mut self, user: UserId) -> Result<Option<Patient>, StoreError> {
         let select = Entity::find().filter(Column::UserId.eq(text(&user)));
-        select.one(&self.db()).await.map_err(store_error)?.map(patient).transpose()
+        self.patient_of(select).await
     }
 
     async fn find_unlinked_by_phone(&mut self, phone: &Phone) -> Result<Option<Patient>, StoreError> {
         let select = Entity::find()
-            .filter(Column::Phone.eq(phone.as_e164()))
+            .filter(Column::Phone.eq(self.seal.phone(phone)))
             .filter(Column::UserId.is_null())
             .order_by_asc(Column::CreatedAt)
             .order_by_asc(Column::Id)
             .limit(1);
-        select.one(&self.db()).await.map_err(store_error)?.map(patient).transpose()
+        self.patient_of(select).await
     }
 
     async fn insert(&mut self, patient: &Patient) -> Result<(), StoreError> {
-        Entity::insert(row(patient)).exec_without_returning(&self.db()).await.map_err(store_error)?;
+        Entity::insert(row(&self.seal, patient)).exec_without_returning(&self.db()).await.map_err(store_error)?;
         Ok(())
     }
 
     async fn update(&mut self, patient: &Patient) -> Result<(), StoreError> {
-        let next = ActiveModel { version: Set(patient.version + 1), ..row(patient) };
+        let next = ActiveModel { version: Set(patient.version + 1), ..row(&self.seal, patient) };
         let update = Entity::update_many()
             .set(next)
             .filter(Column::Id.eq(text(&patient.id)))

@@ -15,7 +15,7 @@ use domain::file::MockBlobStore;
 use domain::sms::{SmsGateway, SmsNotSent, SmsRequest, SmsResend};
 use domain::{ObjectId, Timestamp};
 use sea_orm::{ConnectionTrait, Database};
-use storage::{DatabaseOptions, SeaStore};
+use storage::{DatabaseOptions, SeaStore, Seal};
 use tempfile::TempDir;
 use testkit::{ManualClock, SeededRandom, SequentialIds};
 
@@ -63,7 +63,7 @@ async fn run_postgres(url: &str, sql: &str) {
 
 impl Fixture {
     async fn new(url: &str, schema: Option<(String, String)>, folder: TempDir) -> Self {
-        let store = SeaStore::connect(&DatabaseOptions::new(url)).await.unwrap();
+        let store = SeaStore::connect(&DatabaseOptions::new(url, Seal::derive(&[7; 32]))).await.unwrap();
         store.migrate().await.unwrap();
         let sms = Arc::new(RecordingSms::default());
         let random = Arc::new(SeededRandom::new(1));

@@ -13,7 +13,7 @@ use leancloud::import::{ImportOptions, Importer, Unwatched};
 use leancloud::report::ImportReport;
 use sea_orm::{ConnectionTrait as _, Database};
 use serde_json::Value;
-use storage::{DatabaseOptions, SeaStore};
+use storage::{DatabaseOptions, SeaStore, Seal};
 use tempfile::TempDir;
 
 struct Fixed;
@@ -42,7 +42,7 @@ pub(crate) struct Scene {
 
 impl Scene {
     async fn new(url: &str, folder: TempDir) -> Self {
-        let mut options = DatabaseOptions::new(url);
+        let mut options = DatabaseOptions::new(url, Seal::derive(&[7; 32]));
         options.max_connections = 4;
         let store = SeaStore::connect(&options).await.unwrap();
         store.migrate().await.unwrap();

@@ -1,5 +1,7 @@
 //! The product's own tables as clients see them: who sees which rows and fields, and what conditions may look at.
 
+use account::AccountStore;
+use account::user::User;
 use consultation::ConsultationStore;
 use consultation::consultation::{Consultation, Pair};
 use consultation::relation::Relation;
@@ -192,7 +194,7 @@ async fn conditions_see_no_more_than_the_viewer() {
         let none: [u32; 0] = [];
         for guess in [
             json!({ "phone": "13800000000" }),
-            json!({ "phone": { "$regex": "^1" } }),
+            json!({ "phone": { "$in": ["13800000000"] } }),
             json!({ "phone": { "$exists": true } }),
             json!({ "openid": { "$gt": "" } }),
             json!({ "licence1": { "__type": "File", "id": id(301).to_string() } }),
@@ -215,6 +217,61 @@ async fn conditions_see_no_more_than_the_viewer() {
         } } });
         assert_eq!(doctors(&stranger, selected.clone()).await, none);
         assert_eq!(doctors(&as_patient(TREATED), selected).await, [CERTIFIED]);
+    })
+    .await;
+}
+
+/// Accounts: one named by its number, one by a name, one whose number was another's already when it was imported.
+async fn populate_accounts(store: &SeaStore) {
+    let mut unit = AccountStore::begin(store).await.unwrap();
+    let user = |n: u32, name: &str| User::new(UserId(id(n)), name, NOW);
+    let numbered = User { phone: Some("13900000041".parse().unwrap()), ..user(41, "13900000041") };
+    let abroad = User { phone: Some("+14155550100".parse().unwrap()), ..user(42, "alice") };
+    let late = User { extra: extra(json!({ "mobilePhoneNumber": "13900000041" })), ..user(43, "bob") };
+    for user in [numbered, abroad, late] {
+        unit.users().insert(&user).await.unwrap();
+    }
+    unit.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn sealed_fields_are_shown_and_found_by_what_they_equal() {
+    on_each_database(async |store| {
+        populate(store).await;
+        populate_accounts(store).await;
+        let shown = see(store, &Viewer::Master, "_User").await;
+        let shown: Vec<_> =
+            shown.iter().map(|user| [&user.fields["username"], &user.fields["mobilePhoneNumber"]]).collect();
+        assert_eq!(shown[0], ["13900000041", "13900000041"]);
+        assert_eq!(shown[1], ["alice", "+14155550100"]);
+        assert_eq!(shown[2], ["bob", "13900000041"], "a number that is only kept");
+        let none: [u32; 0] = [];
+        let users = async |filter: Value| found(store, &Viewer::Master, "_User", filter, "").await;
+        assert_eq!(users(json!({ "mobilePhoneNumber": "13900000041" })).await, [41, 43]);
+        assert_eq!(
+            users(json!({ "mobilePhoneNumber": "+8613900000041" })).await,
+            none,
+            "it is shown without its prefix"
+        );
+        assert_eq!(users(json!({ "mobilePhoneNumber": { "$in": ["+14155550100", "x", null, 5] } })).await, [42]);
+        assert_eq!(users(json!({ "mobilePhoneNumber": { "$ne": "13900000041" } })).await, [42]);
+        assert_eq!(users(json!({ "mobilePhoneNumber": { "$nin": ["+14155550100"] } })).await, [41, 43]);
+        assert_eq!(users(json!({ "mobilePhoneNumber": { "$exists": false } })).await, none);
+        assert_eq!(users(json!({ "mobilePhoneNumber": { "$all": ["13900000041"] } })).await, [41, 43]);
+        // What tells more than equality holds of none.
+        for test in [json!({ "$regex": "^1" }), json!({ "$regex": "^p1" }), json!({ "$gt": "" }), json!({ "$size": 1 })]
+        {
+            assert_eq!(users(json!({ "mobilePhoneNumber": test })).await, none);
+        }
+        assert_eq!(users(json!({ "username": "13900000041" })).await, [41]);
+        assert_eq!(users(json!({ "username": { "$in": ["bob", "13900000041"] } })).await, [41, 43]);
+        // Names that tell no number are plain, the others are seen by equality only.
+        assert_eq!(users(json!({ "username": { "$regex": "^[a-z]" } })).await, [42, 43]);
+        assert_eq!(users(json!({ "username": { "$gt": "" } })).await, [42, 43]);
+        assert_eq!(users(json!({ "username": { "$not": { "$regex": "^a" } } })).await, [41, 43]);
+        let phones = async |class: &str, filter: Value| found(store, &Viewer::Master, class, filter, "").await;
+        assert_eq!(phones("Doctor", json!({ "phone": "13800000000" })).await, [CERTIFIED, UNCERTIFIED]);
+        assert_eq!(phones("Patients", json!({ "phone": { "$ne": "13900000000" } })).await, none);
     })
     .await;
 }

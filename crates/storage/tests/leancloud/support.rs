@@ -11,7 +11,7 @@ use leancloud::rest::{ClassInfo, ClientViewer, Document, RestStore, Viewer};
 use leancloud::value::canonical;
 use sea_orm::{ConnectionTrait, Database};
 use serde_json::{Value, json};
-use storage::{DatabaseOptions, SeaStore};
+use storage::{DatabaseOptions, SeaStore, Seal};
 use tempfile::TempDir;
 
 pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_795_406_400_000);
@@ -36,7 +36,7 @@ pub(crate) async fn on_each_address(test: impl AsyncFn(&SeaStore, &str)) {
 }
 
 async fn run(url: &str, test: &impl AsyncFn(&SeaStore, &str)) {
-    let store = SeaStore::connect(&DatabaseOptions::new(url)).await.unwrap();
+    let store = SeaStore::connect(&DatabaseOptions::new(url, Seal::derive(&[7; 32]))).await.unwrap();
     store.migrate().await.unwrap();
     test(&store, url).await;
     store.close().await;

@@ -2,7 +2,7 @@
 
 use consultation::ConsultationStore;
 use domain::Timestamp;
-use storage::SeaStore;
+use storage::{DatabaseOptions, SeaStore, Seal, SealError};
 use testkit::build;
 
 use super::Place;
@@ -18,6 +18,20 @@ pub(crate) async fn migrating_again_changes_nothing(place: &impl Place) {
     store.migrate().await.unwrap();
     assert_eq!(store.read().patients().find(patient.id).await.unwrap(), Some(patient));
     store.close().await;
+}
+
+/// Numbers sealed under one key are nothing under another: that is told before anybody looks for one.
+pub(crate) async fn another_key_is_told(place: &impl Place) {
+    let store = SeaStore::connect(&place.options()).await.unwrap();
+    assert!(matches!(store.prove_seal().await, Err(SealError::Store(_))), "there is nothing to prove yet");
+    store.migrate().await.unwrap();
+    store.prove_seal().await.unwrap();
+    store.close().await;
+    let options = DatabaseOptions { seal: Seal::derive(&[8; 32]), ..place.options() };
+    let other = SeaStore::connect(&options).await.unwrap();
+    other.migrate().await.unwrap();
+    assert!(matches!(other.prove_seal().await, Err(SealError::OtherKey)));
+    other.close().await;
 }
 
 /// Two stores are two processes to the database: neither knows of the other's connections.

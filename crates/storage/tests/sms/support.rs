@@ -28,7 +28,7 @@ use sms::tencent::{TencentSettings, TencentSms};
 use sms::{
     Credential, Dispatcher, Draft, ProviderName, SmsContext, SmsError, SmsKeys, SmsProvider, SmsSettings, SmsStore,
 };
-use storage::{DatabaseOptions, SeaStore, SqliteSync};
+use storage::{DatabaseOptions, SeaStore, Seal, SqliteSync};
 use tempfile::TempDir;
 use testkit::sms::{ALIYUN_KEY, ALIYUN_TEMPLATES, At, SDK_APP_ID, SIGN_NAME, TENCENT_KEY, TENCENT_TEMPLATES};
 use testkit::{CountingSignal, ManualClock, SeededRandom, SequentialIds, SmsStandIn};
@@ -143,7 +143,8 @@ fn adapter(name: ProviderName, stand_in: &SmsStandIn, clock: &Arc<ManualClock>) 
 
 impl Fixture {
     async fn new(url: &str, schema: Option<(String, String)>, folder: TempDir, providers: &[ProviderName]) -> Self {
-        let options = DatabaseOptions { sqlite_sync: SqliteSync::Normal, ..DatabaseOptions::new(url) };
+        let options =
+            DatabaseOptions { sqlite_sync: SqliteSync::Normal, ..DatabaseOptions::new(url, Seal::derive(&[7; 32])) };
         let store = SeaStore::connect(&options).await.unwrap();
         store.migrate().await.unwrap();
         let clock = Arc::new(ManualClock::at(NOW));

@@ -70,7 +70,7 @@ pub async fn a_tag_matches_as_a_whole(h: &dyn Harness) {
     assert!(with_tag("鼾").await.is_empty());
 }
 
-pub async fn text_is_looked_for_in_name_phone_and_remark(h: &dyn Harness) {
+pub async fn text_is_looked_for_in_name_and_remark_and_is_a_whole_number(h: &dyn Harness) {
     let patients = [
         patient(1).name("王小明").done(),
         patient(2).phone("13900001234".parse().unwrap()).done(),
@@ -84,9 +84,13 @@ pub async fn text_is_looked_for_in_name_phone_and_remark(h: &dyn Harness) {
     given(h, &patients, &[plain(1), plain(2), remarked, plain(4), orphan]).await;
     assert_eq!(with_text(h, "王").await, ids([1, 3, 5]));
     assert_eq!(with_text(h, "小明").await, ids([1]));
-    assert_eq!(with_text(h, "0000123").await, ids([2]));
-    assert_eq!(with_text(h, "123").await, ids([2, 3]));
-    assert_eq!(with_text(h, "+86139").await, ids([2]));
+    for number in ["13900001234", "+8613900001234", "139 0000-1234"] {
+        assert_eq!(with_text(h, number).await, ids([2]), "{number}");
+    }
+    assert_eq!(with_text(h, "123").await, ids([3]));
+    for part in ["0000123", "+86139", "13900001235", "1390000123"] {
+        assert!(with_text(h, part).await.is_empty(), "{part}");
+    }
     assert!(with_text(h, "赵").await.is_empty());
     assert_eq!(with_text(h, "").await, ids([1, 2, 3, 4, 5]));
 }

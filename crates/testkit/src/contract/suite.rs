@@ -69,7 +69,7 @@ macro_rules! contract_suite {
                 a_list_is_of_one_doctor_or_patient_newest_first,
                 a_group_matches_as_a_whole,
                 a_tag_matches_as_a_whole,
-                text_is_looked_for_in_name_phone_and_remark,
+                text_is_looked_for_in_name_and_remark_and_is_a_whole_number,
                 wildcards_and_quotes_in_text_are_literal,
                 the_case_of_ascii_letters_does_not_matter,
                 filters_restrict_together,

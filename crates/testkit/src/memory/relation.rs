@@ -6,7 +6,7 @@ use consultation::consultation::Pair;
 use consultation::relation::{RelationFilter, RelationRepository};
 use domain::id::{ConsultationId, PatientId, RelationId, ReportId};
 use domain::page::{Cursor, Page, PageRequest};
-use domain::{StoreError, Timestamp};
+use domain::{Phone, StoreError, Timestamp};
 
 use super::MemoryUnit;
 use super::tables::{Tables, all_of, holds, insert_new, newest_first, unique};
@@ -22,11 +22,10 @@ fn is_match(tables: &Tables, filter: &RelationFilter, relation: &Relation) -> bo
     if patient.is_some_and(|p| p.is_closed()) || doctor.is_some_and(|d| d.is_closed()) {
         return false;
     }
+    let number: Option<Phone> = part.parse().ok();
     let has_part = || {
         holds(relation.remark.as_deref(), part)
-            || patient.is_some_and(|p| {
-                holds(p.name.as_deref(), part) || holds(p.phone.as_ref().map(domain::Phone::as_e164), part)
-            })
+            || patient.is_some_and(|p| holds(p.name.as_deref(), part) || (number.is_some() && p.phone == number))
     };
     filter.doctor.is_none_or(|d| d == relation.pair.doctor)
         && filter.patient.is_none_or(|p| p == relation.pair.patient)

@@ -39,7 +39,7 @@ impl RelationsApi {
         /// Only patients with this tag.
         #[oai(validator(max_length = 20))]
         tag: Query<Option<String>>,
-        /// Part of the patient's name or phone, or of the remark.
+        /// Part of the patient's name or of the remark, or the whole phone number.
         #[oai(validator(max_length = 50))]
         text: Query<Option<String>>,
         /// Entries on a page, 20 unless said.

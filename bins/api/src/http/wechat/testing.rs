@@ -13,7 +13,7 @@ use poem::http::StatusCode;
 use poem::{Endpoint, Request, Response, Route};
 use runtime::{ObjectIds, OsRandom, SystemClock, Tasks};
 use serde_json::json;
-use storage::{DatabaseOptions, SeaStore};
+use storage::{DatabaseOptions, SeaStore, Seal};
 use wechat::content::ContentSettings;
 use wechat::inbox::Inbox;
 use wechat::ports::{WechatStore, WechatUnit};
@@ -162,7 +162,7 @@ fn gateway(store: &SeaStore, tasks: &Tasks) -> Route {
 async fn database() -> (tempfile::TempDir, SeaStore) {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}", folder.path().join("test.db").display());
-    let store = SeaStore::connect(&DatabaseOptions::new(url)).await.unwrap();
+    let store = SeaStore::connect(&DatabaseOptions::new(url, Seal::derive(&[7; 32]))).await.unwrap();
     store.migrate().await.unwrap();
     (folder, store)
 }

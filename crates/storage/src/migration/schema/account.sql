@@ -1,4 +1,11 @@
--- Users, sessions, staff, SMS codes, counters and idempotency keys.
+-- Users, sessions, staff, SMS codes, counters and idempotency keys. Phone numbers are sealed (AES-SIV, decision 0034), as
+-- are names that may tell one and the bodies of answers that are kept.
+
+-- A text under the key of what is sealed, by which another key is told at the start.
+CREATE TABLE seal_proof (
+    id integer PRIMARY KEY,
+    sealed text NOT NULL
+);
 
 CREATE TABLE account_user (
     id text PRIMARY KEY,

@@ -1,5 +1,5 @@
 -- Patients, doctors, their files, and the audit log.
--- {json} is jsonb on PostgreSQL and text on SQLite. Instants are milliseconds since 1970 UTC. Ids are 24 hex digits.
+-- Phone numbers are sealed (AES-SIV, decision 0034). {json} is jsonb on PostgreSQL and text on SQLite. Instants are milliseconds since 1970 UTC. Ids are 24 hex digits.
 
 CREATE TABLE patient (
     id text PRIMARY KEY,
