@@ -17,7 +17,7 @@ export function load(folder, { serverURL, appId, appKey, masterKey }) {
   // 4.3.1 takes a host and adds TLS; 5.x takes the address as it is.
   const server = isFive ? serverURL : new URL(serverURL).host;
   /// A device: messaging of one's own.
-  const device = () => new rt.Realtime({ appId, appKey, server, plugins: [typed.TypedMessagesPlugin] });
+  const device = (more) => new rt.Realtime({ appId, appKey, server, plugins: [typed.TypedMessagesPlugin], ...more });
   const client = (id, options) => device().createIMClient(id, options);
   return { AV, rt, typed, version, device, client };
 }

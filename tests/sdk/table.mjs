@@ -51,6 +51,8 @@ async function objects() {
   assert.deepEqual(values(await near({ by: 'withinRadians', of: 0.001 }), 'km'), [0]);
   const query = new AV.Query('Spot').ascending('km').addDescending('createdAt');
   assert.deepEqual(values(await query.find(), 'km'), [0, 10, 50]);
+  const without = await new AV.Query('Spot').select('-at').first();
+  assert.deepEqual([without.get('at'), typeof without.get('km')], [undefined, 'number']);
   assert.deepEqual(values(await new AV.Query('Spot').doesNotMatchQuery('none', new AV.Query('Thing')).ascending('km').find(), 'km'), [0, 10, 50]);
 }
 
@@ -253,6 +255,13 @@ async function devices() {
   assert.equal((await heard)[0].text, 'hi');
   await b.close();
   await until('it is gone', async () => (await a.ping([b.id])).length === 0);
+
+  // Text frames, the older protocol, an address without the way to it.
+  for (const more of [{ noBinary: true }, { pushOfflineMessages: true }, { RTMServers: `${serverURL.replace('http', 'ws')}/ws` }]) {
+    const odd = await device(more).createIMClient(unique());
+    assert.deepEqual(await odd.ping([odd.id]), [odd.id]);
+    await odd.close();
+  }
 
   const wrong = { signatureFactory: () => ({ signature: 'x', timestamp: Date.now(), nonce: 'n' }) };
   assert.ok((await client(unique(), wrong)).id, 'a signature is not looked at where logins are open');

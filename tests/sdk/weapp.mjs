@@ -76,6 +76,9 @@ async function doctorSignsIn() {
   const { AV } = app;
   const { id } = await AV.User.become(token);
   await AV.User.current().associateWithMiniApp();
+  await AV.User.current().dissociateAuthData('lc_weapp');
+  assert.equal((await AV.User.become(token)).get('authData')?.lc_weapp, undefined);
+  await AV.User.current().associateWithMiniApp();
   await AV.User.logOut();
   assert.equal(AV.User.current(), null);
   const user = await AV.User.loginWithWeapp();
@@ -92,6 +95,7 @@ async function patientSignsIn() {
   const user = await AV.User.loginWithWeapp({ preferUnionId: true });
   assert.equal(user.get('authData').lc_weapp.openid, 'wx-patient');
   assert.equal(user.get('authData')._weixin_unionid.uid, 'union-patient');
+  assert.equal((await AV.User.loginWithWeappWithUnionId('union-patient')).id, user.id);
   const again = await AV.User.loginWithMiniApp();
   assert.equal(again.id, user.id);
   assert.ok(await again.isAuthenticated());
