@@ -57,6 +57,7 @@ async function upload(app, name) {
   const progress = [];
   await file.save({ onprogress: ({ percent }) => progress.push(percent) });
   assert.equal(progress.at(-1), 100);
+  assert.equal(file.get('mime_type'), 'image/png');
   return file;
 }
 
