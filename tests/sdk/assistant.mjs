@@ -61,6 +61,7 @@ async function show(chat) {
 /// An answer given while the patient is away is unread when it comes back, and in the history of a new device too.
 async function comeBack(chat) {
   await chat.read();
+  await server.readBy(profile.id);
   mobile.pause();
   await desk('POST', `/chats/${chat.id}/messages`, { clientMessageId: 'a2', type: 'text', content: { text: '已为您处理' } });
   const isCounted = (found) => found.some((c) => c.id === chat.id && c.unreadMessagesCount === 1);

@@ -58,6 +58,14 @@ export class Server {
     return this.ask(method, at, { 'X-LC-Id': this.appId, 'X-LC-Key': key }, body);
   }
 
+  /// Waits until a client has read everything: SDKs say so a little later.
+  readBy(clientId) {
+    return until('all is read', async () => {
+      const { body } = await this.rest('GET', `/1.2/rtm/clients/${clientId}/unread-count`, undefined, this.appKey);
+      return body.count === 0;
+    });
+  }
+
   /// The product's own interface, and what it answers; refusals throw.
   async native(method, at, token, body) {
     const answer = await this.ask(method, `/api/v1${at}`, token ? { Authorization: `Bearer ${token}` } : {}, body);

@@ -3,7 +3,7 @@
 // the product's own as well; receipts, unread counts, history, recall, being away, another device, being put out, the end.
 // Usage: node product.mjs SDK_FOLDER SERVER_URL PLAIN_URL APP_ID APP_KEY MASTER_KEY PATIENT_PHONE DOCTOR_PHONE.
 import assert from 'node:assert/strict';
-import { PICTURE, Server, next, sleep, step, unique, until } from './common.mjs';
+import { PICTURE, Server, next, step, unique, until } from './common.mjs';
 import { NativeSocket } from './native.mjs';
 import { load } from './sdks.mjs';
 
@@ -86,7 +86,7 @@ async function talk({ patient, doctor }, { dialogId, consultationId }) {
   const asked = await patient.dialog.send(new TextMessage('睡不好'), { receipt: true });
   const [question] = await heard;
   assert.equal(question.from, patient.profile.id);
-  const native = await doctor.native.message(({ content }) => content.text === '睡不好');
+  const native = await doctor.native.message(({ content }) => content?.text === '睡不好');
   assert.deepEqual([native.message.id, native.conversationId], [asked.id, dialogId]);
   await delivered;
   const read = next(patient.dialog, Event.LAST_READ_AT_UPDATE);
@@ -148,15 +148,14 @@ async function lookBack({ patient, doctor }, { dialogId }) {
 
 async function away({ patient, doctor }) {
   await patient.dialog.read();
-  await sleep(300);
+  await server.readBy(patient.profile.id);
   patient.device.pause();
-  await sleep(300);
   await doctor.dialog.send(new TextMessage('在吗'));
   const wrong = await doctor.dialog.send(new TextMessage('打错'));
   await doctor.dialog.recall(wrong);
   await doctor.dialog.send(new TextMessage('按时服药'));
-  const isCounted = (found) => found.some((c) => c.id === patient.dialog.id && c.unreadMessagesCount === 3);
-  const counted = next(patient.client, Event.UNREAD_MESSAGES_COUNT_UPDATE, isCounted, 'three unread');
+  const isCounted = (found) => found.some((c) => c.id === patient.dialog.id && c.unreadMessagesCount === 2);
+  const counted = next(patient.client, Event.UNREAD_MESSAGES_COUNT_UPDATE, isCounted, 'two unread');
   const back = next(patient.client, Event.RECONNECT);
   patient.device.resume();
   await Promise.all([counted, back]);
