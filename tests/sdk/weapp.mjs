@@ -265,7 +265,7 @@ async function liveQueries() {
   await AV.User.loginWithMiniApp();
   const query = new AV.Query('Doctor').equalTo('authenticated', '1');
   assert.ok((await query.count()) > 0);
-  await assert.rejects(query.subscribe(), { code: 1 });
+  await assert.rejects(query.subscribe(), { code: 4301 });
 }
 
 const doctor = await step('doctor signs in', doctorSignsIn);

@@ -53,11 +53,32 @@ impl Realtime {
     }
 
     pub(super) async fn count(&self, client: &Client, conv: &ConvCommand) -> Result<GenericCommand, Refusal> {
-        let filter = Self::conditions(client, conv)?;
-        let count = self.ports.store.read().documents().count(&client.viewer(), CLASS, &filter).await?;
+        let count = match conv.cid.as_deref() {
+            Some(cid) => self.count_people(client, cid).await?,
+            None => {
+                let filter = Self::conditions(client, conv)?;
+                self.ports.store.read().documents().count(&client.viewer(), CLASS, &filter).await?
+            }
+        };
         let count = Some(i32::try_from(count).unwrap_or(i32::MAX));
         let conv = ConvCommand { count, ..ConvCommand::default() };
         Ok(GenericCommand { conv_message: Some(conv), ..command(CommandType::Conv, Some(OpType::Result)) })
+    }
+
+    /// How many are in a conversation; of a chat room, how many of them are connected, which whoever looks in may ask.
+    async fn count_people(&self, client: &Client, cid: &str) -> Result<u64, Refusal> {
+        let mut unit = self.ports.store.read();
+        let room = self.room(unit.as_mut(), Some(cid)).await?;
+        let now = self.ports.clock.now();
+        if !room.flag("tr") {
+            room.seat(client, code::NOT_MEMBER_LOGS, now)?;
+            return Ok(room.members.len() as u64);
+        }
+        let members: Vec<String> = room.members.into_iter().map(|member| member.client_id).collect();
+        let mut connected = unit.presence().connected(&members, now).await?;
+        connected.sort_unstable();
+        connected.dedup();
+        Ok(connected.len() as u64)
     }
 
     async fn find_rooms(
