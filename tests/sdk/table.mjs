@@ -195,16 +195,23 @@ async function conversations() {
   const [refreshed] = await tom.getQuery().equalTo('name', 'lists').withLastMessagesRefreshed().find();
   assert.equal(refreshed.lastMessage.text, 'newest');
   const compact = await (await client(tomId)).getQuery().equalTo('name', 'lists').compact().find();
-  assert.deepEqual(compact[0].members, []);
+  assert.ok(!compact[0].members?.length);
   assert.equal((await tom.getQuery().startsWith('name', 'li').sizeEqualTo('m', 2).containsMembers([jerryId]).descending('updatedAt').limit(1).find())[0].id, room.id);
   assert.equal(await room.count(), 2);
   await room.quit();
   await assert.rejects(room.send(new TextMessage('x')), (error) => error.code === 4401);
 }
 
+/// An application's own type.
+class Vote extends rt.TypedMessage {}
+rt.messageType(7)(Vote);
+rt.messageField(['choice'])(Vote);
+
 async function messages() {
   const [tomId, jerryId] = [unique(), unique()];
-  const [tom, jerry] = await Promise.all([client(tomId), client(jerryId)]);
+  const knowing = device();
+  knowing.register(Vote);
+  const [tom, jerry] = await Promise.all([client(tomId), knowing.createIMClient(jerryId)]);
   const room = await tom.createConversation({ members: [jerryId], unique: true });
   const read = next(room, Event.LAST_READ_AT_UPDATE);
   await room.send(new TextMessage('read me'), { receipt: true, pushData: { alert: 'x' } });
@@ -212,11 +219,11 @@ async function messages() {
   await theirs.read();
   await read;
 
-  // Sound, video and files of every kind, and an application's own type.
+  // Sound, video and files of every kind, and an own type.
   const user = await AV.User.signUp(unique(), 'a long password');
   const own = await device().createIMClient(user);
   const pair = await own.createConversation({ members: [jerryId], unique: true });
-  const sound = new AV.File('sound.mp3', Buffer.from([0xff, 0xfb, 0x90, 0x64, ...Array(400).fill(0)]));
+  const sound = new AV.File('sound.mp3', Buffer.concat([Buffer.from('ID3\x04\x00'), Buffer.alloc(400)]));
   for (const [kind, file] of [[typed.FileMessage, new AV.File('note.png', PICTURE)], [typed.AudioMessage, sound], [typed.ImageMessage, new AV.File('pic.png', PICTURE)]]) {
     const heard = next(jerry, Event.MESSAGE, (m) => m instanceof kind);
     await pair.send(new kind(await file.save()).setText('看'));
@@ -228,14 +235,11 @@ async function messages() {
   await pair.send(new typed.VideoMessage(elsewhere));
   assert.equal((await seen)[0].getFile().url(), 'https://files.example.invalid/v.mp4');
 
-  class Vote extends rt.TypedMessage {}
-  rt.messageType(7)(Vote);
-  rt.messageField(['choice'])(Vote);
-  const counted = next(jerry, Event.MESSAGE, (m) => m.cid === pair.id);
+  const counted = next(jerry, Event.MESSAGE, (m) => m instanceof Vote);
   const vote = new Vote();
   vote.choice = 'a';
   await pair.send(vote);
-  assert.deepEqual([(await counted)[0]._lctype ?? (await counted)[0].type, JSON.parse(JSON.stringify((await counted)[0].content ?? {})).choice], [7, 'a']);
+  assert.equal((await counted)[0].choice, 'a');
   await AV.User.logOut();
 }
 
