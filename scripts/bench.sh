@@ -4,6 +4,7 @@
 #
 #   just bench               everything, short
 #   just bench initiate      initiateConsultation over HTTP
+#   just bench surfaces      the same through LeanCloud's SDK, beside the native call
 #   just bench im            messaging over WebSockets
 #   just bench im-sustained  messaging for ten minutes on each database (SUSTAINED_SECONDS)
 #
@@ -80,6 +81,24 @@ initiate() { # database
   finish initiate "$1"
 }
 
+surfaces() { # database
+  echo "== initiateConsultation on each surface, $1"
+  prepare surfaces "$1" "$work/export"
+  local address offset=1000
+  address=$(free_address)
+  serve "$folder" "$address"
+  compare() { # pairs connections
+    "$bin/initiate-load" compare --address "$address" --app-id bench-id --app-key bench-key \
+      --pairs "$1" --connections "$2" --offset "$offset" --seconds "$(((seconds + 5) / 6))"
+  }
+  for connections in 1 64; do compare existing "$connections"; done
+  for connections in 1 64; do
+    compare new "$connections"
+    offset=$((offset + 300000))
+  done
+  finish surfaces "$1"
+}
+
 # ---- messaging
 
 im() { # mode arguments…
@@ -140,9 +159,14 @@ echo "each run: $seconds s; server, load generator and database on this machine"
 echo "worker: in the API process on SQLite (the default), none on PostgreSQL (a process of its own by default)"
 psql "$DATABASE_URL_PG" -Atc "SELECT 'postgresql ' || current_setting('server_version') || ', fsync ' || current_setting('fsync') || ', synchronous_commit ' || current_setting('synchronous_commit') || ', shared_buffers ' || current_setting('shared_buffers')"
 
-if [ "$part" = all ] || [ "$part" = initiate ]; then
+if [ "$part" = all ] || [ "$part" = initiate ] || [ "$part" = surfaces ]; then
   "$bin/initiate-load" export "$work/export" --doctors 200 --patients 5000
+fi
+if [ "$part" = all ] || [ "$part" = initiate ]; then
   for database in $databases; do initiate "$database"; done
+fi
+if [ "$part" = all ] || [ "$part" = surfaces ]; then
+  for database in $databases; do surfaces "$database"; done
 fi
 if [ "$part" = all ] || [ "$part" = im ]; then
   "$bin/im-load" export "$work/talking"

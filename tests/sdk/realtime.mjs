@@ -1,67 +1,16 @@
 // Drives messaging through the official SDKs: conversations, messages, receipts, unread counts, history, recall, being
-// away and coming back, and the whole way of a patient and a doctor.
-// Usage: node realtime.mjs SDK_FOLDER SERVER_URL PLAIN_URL APP_ID APP_KEY MASTER_KEY PATIENT_PHONE DOCTOR_PHONE.
+// away and coming back, and what servers ask.
+// Usage: node realtime.mjs SDK_FOLDER SERVER_URL PLAIN_URL APP_ID APP_KEY MASTER_KEY.
 // SERVER_URL is under TLS, as the SDKs want it; PLAIN_URL is the server itself.
 import assert from 'node:assert/strict';
-import { createRequire } from 'node:module';
-import path from 'node:path';
+import { Server, next, sleep, step, unique } from './common.mjs';
+import { load } from './sdks.mjs';
 
-const [folder, serverURL, plainURL, appId, appKey, masterKey, patientPhone, doctorPhone] = process.argv.slice(2);
-const require = createRequire(path.resolve(folder, 'package.json'));
-const AV = require('leancloud-storage');
-const rt = require('leancloud-realtime');
-const typed = require('leancloud-realtime-plugin-typed-messages')(AV, rt);
-const { Realtime, TextMessage, BinaryMessage, Event } = rt;
-const version = require('leancloud-realtime/package.json').version;
-const isFive = version.startsWith('5.');
-AV.init({ appId, appKey, masterKey, serverURL });
-
-// 5.x remembers in a plain object which application is in use, and wants one device in a process; here are many.
-Object.defineProperty(Object.prototype, appId, { get: () => false, set() {}, configurable: true });
-
-const host = new URL(serverURL).host;
-const open = [];
-/// A device: the SDK of one of its own.
-function device() {
-  const server = isFive ? serverURL : host;
-  const realtime = new Realtime({ appId, appKey, server, plugins: [typed.TypedMessagesPlugin] });
-  open.push(realtime);
-  return realtime;
-}
-const client = async (id, options) => device().createIMClient(id, options);
-const unique = () => `c${Math.random().toString(36).slice(2, 12)}`;
-const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
-
-/// The next event of a kind that fits.
-function next(emitter, event, fits = () => true, what = String(event)) {
-  return new Promise((done, failed) => {
-    const timer = setTimeout(() => failed(new Error(`no ${what} in 10 s`)), 10_000);
-    const listen = (...args) => {
-      if (!fits(...args)) return;
-      clearTimeout(timer);
-      emitter.off(event, listen);
-      done(args);
-    };
-    emitter.on(event, listen);
-  });
-}
-
-async function until(what, holds) {
-  for (let i = 0; i < 200; i += 1) {
-    if (await holds()) return;
-    await sleep(50);
-  }
-  throw new Error(`never: ${what}`);
-}
-
-async function rest(method, at, body, key = `${masterKey},master`) {
-  const answer = await fetch(`${plainURL}${at}`, {
-    method,
-    headers: { 'X-LC-Id': appId, 'X-LC-Key': key, 'Content-Type': 'application/json' },
-    body: body && JSON.stringify(body),
-  });
-  return { status: answer.status, body: await answer.json() };
-}
+const [folder, serverURL, plainURL, appId, appKey, masterKey] = process.argv.slice(2);
+const { AV, rt, typed, version, device, client } = load(folder, { serverURL, appId, appKey, masterKey });
+const { TextMessage, BinaryMessage, Event } = rt;
+const server = new Server({ plainURL, appId, appKey, masterKey });
+const rest = server.rest.bind(server);
 
 async function conversations() {
   const [tomId, jerryId, spikeId] = [unique(), unique(), unique()];
@@ -200,17 +149,22 @@ async function awayAndBack({ tom, room }) {
   const mine = await friend.getConversation(pair.id);
   await mine.read();
 
-  // Away for a while: what was sent is counted, what was recalled is told.
+  const group = await tom.createConversation({ members: [friendId], unique: false, name: 'group' });
+
+  // Away for a while: what was sent is counted, what was recalled is told, and where one was put out and called in.
   mobile.pause();
   await sleep(300);
+  await group.remove([friendId]);
+  const other = await tom.createConversation({ members: [friendId], unique: false, name: 'another' });
   await pair.send(new TextMessage('two'));
   await pair.send(new TextMessage('three'));
   await pair.recall(early);
   const unread = next(friend, Event.UNREAD_MESSAGES_COUNT_UPDATE, (cs) => cs.some((c) => c.id === pair.id && c.unreadMessagesCount === 2));
   const recalled = next(friend, Event.MESSAGE_RECALL);
+  const putOut = next(friend, Event.KICKED, (by, where) => where.id === group.id && by.kickedBy === tom.id);
+  const calledIn = next(friend, Event.INVITED, (by, where) => where.id === other.id && by.invitedBy === tom.id);
   mobile.resume();
-  await unread;
-  await recalled;
+  await Promise.all([unread, recalled, putOut, calledIn]);
   assert.equal((await rest('GET', `/1.2/rtm/clients/${friendId}/unread-count`, undefined, appKey)).body.count, 2);
 
   // A new device of the same person has the same count.
@@ -235,6 +189,18 @@ async function awayAndBack({ tom, room }) {
   assert.equal((await rest('POST', `/1.2/rtm/clients/${tagged}/kick`, { reason: 'test' })).status, 200);
   assert.equal((await closed)[0].code, 4115);
   assert.ok(room.id);
+}
+
+/// A session whose token is not known any more is opened anew by the SDK itself, where logins are open.
+async function forgotten() {
+  const mobile = device();
+  const friend = await mobile.createIMClient(unique());
+  mobile.pause();
+  assert.equal((await rest('POST', `/1.2/rtm/clients/${friend.id}/kick`, { reason: 'test' })).status, 200);
+  const back = next(friend, Event.RECONNECT);
+  mobile.resume();
+  await back;
+  assert.deepEqual(await friend.ping([friend.id]), [friend.id]);
 }
 
 async function servers() {
@@ -286,123 +252,10 @@ async function servers() {
   assert.equal(row.get('name'), 'by server');
 }
 
-async function code(phone) {
-  const { items } = await (await fetch(`${plainURL}/api/v1/dev/sms`)).json();
-  return items.find((item) => item.phone.endsWith(phone)).code;
-}
-
-/// Somebody whose records were imported signs in once as what they are, which links them; from then on by SMS.
-async function signIn(phone, role) {
-  const post = async (at, body) => {
-    const answer = await fetch(`${plainURL}/api/v1/auth/${at}`, {
-      method: 'POST',
-      headers: { 'Content-Type': 'application/json' },
-      body: JSON.stringify(body),
-    });
-    assert.equal(answer.status, 201);
-    return answer.json();
-  };
-  const { challengeId } = await post('sms-codes', { phone });
-  const { token } = await post('sign-in/sms', { challengeId, code: await code(phone), role });
-  return AV.User.become(token);
-}
-
-/// A picture of one point.
-const PICTURE = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==';
-
-async function consultation() {
-  const doctorUser = await signIn(doctorPhone, 'doctor');
-  const doctorId = (await new AV.Query('Doctor').equalTo('user', doctorUser).first()).id;
-  const doctorToken = doctorUser.getSessionToken();
-  const doctor = await device().createIMClient(doctorUser);
-  assert.equal(doctor.id, doctorUser.id);
-  const patientUser = await signIn(patientPhone, 'patient');
-  const patientRow = await new AV.Query('Patients').equalTo('user', patientUser).first();
-  const icon = await new AV.File('face.png', { base64: PICTURE }).save();
-  await patientRow.save({ icon });
-  const doctors = await new AV.Query('Doctor').equalTo('authenticated', '1').find();
-  assert.ok(doctors.some((row) => row.id === doctorId));
-  const started = await AV.Cloud.run('initiateConsultation', { doctorId, patientId: patientRow.id });
-  assert.equal(started.success, true);
-  const record = await new AV.Query('Consultation').get(started.consultationId);
-  const dialogId = record.get('idDialog').id;
-
-  // The patient opens by its own id of the product, the doctor as the user it is.
-  const patient = await client(patientRow.id);
-  const dialog = await patient.getConversation(dialogId);
-  assert.equal(dialog.get('attr').consultationId, started.consultationId);
-  assert.ok(dialog.members.includes(patientRow.id));
-  const same = await patient.createConversation({ members: [doctorId], unique: true });
-  assert.equal(same.id, dialogId);
-  const asked = next(doctor, Event.MESSAGE, (m) => m.text === '睡不好');
-  await dialog.send(new TextMessage('睡不好'), { receipt: true });
-  const [question, there] = await asked;
-  assert.equal(question.from, patientRow.id);
-  assert.ok(there.members.includes(doctor.id), 'the doctor is in it by the id it opened');
-  const answered = next(patient, Event.MESSAGE, (m) => m.text === '多久了');
-  await there.send(new TextMessage('多久了'));
-  await answered;
-  await until('the consultation is replied to', async () => {
-    const row = await new AV.Query('Consultation').get(started.consultationId);
-    return row.get('status') === '1';
-  });
-
-  // A picture.
-  const shown = next(doctor, Event.MESSAGE, (m) => m instanceof typed.ImageMessage);
-  const file = await new AV.File('night.png', { base64: PICTURE }).save();
-  const image = new typed.ImageMessage(file);
-  image.setText('昨晚');
-  // The patient's id stands for its user, whose picture it is.
-  await dialog.send(image);
-  const [picture] = await shown;
-  assert.equal(picture.getFile().id, file.id);
-  const bytes = await fetch(picture.getFile().url().replace(serverURL, plainURL));
-  assert.equal(bytes.status, 200);
-
-  // A native client in the same dialog.
-  const heard = next(patient, Event.MESSAGE, (m) => m.text === '来自新客户端');
-  const posted = await fetch(`${plainURL}/api/v1/conversations/${dialogId}/messages`, {
-    method: 'POST',
-    headers: { Authorization: `Bearer ${doctorToken}`, 'Content-Type': 'application/json' },
-    body: JSON.stringify({ clientMessageId: 'native-1', type: 'text', content: { text: '来自新客户端' } }),
-  });
-  assert.ok(posted.status < 300, String(posted.status));
-  assert.equal((await heard)[0].from, doctorId);
-  const listed = await fetch(`${plainURL}/api/v1/conversations/${dialogId}/messages?limit=50`, {
-    headers: { Authorization: `Bearer ${doctorToken}` },
-  });
-  const { items } = await listed.json();
-  const kinds = items.map((m) => m.type);
-  assert.ok(kinds.includes('text') && kinds.includes('image'), kinds.join());
-  assert.ok(!JSON.stringify(items).includes('$lc'));
-
-  // What was said stays said; a stranger stays outside; an ended consultation takes nothing more.
-  const said = await dialog.send(new TextMessage('错'));
-  await assert.rejects(dialog.update(said, new TextMessage('对')), (error) => error.code === 4406);
-  await dialog.recall(said);
-  const stranger = await client(unique());
-  assert.equal(await stranger.getConversation(dialogId), null);
-  await assert.rejects(dialog.add([stranger.id]), (error) => error.code === 4309);
-  const ended = await fetch(`${plainURL}/api/v1/consultations/${started.consultationId}/end`, {
-    method: 'POST',
-    headers: { Authorization: `Bearer ${doctorToken}`, 'Content-Type': 'application/json' },
-    body: JSON.stringify({ reason: '已解决' }),
-  });
-  assert.ok(ended.status < 300, String(ended.status));
-  await assert.rejects(dialog.send(new TextMessage('还在吗')), (error) => error.code === 4307 || error.code === 4308);
-}
-
-const step = async (name, act) => {
-  const began = Date.now();
-  const answer = await act();
-  console.log(`${name}: ${Date.now() - began} ms`);
-  return answer;
-};
-
 const world = await step('conversations', conversations);
 await step('messages', () => messages(world));
 await step('away and back', () => awayAndBack(world));
+await step('forgotten', forgotten);
 await step('servers', servers);
-await step('consultation', consultation);
 console.log(`leancloud-realtime ${version}: all well`);
 process.exit(0);

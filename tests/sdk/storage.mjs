@@ -2,19 +2,17 @@
 // Usage: node storage.mjs SERVER_URL APP_ID APP_KEY MASTER_KEY. Exits non-zero when an answer is not as documented.
 import assert from 'node:assert/strict';
 import AV from 'leancloud-storage';
+import { PICTURE as PNG, Server } from './common.mjs';
 
 const [serverURL, appId, appKey, masterKey] = process.argv.slice(2);
 AV.init({ appId, appKey, masterKey, serverURL });
 const master = { useMasterKey: true };
+const server = new Server({ plainURL: serverURL, appId, appKey, masterKey });
 /// The same object without what a refused save left in it.
 const bare = (object) => AV.Object.createWithoutData(object.className, object.id);
 const ids = (objects) => objects.map((object) => object.id);
 
-/// The newest code that was sent to a number; the development server shows it.
-async function code(phone) {
-  const { items } = await (await fetch(`${serverURL}/api/v1/dev/sms`)).json();
-  return items.find((item) => item.phone.endsWith(phone)).code;
-}
+const code = (phone) => server.code(phone);
 
 async function signIn(phone, attributes) {
   await AV.Cloud.requestSmsCode(phone);
@@ -253,9 +251,6 @@ async function lists() {
   assert.deepEqual(await new AV.Query('Note').find(), []);
   assert.equal(await new AV.Query('Note').count(master), 2);
 }
-
-// The smallest picture.
-const PNG = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg==', 'base64');
 
 async function files() {
   const refused = new AV.File('a.png', { base64: PNG.toString('base64') });

@@ -3,6 +3,7 @@
 pub mod dialog;
 pub mod history;
 pub mod leancloud;
+pub mod leancloud_rest;
 pub mod leancloud_standin;
 pub mod load;
 pub mod sdk;

@@ -3,52 +3,10 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use tests::leancloud_rest::{Client, PASSWORD, pointer, refused};
 use tests::load::export::{doctor_id, doctor_phone, patient_id, patient_phone};
 use tests::server::{Database, Deployment};
 use tests::world::{Answer, As, Http, populate};
-
-const PASSWORD: &str = "a long password";
-
-/// A client of the storage interface.
-struct Client<'a> {
-    http: &'a Http,
-    token: Option<String>,
-}
-
-impl Client<'_> {
-    fn call(&self, method: Method, path: &str, body: &Value) -> Answer {
-        let request = self.http.request(method, &format!("/1.1{path}"), &As::App).json(body);
-        let request = match &self.token {
-            Some(token) => request.header("X-LC-Session", token),
-            None => request,
-        };
-        Answer::of(request.send().expect("an answer"))
-    }
-
-    fn get(&self, path: &str) -> Answer {
-        self.call(Method::GET, path, &Value::Null)
-    }
-
-    /// Ids that a query finds; it goes through a batch, as long ones do.
-    fn find(&self, class: &str, filter: &Value) -> Vec<String> {
-        let params = json!({ "where": filter.to_string() });
-        let request = json!({ "method": "GET", "path": format!("/1.1/classes/{class}"), "params": params });
-        let answer = self.call(Method::POST, "/batch", &json!({ "requests": [request] })).body;
-        let rows = answer[0]["success"]["results"].as_array();
-        let rows = rows.unwrap_or_else(|| panic!("no results: {answer}"));
-        rows.iter().map(|row| row["objectId"].as_str().expect("an id").to_owned()).collect()
-    }
-
-    fn create(&self, class: &str, body: &Value) -> String {
-        let answer = self.call(Method::POST, &format!("/classes/{class}"), body);
-        assert_eq!(answer.status, 201, "{}", answer.body);
-        answer.body["objectId"].as_str().expect("an id").to_owned()
-    }
-}
-
-fn refused(answer: &Answer, status: u16, code: i64) {
-    assert_eq!((answer.status, &answer.body["code"]), (status, &json!(code)), "{}", answer.body);
-}
 
 fn on_each_database(test: impl Fn(&Http, &Client, &Client)) {
     for database in Database::available() {
@@ -56,26 +14,9 @@ fn on_each_database(test: impl Fn(&Http, &Client, &Client)) {
         populate(&deployment, 2, 2);
         let api = deployment.start_api();
         let http = Http::new(&api);
-        let sign_up = |name: &str| {
-            let nobody = Client { http: &http, token: None };
-            let body = json!({ "username": name, "password": PASSWORD });
-            let answer = nobody.call(Method::POST, "/users", &body);
-            assert_eq!(answer.status, 201, "{}", answer.body);
-            let token = answer.body["sessionToken"].as_str().expect("a token").to_owned();
-            (answer.body["objectId"].as_str().expect("an id").to_owned(), Client { http: &http, token: Some(token) })
-        };
-        let (_, owner) = sign_up("owner");
-        let (_, stranger) = sign_up("stranger");
+        let (owner, stranger) = (Client::sign_up(&http, "owner"), Client::sign_up(&http, "stranger"));
         test(&http, &owner, &stranger);
     }
-}
-
-fn id_of(client: &Client) -> String {
-    client.get("/users/me").body["objectId"].as_str().expect("an id").to_owned()
-}
-
-fn pointer(class: &str, id: &str) -> Value {
-    json!({ "__type": "Pointer", "className": class, "objectId": id })
 }
 
 #[test]
@@ -94,7 +35,7 @@ fn without_the_applications_credentials_nothing_is_answered() {
 #[test]
 fn a_private_object_is_as_good_as_absent() {
     on_each_database(|_, owner, stranger| {
-        let me = id_of(owner);
+        let me = owner.user();
         let acl = json!({ me: { "read": true, "write": true } });
         let id = owner.create("Diary", &json!({ "pin": "1234", "ACL": acl }));
         let path = format!("/classes/Diary/{id}");
@@ -119,7 +60,7 @@ fn a_private_object_is_as_good_as_absent() {
         let request = |filter: &str| format!("{path}?where={filter}");
         refused(&stranger.call(Method::PUT, &request("%7B%22pin%22%3A%221234%22%7D"), &json!({ "x": 1 })), 400, 1);
         // Who may write and not read learns nothing from conditions.
-        let blind = json!({ id_of(stranger): { "write": true }, id_of(owner): { "read": true, "write": true } });
+        let blind = json!({ stranger.user(): { "write": true }, owner.user(): { "read": true, "write": true } });
         assert_eq!(owner.call(Method::PUT, &path, &json!({ "ACL": blind })).status, 200);
         for guess in ["1234", "9999"] {
             let filter = request(&format!("%7B%22pin%22%3A%22{guess}%22%7D"));
@@ -132,7 +73,7 @@ fn a_private_object_is_as_good_as_absent() {
 #[test]
 fn queries_within_queries_are_no_oracle() {
     on_each_database(|_, owner, stranger| {
-        let acl = json!({ id_of(owner): { "read": true, "write": true } });
+        let acl = json!({ owner.user(): { "read": true, "write": true } });
         let secret = owner.create("Secret", &json!({ "pin": "1234", "ACL": acl }));
         let reference = owner.create("Reference", &json!({ "to": pointer("Secret", &secret), "pin": "1234" }));
         let within = json!({ "className": "Secret", "where": { "pin": { "$regex": "^12" } } });
@@ -160,7 +101,7 @@ fn nobody_makes_a_role_or_joins_one() {
         refused(&stranger.call(Method::POST, "/roles", &role), 403, 403);
         let made = http.post("/1.1/classes/_Role", &As::Integrator, &role);
         let id = made.body["objectId"].as_str().expect("an id").to_owned();
-        let join = json!({ "users": { "__op": "AddRelation", "objects": [pointer("_User", &id_of(stranger))] } });
+        let join = json!({ "users": { "__op": "AddRelation", "objects": [pointer("_User", &stranger.user())] } });
         for path in [format!("/classes/_Role/{id}"), format!("/roles/{id}")] {
             refused(&stranger.call(Method::PUT, &path, &join), 403, 403);
             refused(&stranger.call(Method::PUT, &path, &json!({ "name": "Mine" })), 400, 139);
@@ -171,7 +112,7 @@ fn nobody_makes_a_role_or_joins_one() {
         owner.create("Report", &json!({ "text": "x", "ACL": acl }));
         assert!(stranger.find("Report", &json!({})).is_empty());
         let relation = json!({ "roles": { "__op": "AddRelation", "objects": [pointer("_Role", &id)] } });
-        let user = format!("/users/{}", id_of(stranger));
+        let user = format!("/users/{}", stranger.user());
         assert_ne!(stranger.call(Method::PUT, &user, &relation).status, 200);
         let joined = http.request(Method::PUT, &format!("/1.1/roles/{id}"), &As::Integrator).json(&join);
         assert_eq!(Answer::of(joined.send().unwrap()).status, 200);
@@ -182,7 +123,7 @@ fn nobody_makes_a_role_or_joins_one() {
 #[test]
 fn accounts_are_their_owners() {
     on_each_database(|_, owner, stranger| {
-        let id = id_of(owner);
+        let id = owner.user();
         for path in [format!("/users/{id}"), format!("/classes/_User/{id}")] {
             refused(&stranger.get(&path), 400, 211);
             refused(&stranger.call(Method::PUT, &path, &json!({ "username": "mine" })), 403, 206);
@@ -211,10 +152,10 @@ fn accounts_are_their_owners() {
             json!({ "anonymous": { "id": "1" } }),
         ] {
             refused(&stranger.call(Method::POST, "/users", &json!({ "authData": data })), 400, 250);
-            let own = format!("/users/{}", id_of(stranger));
+            let own = format!("/users/{}", stranger.user());
             refused(&stranger.call(Method::PUT, &own, &json!({ "authData": data })), 400, 250);
         }
-        let own = format!("/users/{}", id_of(stranger));
+        let own = format!("/users/{}", stranger.user());
         refused(&stranger.call(Method::PUT, &own, &json!({ "emailVerified": true })), 400, 117);
         refused(&stranger.call(Method::PUT, &own, &json!({ "sessionToken": "x" })), 400, 117);
         let me = stranger.get("/users/me").body.to_string();
@@ -228,13 +169,10 @@ fn patients_and_consultations_are_seen_by_their_parties_only() {
         let (doctor, patient) = (doctor_id(0), patient_id(0));
         let begun = http.initiate(&doctor, &patient);
         let consultation = begun.body["result"]["consultationId"].as_str().expect("an id").to_owned();
-        let As::Session(token) = http.sign_in(&patient_phone(0), "patient") else { panic!("no session") };
-        let party = Client { http, token: Some(token) };
-        let As::Session(token) = http.sign_in(&doctor_phone(0), "doctor") else { panic!("no session") };
-        let treating = Client { http, token: Some(token) };
-        let As::Session(token) = http.sign_in(&patient_phone(1), "patient") else { panic!("no session") };
-        let other = Client { http, token: Some(token) };
-        let nobody = Client { http, token: None };
+        let party = Client::sign_in(http, &patient_phone(0), "patient");
+        let treating = Client::sign_in(http, &doctor_phone(0), "doctor");
+        let other = Client::sign_in(http, &patient_phone(1), "patient");
+        let nobody = Client::nobody(http);
         for outsider in [stranger, &other, &nobody] {
             for (class, id) in [("Patients", &patient), ("Consultation", &consultation)] {
                 let path = format!("/classes/{class}/{id}");

@@ -129,6 +129,14 @@ impl Backend {
         }
     }
 
+    /// Whether the further fields of a conversation say that it is a service. The index of services holds these words.
+    pub(crate) fn is_service(self, extra: &str) -> String {
+        match self {
+            Self::Sqlite => format!("{extra} ->> '$.sys' = 1"),
+            Self::Postgres => format!("{extra} ->> 'sys' = 'true'"),
+        }
+    }
+
     /// The table function that lists the elements of a JSON array of strings, in a column named `value`.
     pub(crate) const fn json_elements(self) -> &'static str {
         match self {

@@ -72,14 +72,3 @@ fn shape(buffer: &[u8]) -> io::Result<Option<(usize, usize)>> {
         length.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the answer has no content length"))?;
     Ok(Some((end + 4, length)))
 }
-
-/// The documented `initiateConsultation` call, as bytes.
-pub fn initiate_request(host: &str, app_id: &str, app_key: &str, doctor: &str, patient: &str) -> Vec<u8> {
-    let body = format!("{{\"doctorId\":\"{doctor}\",\"patientId\":\"{patient}\"}}");
-    format!(
-        "POST /1.1/functions/initiateConsultation HTTP/1.1\r\nHost: {host}\r\nX-LC-Id: {app_id}\r\nX-LC-Key: {app_key}\r\n\
-         X-LC-Prod: 0\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    )
-    .into_bytes()
-}

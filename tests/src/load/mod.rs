@@ -4,4 +4,5 @@ pub mod client;
 pub mod export;
 pub mod figures;
 pub mod im;
+pub mod initiate;
 pub mod usage;

@@ -64,6 +64,17 @@ const UNSUPPORTED: [&str; 17] = [
     "qiniu",
 ];
 
+/// Whether LeanCloud has something under a path that this server does not offer.
+fn is_unsupported(segments: &[&str]) -> bool {
+    match segments {
+        ["users", "friendshipRequests", ..] => true,
+        ["users", _, part, ..] => ["friendship", "followers", "followees", "followersAndFollowees"].contains(part),
+        ["files", _, "censor"] => true,
+        [name, ..] => UNSUPPORTED.contains(name),
+        [] => false,
+    }
+}
+
 /// Answers a call.
 pub(super) async fn dispatch(services: &Services, caller: &Caller, call: Call) -> Result<Reply, RestError> {
     let Call { method, path, params, body, puts_files } = call;
@@ -90,7 +101,7 @@ pub(super) async fn dispatch(services: &Services, caller: &Caller, call: Call) -
             Ok(Reply::ok(json!({ "results": found.results, "cursor": found.cursor })))
         }
         ("POST" | "PUT", [name, ..]) if is_code_call(name) => codes(services, caller, &segments, object(body)?).await,
-        (_, [name, ..]) if UNSUPPORTED.contains(name) => Err(RestError::NotSupported("this server does not offer it")),
+        (_, segments) if is_unsupported(segments) => Err(RestError::NotSupported("this server does not offer it")),
         (_, [alias, ids @ ..]) => match class_of(alias, ids) {
             Some((class, ids)) => on_class(services, caller, &method, class, ids, &params, body).await,
             None => Err(RestError::UnknownPath),

@@ -314,13 +314,10 @@ impl State {
                     (Some(client_id), _) => delivery.reach(client_id),
                     (None, Some(id)) => {
                         let Some(clients) = self.members.get(id) else { return false };
-                        delivery.reach_all(&clients);
+                        // Who left is told by an event of its own.
                         let left = event.payload.get("clientId").and_then(Value::as_str);
-                        if let (EventKind::Left, Some(left)) = (event.kind, left)
-                            && !clients.iter().any(|client| **client == *left)
-                        {
-                            delivery.reach(left);
-                        }
+                        let left = left.filter(|_| event.kind == EventKind::Left);
+                        clients.iter().filter(|client| left != Some(&***client)).for_each(|c| delivery.reach(c));
                     }
                     (None, None) => {}
                 }

@@ -137,17 +137,26 @@ fn joining_and_leaving_count_from_their_place_in_the_log() {
     node.commit(vec![joined, message(3, conversation(1))], None);
     assert_eq!(seen(&doctor), [2, 3]);
     node.members.insert(conversation(1), vec!["doctor"]);
-    let left = event(4, EventKind::Left, (Some(conversation(1)), None), json!({ "clientId": "patient" }));
-    node.commit(vec![left, message(5, conversation(1))], None);
-    assert_eq!((seen(&patient), seen(&doctor)), (vec![1, 2, 3, 4], vec![2, 3, 4, 5]));
+    let [to_all, to_one] = left(4);
+    node.commit(vec![to_all, to_one, message(6, conversation(1))], None);
+    assert_eq!((seen(&patient), seen(&doctor)), (vec![1, 2, 3, 5], vec![2, 3, 4, 6]));
 }
 
 #[test]
-fn somebody_who_left_before_the_members_were_read_still_hears_of_it() {
+fn somebody_who_left_before_the_members_were_read_still_hears_of_it_once() {
     let mut node = Node::new(&[(1, &["doctor"])]);
     let patient = node.live(&["patient"]);
-    node.commit(vec![event(1, EventKind::Left, (Some(conversation(1)), None), json!({ "clientId": "patient" }))], None);
-    assert_eq!(seen(&patient), [1]);
+    node.commit(left(1).into(), None);
+    assert_eq!(seen(&patient), [2]);
+}
+
+/// The patient leaves: told to those who stay, and to the patient.
+fn left(position: i64) -> [LogEntry; 2] {
+    let to = |position, client: Option<&str>| {
+        let where_to = (Some(conversation(1)), client);
+        event(position, EventKind::Left, where_to, json!({ "clientId": "patient" }))
+    };
+    [to(position, None), to(position + 1, Some("patient"))]
 }
 
 #[test]

@@ -119,6 +119,10 @@ impl Socket {
             }
             return Action::Open(Box::new(command));
         }
+        // How live queries begin, which asks for no session.
+        if cmd == CommandType::Login {
+            return answer(command.i, &Refusal::not_supported("live queries"));
+        }
         match self.peer_of(&command) {
             Some(peer) => Action::Run { peer, command: Box::new(command) },
             None => answer(command.i, &Refusal::new(code::NO_SESSION, "SESSION_REQUIRED")),
@@ -283,6 +287,7 @@ mod tests {
             Action::Answer(echo) => assert!(echo.cmd() == CommandType::Echo && echo.i == Some(7)),
             _ => panic!("an echo is answered"),
         }
+        assert_eq!(driven.refused(CommandType::Login, None), code::NOT_SUPPORTED);
         let unknown = GenericCommand { cmd: Some(99), i: Some(7), ..GenericCommand::default() };
         assert!(matches!(driven.socket.on_frame(Ok(unknown), driven.now), Action::Answer(_)));
     }

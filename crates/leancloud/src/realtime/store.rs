@@ -50,7 +50,8 @@ pub trait RealtimeRepository: Send {
     async fn save_conversation(&mut self, conversation: &Conversation) -> Result<(), StoreError>;
     /// Writes what a message says anew.
     async fn amend(&mut self, message: &Message) -> Result<(), StoreError>;
-    /// Events of these kinds since an instant, in conversations of any of these clients, oldest first.
+    /// Events of these kinds since an instant, oldest first: those in conversations of any of these clients, and those for
+    /// one of them alone.
     async fn events_since(
         &mut self,
         client_ids: &[String],
@@ -58,6 +59,8 @@ pub trait RealtimeRepository: Send {
         since: Timestamp,
         limit: u32,
     ) -> Result<Vec<LogEvent>, StoreError>;
+    /// Whether any of these clients was told that it is no longer in a conversation.
+    async fn has_left(&mut self, client_ids: &[String], id: ConversationId) -> Result<bool, StoreError>;
     /// Messages of everybody or one sender, newest first, not newer than `until`.
     async fn written(&mut self, sender: Option<&str>, until: Timestamp, limit: u32)
     -> Result<Vec<Message>, StoreError>;

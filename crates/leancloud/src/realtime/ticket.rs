@@ -24,11 +24,11 @@ pub fn hash_of(token: &str) -> String {
     SessionToken::shown(token).hash().0
 }
 
-/// The client a token stands for, while it is good.
+/// What a token stands for, while it is good.
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn client_of(unit: &mut dyn RealtimeUnit, token: &str, now: Timestamp) -> Result<Option<String>, StoreError> {
+pub async fn find(unit: &mut dyn RealtimeUnit, token: &str, now: Timestamp) -> Result<Option<Ticket>, StoreError> {
     let found = unit.realtime().find_ticket(&hash_of(token)).await?;
-    Ok(found.filter(|ticket| ticket.expires_at > now).map(|ticket| ticket.client_id))
+    Ok(found.filter(|ticket| ticket.expires_at > now))
 }

@@ -56,7 +56,8 @@ impl Rest {
         let name = text("name").unwrap_or("file");
         let granted = self.ports.accounts.grant_upload(&caller.actor, name, meta);
         let (grant, token) = granted.map_err(without_session)?;
-        let mime_type = text("mime_type").unwrap_or(UNKNOWN_MIME_TYPE).to_owned();
+        // Mini-programs say no more of a file than its name.
+        let mime_type = text("mime_type").unwrap_or_else(|| mime_type_of(name)).to_owned();
         let url = self.ports.urls.url(&future(&grant));
         Ok(FileTicket { grant, token, mime_type, url })
     }
@@ -110,6 +111,29 @@ impl Rest {
     }
 }
 
+/// The type that a name promises; the bytes decide what a file is taken for.
+fn mime_type_of(name: &str) -> &'static str {
+    let (_, extension) = name.rsplit_once('.').unwrap_or_default();
+    match extension.to_ascii_lowercase().as_str() {
+        "jpg" | "jpeg" => "image/jpeg",
+        "png" => "image/png",
+        "gif" => "image/gif",
+        "webp" => "image/webp",
+        "bmp" => "image/bmp",
+        "heic" | "heif" => "image/heif",
+        "mp3" => "audio/mpeg",
+        "m4a" => "audio/m4a",
+        "aac" => "audio/aac",
+        "ogg" => "audio/ogg",
+        "amr" => "audio/amr",
+        "wav" => "audio/x-wav",
+        "mp4" => "video/mp4",
+        "mov" => "video/quicktime",
+        "pdf" => "application/pdf",
+        _ => UNKNOWN_MIME_TYPE,
+    }
+}
+
 /// Who is not signed in has no files.
 fn without_session(error: account::AccountError) -> RestError {
     match error {
@@ -142,5 +166,24 @@ fn future(grant: &UploadGrant) -> File {
         place: FilePlace::Stored { key: String::new() },
         extra: Map::new(),
         created_at: grant.created_at,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::mime_type_of;
+
+    #[test]
+    fn names_promise_types() {
+        assert_eq!(
+            ["face.PNG", "a.b.jpeg", "x.exe", "png", ""].map(mime_type_of),
+            [
+                "image/png",
+                "image/jpeg",
+                "application/octet-stream",
+                "application/octet-stream",
+                "application/octet-stream"
+            ]
+        );
     }
 }

@@ -7,6 +7,8 @@ mod condition;
 mod dialect;
 mod document;
 mod index;
+#[cfg(test)]
+mod plans;
 mod product;
 mod realtime;
 mod source;

@@ -136,20 +136,22 @@ pub(super) fn table(compiler: &mut Compiler<'_>, kind: ClassKind, alias: &str) -
         }
     };
     let updated = if kind == ClassKind::File { "t.created_at" } else { "t.updated_at" };
-    format!(
-        "(SELECT t.id AS id, {document} AS data, NULL AS acl, t.created_at AS created_at, {updated} AS updated_at{keys} \
-         FROM {table} t WHERE {rows}) AS {alias}",
-        keys = view.keys,
-        table = view.table,
-        rows = view.rows,
-    )
+    let (keys, table) = (view.keys, view.table);
+    let select = |rows: &String| {
+        format!(
+            "SELECT t.id AS id, {document} AS data, NULL AS acl, t.created_at AS created_at, \
+             {updated} AS updated_at{keys} FROM {table} t WHERE {rows}"
+        )
+    };
+    let parts: Vec<String> = view.rows.iter().map(select).collect();
+    format!("({}) AS {alias}", parts.join(" UNION ALL "))
 }
 
 /// What a viewer sees of a table.
 struct View {
     table: &'static str,
-    /// Which rows.
-    rows: String,
+    /// Which rows, in parts that have none in common: each is found by an index of its own.
+    rows: Vec<String>,
     /// Of which rows everything; `None`: of all of them.
     owns: Option<String>,
     shared: &'static [Field],
@@ -178,9 +180,15 @@ impl View {
             _ => ("account_user", USER, &[] as &[Field], true, ""),
         };
         let (rows, owns) = match compiler.viewer {
-            Viewer::Master if kind == ClassKind::Conversation => (listed_conversations(compiler.backend), None),
-            Viewer::Master => ("TRUE".into(), None),
-            Viewer::Client(client) => rows(compiler, kind, &client.clone()),
+            Viewer::Master if kind == ClassKind::Conversation => (vec![listed_conversations(compiler.backend)], None),
+            Viewer::Master => (vec!["TRUE".into()], None),
+            Viewer::Client(client) if kind == ClassKind::Conversation => {
+                (conversations(compiler, &client.clone()), None)
+            }
+            Viewer::Client(client) => {
+                let (rows, owns) = rows(compiler, kind, &client.clone());
+                (vec![rows], owns)
+            }
         };
         let rows = match still_here(kind) {
             Some(still_here) => format!("({rows}) AND {still_here}"),
@@ -229,26 +237,24 @@ fn rows(compiler: &mut Compiler<'_>, kind: ClassKind, client: &ClientViewer) -> 
             let own = is("doctor_id", doctor);
             (format!("({own} OR {})", is("patient_id", patient)), Some(own))
         }
-        ClassKind::Conversation => {
-            let peers: Vec<String> =
-                client.peers.iter().cloned().chain([user, doctor, patient].into_iter().flatten()).collect();
-            let backend = compiler.backend;
-            let places: Vec<String> = peers.into_iter().map(|peer| compiler.bind(peer)).collect();
-            let is_service = match backend {
-                Backend::Sqlite => "t.extra ->> '$.sys' = 1",
-                Backend::Postgres => "t.extra ->> 'sys' = 'true'",
-            };
-            let places = if places.is_empty() { "NULL".to_owned() } else { places.join(", ") };
-            let rows = format!(
-                "({} AND ({is_service} OR t.id IN (SELECT cm.conversation_id FROM conversation_member cm \
-                 WHERE cm.client_id IN ({places}))))",
-                listed_conversations(backend)
-            );
-            (rows, None)
-        }
         ClassKind::File => (format!("(t.owner_kind = 'user' AND {})", is("owner_id", user)), None),
         _ => (is("id", user), None),
     }
+}
+
+/// The conversations a client is in, and the services, which anybody finds.
+fn conversations(compiler: &mut Compiler<'_>, client: &ClientViewer) -> Vec<String> {
+    let profiles = [
+        client.user.map(|id| id.to_string()),
+        client.doctor.map(|id| id.to_string()),
+        client.patient.map(|id| id.to_string()),
+    ];
+    let peers = client.peers.iter().cloned().chain(profiles.into_iter().flatten());
+    let places: Vec<String> = peers.map(|peer| compiler.bind(peer)).collect();
+    let places = if places.is_empty() { "NULL".to_owned() } else { places.join(", ") };
+    let own = format!("SELECT cm.conversation_id FROM conversation_member cm WHERE cm.client_id IN ({places})");
+    let (listed, service) = (listed_conversations(compiler.backend), compiler.backend.is_service("t.extra"));
+    vec![format!("t.id IN ({own}) AND {listed}"), format!("{service} AND t.id NOT IN ({own}) AND {listed}")]
 }
 
 /// Those that lists show: not temporary ones, nor those that lie behind a service.

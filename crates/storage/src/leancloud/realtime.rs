@@ -204,12 +204,13 @@ impl RealtimeRepository for SeaUnit {
         limit: u32,
     ) -> Result<Vec<LogEvent>, StoreError> {
         let words: Vec<&str> = kinds.iter().map(|kind| kind.as_str()).collect();
+        let (clients, kinds) = (listed(self.backend, 1), listed(self.backend, 2));
         let sql = format!(
-            "SELECT e.* FROM log_event e WHERE e.conversation_id IN (SELECT m.conversation_id \
-             FROM conversation_member m WHERE m.client_id IN {}) AND e.kind IN {} AND e.at > $3 \
-             ORDER BY e.position LIMIT $4",
-            listed(self.backend, 1),
-            listed(self.backend, 2)
+            "SELECT * FROM (SELECT e.* FROM log_event e WHERE e.conversation_id IN (SELECT m.conversation_id \
+             FROM conversation_member m WHERE m.client_id IN {clients}) AND e.client_id IS NULL \
+             AND e.kind IN {kinds} AND e.at > $3 UNION ALL \
+             SELECT e.* FROM log_event e WHERE e.client_id IN {clients} AND e.kind IN {kinds} AND e.at > $3) news \
+             ORDER BY position LIMIT $4"
         );
         let values: [Value; 4] = [
             json_text(&client_ids).into(),
@@ -218,6 +219,15 @@ impl RealtimeRepository for SeaUnit {
             i64::from(limit).into(),
         ];
         log_events(&self.query(&sql, values).await?)
+    }
+
+    async fn has_left(&mut self, client_ids: &[String], id: ConversationId) -> Result<bool, StoreError> {
+        let sql = format!(
+            "SELECT 1 FROM log_event WHERE client_id IN {} AND conversation_id = $2 AND kind = $3 LIMIT 1",
+            listed(self.backend, 1)
+        );
+        let values: [Value; 3] = [json_text(&client_ids).into(), text(&id).into(), EventKind::Left.as_str().into()];
+        Ok(!self.query(&sql, values).await?.is_empty())
     }
 
     async fn written(

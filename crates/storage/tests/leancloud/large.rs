@@ -7,7 +7,7 @@ use std::env;
 use std::time::{Duration, Instant};
 
 use leancloud::query::{Query, parse_order, parse_where};
-use leancloud::rest::{RestStore, Viewer};
+use leancloud::rest::{ClientViewer, RestStore, Viewer};
 use serde_json::{Value, json};
 use storage::{Backend, DocumentIndex, SeaStore};
 
@@ -48,8 +48,7 @@ async fn fill(store: &SeaStore, url: &str, rows: u32) {
 }
 
 /// Median time of a query, and how many rows it finds.
-async fn median(store: &SeaStore, filter: &Value, order: &str) -> (Duration, usize) {
-    let viewer = viewer(Some(7), &["Staff"]);
+async fn median(store: &SeaStore, viewer: &Viewer, class: &str, filter: &Value, order: &str) -> (Duration, usize) {
     let query = Query {
         filter: parse_where(filter).unwrap(),
         order: parse_order(order).unwrap(),
@@ -60,7 +59,7 @@ async fn median(store: &SeaStore, filter: &Value, order: &str) -> (Duration, usi
     let mut found = 0;
     for _ in 0..REPEATS {
         let begun = Instant::now();
-        found = RestStore::read(store).documents().find(&viewer, "Large", &query).await.unwrap().len();
+        found = RestStore::read(store).documents().find(viewer, class, &query).await.unwrap().len();
         times.push(begun.elapsed());
     }
     times.sort_unstable();
@@ -86,8 +85,9 @@ async fn large_classes_are_searched_through_their_indexes() {
             (json!({}), "-n", 100),
             (json!({ "createdAt": { "$gte": later } }), "-createdAt", 11),
         ];
+        let viewer = viewer(Some(7), &["Staff"]);
         for (filter, order, expected) in queries {
-            let (time, found) = median(store, &filter, order).await;
+            let (time, found) = median(store, &viewer, "Large", &filter, order).await;
             println!("{:?} {rows} rows: {time:?} for {filter} by '{order}'", store.backend());
             assert_eq!(found, expected as usize, "{filter}");
             // Far above what is promised for a million rows, far below reading them all.
@@ -101,6 +101,68 @@ async fn large_classes_are_searched_through_their_indexes() {
                 .unwrap(),
             u64::from(rows) + 1
         );
+    })
+    .await;
+}
+
+/// `rows` conversations of other people, of which every thousandth is mine too, and five services.
+async fn fill_conversations(store: &SeaStore, url: &str, rows: u32) {
+    let (series, id, object) = match store.backend() {
+        Backend::Postgres => {
+            let series = format!("generate_series(1, {rows}) AS series(n)");
+            (series, "lpad(to_hex(n), 24, '0')", "'{}'::jsonb")
+        }
+        Backend::Sqlite => {
+            let series = format!(
+                "(WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < {rows}) SELECT n FROM s) series"
+            );
+            (series, "printf('%024x', n)", "'{}'")
+        }
+    };
+    let service = if store.backend() == Backend::Postgres { "'{\"sys\":true}'::jsonb" } else { "'{\"sys\":true}'" };
+    let now = NOW.as_millis();
+    let statements = [
+        format!(
+            "INSERT INTO conversation (id, kind, last_seq, last_position, last_message_at, attributes, extra, created_at, \
+             updated_at) SELECT {id}, 'direct', 0, 0, {now} + n, {object}, \
+             CASE WHEN n <= 5 THEN {service} ELSE {object} END, {now} + n, {now} + n FROM {series}"
+        ),
+        format!(
+            "INSERT INTO conversation_member (conversation_id, client_id, kind, joined_at) \
+             SELECT {id}, 'other', 'other', {now} FROM {series} WHERE n > 5"
+        ),
+        format!(
+            "INSERT INTO conversation_member (conversation_id, client_id, kind, joined_at) \
+             SELECT {id}, 'me', 'other', {now} FROM {series} WHERE n % 1000 = 0"
+        ),
+    ];
+    for sql in statements {
+        execute(url, &sql).await;
+    }
+    if store.backend() == Backend::Postgres {
+        execute(url, "ANALYZE conversation, conversation_member").await;
+    }
+}
+
+#[tokio::test]
+async fn own_conversations_are_found_among_many() {
+    let rows = rows();
+    on_each_address(async |store, url| {
+        fill_conversations(store, url, rows).await;
+        let me = Viewer::Client(ClientViewer { peers: vec!["me".into()], ..ClientViewer::default() });
+        let own = rows / 1_000;
+        for (filter, order, expected) in [
+            (json!({}), "-lm", (own + 5).min(100)),
+            (json!({ "m": "me" }), "-lm", own.min(100)),
+            (json!({ "m": { "$all": ["me", "other"] } }), "-updatedAt", own.min(100)),
+            (json!({ "sys": true }), "", 5),
+            (json!({ "objectId": format!("{:024x}", 1_000) }), "", 1),
+            (json!({ "objectId": format!("{:024x}", 999) }), "", 0),
+        ] {
+            let (time, found) = median(store, &me, "_Conversation", &filter, order).await;
+            println!("{:?} {rows} conversations: {time:?} for {filter} by '{order}'", store.backend());
+            assert_eq!(found, expected as usize, "{filter}");
+        }
     })
     .await;
 }

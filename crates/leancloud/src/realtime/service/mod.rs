@@ -2,6 +2,7 @@
 
 mod facts;
 mod history;
+mod notices;
 mod patches;
 mod push;
 mod queries;
@@ -28,6 +29,7 @@ use super::policy::RealtimePolicy;
 use super::refusal::{Refusal, code};
 use super::signature::Signer;
 use super::store::{Party, RealtimeStore, RealtimeUnit};
+use super::ticket::Ticket;
 use super::wire::{CommandType, GenericCommand, OpType};
 use crate::rest::{ClientViewer, FileUrls, Viewer};
 
@@ -92,6 +94,30 @@ pub struct Client {
 }
 
 impl Client {
+    /// Whom a session token stands for.
+    fn new(id: u64, ticket: Ticket, party: Party) -> Self {
+        let others = [
+            party.user.map(|id| id.to_string()),
+            party.patient.map(|id| id.to_string()),
+            party.doctor.map(|id| id.to_string()),
+        ];
+        // Whoever opens as a patient or doctor is that one only; as a user, all the user is.
+        let is_user = others.first().and_then(Option::as_deref) == Some(ticket.client_id.as_str());
+        let mut ids = vec![ticket.client_id.clone()];
+        ids.extend(others.into_iter().flatten().filter(|id| is_user && *id != ticket.client_id));
+        Self {
+            id,
+            peer: ticket.client_id,
+            ids: Arc::from(ids),
+            party,
+            ticket_hash: ticket.token_hash,
+            tag: ticket.tag,
+            will: Mutex::default(),
+            told: Mutex::default(),
+            recalled: Mutex::default(),
+        }
+    }
+
     /// The id by which a member is called towards this client: its own ids are all the one it opened.
     fn name<'a>(&'a self, client_id: &'a str) -> &'a str {
         if self.is_own(client_id) { &self.peer } else { client_id }

@@ -15,14 +15,14 @@ use serde_json::Value;
 
 use super::facts::Facts;
 use super::sends::wire_id;
-use super::{Client, Realtime, SYSTEM};
+use super::{Client, Realtime, SYSTEM, notices};
 use crate::message::{Shown, needed_file, show};
 use crate::realtime::frame::command;
 use crate::realtime::refusal::{Refusal, code};
 use crate::realtime::store::RealtimeUnit;
 use crate::realtime::wire::{
-    CommandType, ConvCommand, DirectCommand, GenericCommand, JsonObjectMessage, OpType, PatchCommand, PatchItem,
-    RcpCommand, SessionCommand, UnreadCommand, UnreadTuple,
+    CommandType, DirectCommand, GenericCommand, OpType, PatchCommand, PatchItem, RcpCommand, SessionCommand,
+    UnreadCommand, UnreadTuple,
 };
 
 /// Most conversations of an unread summary.
@@ -33,8 +33,6 @@ const MAX_RECEIPTS: u32 = 50;
 const MAX_PATCHES: u32 = 100;
 /// Most messages of a conversation that are pushed to a client that was away.
 const MAX_MISSED: u32 = 20;
-/// Pushes of membership and of updates are of the kind that is caught up with by asking.
-const PERMANENT: i32 = 1;
 
 /// A message as one client is told of it.
 pub(super) struct Told {
@@ -193,7 +191,7 @@ impl Realtime {
     }
 
     /// What never changes about a conversation.
-    async fn facts_of(&self, unit: &mut dyn RealtimeUnit, id: ConversationId) -> Result<Facts, Refusal> {
+    pub(super) async fn facts_of(&self, unit: &mut dyn RealtimeUnit, id: ConversationId) -> Result<Facts, Refusal> {
         if let Some(facts) = self.facts.get(id) {
             return Ok(facts);
         }
@@ -271,10 +269,7 @@ impl Realtime {
                 Ok(vec![modify(vec![item], event.at)])
             }
             EventKind::Read => self.read_commands(unit, client, event, &facts).await,
-            EventKind::Joined => Ok(joined_commands(client, event, &facts)),
-            EventKind::Left => Ok(left_commands(client, event, &facts)),
-            EventKind::Updated if !is_own_doing => Ok(vec![updated_command(event, &facts)]),
-            _ => Ok(Vec::new()),
+            _ => Ok(notices::of(client, event, &facts)),
         }
     }
 
@@ -441,104 +436,4 @@ fn rcp(message: &Message, facts: &Facts, from: &str, at: Timestamp, is_read: boo
         from: Some(from.to_owned()),
     };
     GenericCommand { rcp_message: Some(rcp), ..command(CommandType::Rcp, None) }
-}
-
-/// A push that clients also find when they ask for what they missed.
-fn notification(event: &LogEvent, op: OpType, conv: ConvCommand) -> GenericCommand {
-    GenericCommand {
-        server_ts: Some(event.at.as_millis()),
-        notification_type: Some(PERMANENT),
-        conv_message: Some(conv),
-        ..command(CommandType::Conv, Some(op))
-    }
-}
-
-fn joined_commands(client: &Client, event: &LogEvent, facts: &Facts) -> Vec<GenericCommand> {
-    let text = |key: &str| event.payload.get(key).and_then(Value::as_str);
-    if text("origin") == Some(client.origin()) {
-        return Vec::new();
-    }
-    let listed = |key: &str| -> Vec<String> {
-        let ids = event.payload.get(key).and_then(Value::as_array).into_iter().flatten();
-        ids.filter_map(|id| id.as_str().map(str::to_owned)).collect()
-    };
-    let added = match listed("added") {
-        added if added.is_empty() => listed("members"),
-        added => added,
-    };
-    let init_by = text("by").map(|by| client.name(by).to_owned());
-    let mut commands = Vec::new();
-    let is_new = added.iter().any(|id| client.is_own(id));
-    if is_new && text("by").is_none_or(|by| !client.is_own(by)) {
-        let conv = ConvCommand { cid: Some(facts.cid.clone()), init_by: init_by.clone(), ..ConvCommand::default() };
-        commands.push(notification(event, OpType::Joined, conv));
-    }
-    let m: Vec<String> = added.iter().map(|id| client.name(id).to_owned()).collect();
-    if !m.is_empty() {
-        let conv = ConvCommand { cid: Some(facts.cid.clone()), m, init_by, ..ConvCommand::default() };
-        commands.push(notification(event, OpType::MembersJoined, conv));
-    }
-    commands
-}
-
-fn left_commands(client: &Client, event: &LogEvent, facts: &Facts) -> Vec<GenericCommand> {
-    let text = |key: &str| event.payload.get(key).and_then(Value::as_str);
-    if text("origin") == Some(client.origin()) {
-        return Vec::new();
-    }
-    let gone = text("clientId").unwrap_or_default();
-    let init_by = Some(client.name(text("by").unwrap_or(gone)).to_owned());
-    let cid = Some(facts.cid.clone());
-    if client.is_own(gone) {
-        let conv = ConvCommand { cid, init_by, ..ConvCommand::default() };
-        return vec![notification(event, OpType::Left, conv)];
-    }
-    let conv = ConvCommand { cid, m: vec![gone.to_owned()], init_by, ..ConvCommand::default() };
-    vec![notification(event, OpType::MembersLeft, conv)]
-}
-
-fn updated_command(event: &LogEvent, facts: &Facts) -> GenericCommand {
-    let json = |key: &str| event.payload.get(key).map(|value| JsonObjectMessage { data: value.to_string() });
-    let text = |key: &str| event.payload.get(key).and_then(Value::as_str).map(str::to_owned);
-    let conv = ConvCommand {
-        cid: Some(facts.cid.clone()),
-        init_by: text("by"),
-        attr: json("attr"),
-        attr_modified: json("attrModified"),
-        udate: text("udate"),
-        ..ConvCommand::default()
-    };
-    notification(event, OpType::Updated, conv)
-}
-
-impl Realtime {
-    /// Membership that changed since an instant, as clients ask for it after they were away.
-    ///
-    /// # Errors
-    /// When the store does not answer.
-    pub async fn notifications(&self, client_id: &str, since: i64) -> Result<Vec<Value>, Refusal> {
-        let mut unit = self.ports.store.read();
-        let kinds = [EventKind::Joined];
-        let since = Timestamp::from_millis(since);
-        let ids = [client_id.to_owned()];
-        let events = unit.realtime().events_since(&ids, &kinds, since, MAX_PATCHES).await?;
-        let mut found = Vec::new();
-        for event in events {
-            let Some(id) = event.conversation_id else { continue };
-            let facts = self.facts_of(unit.as_mut(), id).await?;
-            let is_new = event
-                .payload
-                .get("added")
-                .and_then(Value::as_array)
-                .is_some_and(|added| added.iter().any(|id| id.as_str() == Some(client_id)));
-            let by = event.payload.get("by").and_then(Value::as_str);
-            if is_new && by != Some(client_id) {
-                found.push(serde_json::json!({
-                    "cmd": "conv", "op": "joined", "serverTs": event.at.as_millis(), "notificationType": PERMANENT,
-                    "cid": facts.cid, "initBy": by,
-                }));
-            }
-        }
-        Ok(found)
-    }
 }

@@ -53,11 +53,32 @@ impl Realtime {
     }
 
     pub(super) async fn count(&self, client: &Client, conv: &ConvCommand) -> Result<GenericCommand, Refusal> {
-        let filter = Self::conditions(client, conv)?;
-        let count = self.ports.store.read().documents().count(&client.viewer(), CLASS, &filter).await?;
+        let count = match conv.cid.as_deref() {
+            Some(cid) => self.count_people(client, cid).await?,
+            None => {
+                let filter = Self::conditions(client, conv)?;
+                self.ports.store.read().documents().count(&client.viewer(), CLASS, &filter).await?
+            }
+        };
         let count = Some(i32::try_from(count).unwrap_or(i32::MAX));
         let conv = ConvCommand { count, ..ConvCommand::default() };
         Ok(GenericCommand { conv_message: Some(conv), ..command(CommandType::Conv, Some(OpType::Result)) })
+    }
+
+    /// How many are in a conversation; of a chat room, how many of them are connected, which whoever looks in may ask.
+    async fn count_people(&self, client: &Client, cid: &str) -> Result<u64, Refusal> {
+        let mut unit = self.ports.store.read();
+        let room = self.room(unit.as_mut(), Some(cid)).await?;
+        let now = self.ports.clock.now();
+        if !room.flag("tr") {
+            room.seat(client, code::NOT_MEMBER_LOGS, now)?;
+            return Ok(room.members.len() as u64);
+        }
+        let members: Vec<String> = room.members.into_iter().map(|member| member.client_id).collect();
+        let mut connected = unit.presence().connected(&members, now).await?;
+        connected.sort_unstable();
+        connected.dedup();
+        Ok(connected.len() as u64)
     }
 
     async fn find_rooms(
@@ -74,28 +95,37 @@ impl Realtime {
             skip: conv.skip.unwrap_or_default().max(0).unsigned_abs(),
             after_id: None,
         };
-        let mut found = unit.documents().find(&client.viewer(), CLASS, &query).await?;
-        if found.is_empty()
-            && self.ports.policy.login == LoginPolicy::Open
-            && let Some(room) = self.by_id_alone(unit, conv).await?
-        {
-            found.push(room);
+        let found = unit.documents().find(&client.viewer(), CLASS, &query).await?;
+        let mut rows: Vec<_> =
+            found.into_iter().map(|document| (ConversationId(document.id), row(client, document))).collect();
+        if rows.is_empty() {
+            rows.extend(self.by_id_alone(unit, client, conv).await?);
         }
-        Ok(found.into_iter().map(|document| (ConversationId(document.id), row(client, document))).collect())
+        Ok(rows)
     }
 
-    /// Where everything is open, whoever names a conversation finds it, as it has to before it can join; dialogs of the
-    /// product are for those in them.
-    async fn by_id_alone(&self, unit: &mut dyn RealtimeUnit, conv: &ConvCommand) -> Result<Option<Document>, Refusal> {
+    /// A conversation that the client is not in and names. Where everything is open, whoever names one finds it, as it has
+    /// to before it can join; of one it has left it may know that it is there, since it is told so. Dialogs of the product
+    /// are for those in them.
+    async fn by_id_alone(
+        &self,
+        unit: &mut dyn RealtimeUnit,
+        client: &Client,
+        conv: &ConvCommand,
+    ) -> Result<Option<(ConversationId, Map<String, Value>)>, Refusal> {
         let filter = object(conv.r#where.as_ref())?;
         let named = filter.get("objectId").and_then(Value::as_str).filter(|_| filter.len() == 1);
-        let Some(id) = named.and_then(WireId::parse) else { return Ok(None) };
-        let Some(conversation) = unit.conversations().find(id.0).await? else { return Ok(None) };
+        let Some(WireId(id)) = named.and_then(WireId::parse) else { return Ok(None) };
+        let Some(conversation) = unit.conversations().find(id).await? else { return Ok(None) };
         if conversation.kind != im::ConversationKind::Direct || conversation.extra.contains_key("sysOf") {
             return Ok(None);
         }
-        let query = Query { filter: parse_where(&Value::Object(filter))?, limit: 1, ..Query::default() };
-        Ok(unit.documents().find(&crate::rest::Viewer::Master, CLASS, &query).await?.pop())
+        if self.ports.policy.login == LoginPolicy::Open {
+            let query = Query { filter: parse_where(&Value::Object(filter))?, limit: 1, ..Query::default() };
+            let found = unit.documents().find(&crate::rest::Viewer::Master, CLASS, &query).await?.pop();
+            return Ok(found.map(|document| (id, row(client, document))));
+        }
+        Ok(unit.realtime().has_left(&client.ids, id).await?.then(|| (id, bare(&conversation))))
     }
 
     fn conditions(client: &Client, conv: &ConvCommand) -> Result<Where, Refusal> {
@@ -205,6 +235,17 @@ fn row(client: &Client, document: Document) -> Map<String, Value> {
     row.insert("createdAt".into(), json!(document.created_at.to_rfc3339()));
     row.insert("updatedAt".into(), json!(document.updated_at.to_rfc3339()));
     row
+}
+
+/// Of a conversation no more than that it is there.
+fn bare(conversation: &Conversation) -> Map<String, Value> {
+    let row = [
+        ("objectId", json!(conversation.id)),
+        ("m", json!([])),
+        ("createdAt", json!(conversation.created_at.to_rfc3339())),
+        ("updatedAt", json!(conversation.created_at.to_rfc3339())),
+    ];
+    row.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
 /// A conversation that is not read as a row.

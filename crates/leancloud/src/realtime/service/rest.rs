@@ -438,15 +438,6 @@ impl Realtime {
         let signature = self.ports.signer.sign(client_id, Signed::Login, timestamp, &nonce);
         json!({ "client_id": client_id, "signature": signature, "nonce": nonce, "timestamp": timestamp })
     }
-
-    /// The client a session token of the realtime protocol stands for.
-    ///
-    /// # Errors
-    /// When the store does not answer.
-    pub async fn holder(&self, token: &str) -> Result<Option<String>, Refusal> {
-        let mut unit = self.ports.store.read();
-        Ok(crate::realtime::ticket::client_of(unit.as_mut(), token, self.ports.clock.now()).await?)
-    }
 }
 
 fn row(document: Document) -> Value {

@@ -3,7 +3,7 @@
 use domain::Timestamp;
 use domain::id::ConversationId;
 use im::desk::service::CustomerRole;
-use im::log::EventKind;
+use im::log::{EventKind, NewEvent};
 use im::{Conversation, ConversationKind, Member};
 use md5::{Digest, Md5};
 use serde_json::{Map, Value, json};
@@ -346,7 +346,10 @@ impl Realtime {
         for client_id in gone {
             if unit.conversations().remove_member(id, client_id).await? {
                 let payload = json!({ "clientId": client_id, "by": by, "origin": origin });
-                events.push(self.event(id, EventKind::Left, payload));
+                // To those who stay, and to who is gone, who finds it after being away, too.
+                let to_all = self.event(id, EventKind::Left, payload);
+                let to_one = NewEvent { client_id: Some(client_id.clone()), ..to_all.clone() };
+                events.extend([to_all, to_one]);
             }
         }
         unit.log().append_events(&events).await?;

@@ -1,7 +1,5 @@
 //! Opening, taking up again, refreshing and closing sessions; who is connected.
 
-use std::sync::{Arc, Mutex};
-
 use account::session::SessionToken;
 use im::log::{EventKind, NewEvent};
 use serde_json::json;
@@ -121,26 +119,7 @@ impl Realtime {
             session_message: Some(self.token_message(token)),
             ..command(CommandType::Session, Some(OpType::Opened))
         };
-        let others = [
-            party.user.map(|id| id.to_string()),
-            party.patient.map(|id| id.to_string()),
-            party.doctor.map(|id| id.to_string()),
-        ];
-        // Whoever opens as a patient or doctor is that one only; as a user, all the user is.
-        let is_user = others.first().and_then(Option::as_deref) == Some(ticket.client_id.as_str());
-        let mut ids = vec![ticket.client_id.clone()];
-        ids.extend(others.into_iter().flatten().filter(|id| is_user && *id != ticket.client_id));
-        let client = Client {
-            id,
-            peer: ticket.client_id,
-            ids: Arc::from(ids),
-            party,
-            ticket_hash: ticket.token_hash,
-            tag: ticket.tag,
-            will: Mutex::default(),
-            told: Mutex::default(),
-            recalled: Mutex::default(),
-        };
+        let client = Client::new(id, ticket, party);
         Opened { client, answer, is_resumed }
     }
 

@@ -14,6 +14,7 @@ CREATE TABLE conversation (
     created_at bigint NOT NULL,
     updated_at bigint NOT NULL
 ){hot};
+CREATE INDEX conversation_service ON conversation (id) WHERE {service};
 
 -- unread = conversation.last_seq - read_seq - own_after_read - recalled_after_read
 CREATE TABLE conversation_member (
