@@ -7,17 +7,19 @@ use tempfile::TempDir;
 
 use super::condition::{Classes, Compiler};
 use crate::backend::{Backend, DatabaseOptions};
+use crate::seal::Seal;
 use crate::store::SeaStore;
 
 #[tokio::test]
 async fn own_conversations_are_found_by_their_indexes() {
     let folder = TempDir::new().unwrap();
+    let seal = Seal::derive(&[7; 32]);
     let url = format!("sqlite://{}", folder.path().join("test.db").display());
-    let store = SeaStore::connect(&DatabaseOptions::new(url)).await.unwrap();
+    let store = SeaStore::connect(&DatabaseOptions::new(url, seal.clone())).await.unwrap();
     store.migrate().await.unwrap();
     let viewer = Viewer::Client(ClientViewer { peers: vec!["me".into(), "also me".into()], ..ClientViewer::default() });
     let classes = Classes::new();
-    let mut compiler = Compiler::new(Backend::Sqlite, &viewer, &classes);
+    let mut compiler = Compiler::new(Backend::Sqlite, &seal, &viewer, &classes);
     let source = compiler.source("_Conversation");
     let query = Query {
         filter: parse_where(&json!({ "m": { "$all": ["me", "you"] } })).unwrap(),

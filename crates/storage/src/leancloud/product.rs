@@ -191,7 +191,7 @@ impl View {
             }
         };
         let rows = match still_here(kind) {
-            Some(still_here) => format!("({rows}) AND {still_here}"),
+            Some(still_here) => rows.iter().map(|rows| format!("({rows}) AND {still_here}")).collect(),
             None => rows,
         };
         Self { table, rows, owns, shared, own, is_extra_shared, keys }
