@@ -301,7 +301,8 @@ async function product() {
   const secret = await new AV.Query('Doctor').get(doctor.id, master);
   assert.ok(secret.get('phone') && secret.get('openid'));
   assert.deepEqual(await new AV.Query('Doctor').equalTo('openid', secret.get('openid')).find(), []);
-  assert.deepEqual(await new AV.Query('Doctor').startsWith('phone', '1').find(), []);
+  assert.deepEqual(await new AV.Query('Doctor').equalTo('phone', secret.get('phone')).find(), []);
+  await assert.rejects(new AV.Query('Doctor').startsWith('phone', '1').find(), (error) => error.code === 107);
   for (const name of ['Patients', 'Consultation', 'DoctorPatientRelation']) {
     assert.deepEqual(await new AV.Query(name).find(), [], name);
     assert.ok((await new AV.Query(name).count(master)) > 0, name);

@@ -265,7 +265,7 @@ impl App {
             store: Arc::new(store.clone()),
             im: messaging.context().clone(),
             queue: messaging.queue(),
-            receipts: messaging.gateway.clone(),
+            devices: messaging.gateway.clone(),
             clock: clock.clone(),
             ids: ids.clone(),
             random: random.clone(),

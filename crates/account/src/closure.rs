@@ -265,9 +265,9 @@ mod tests {
         let f = fixture();
         let signed_in = f.sign_in(NUMBER).await;
         let actor = actor_of(&f, &signed_in).await;
-        f.clock.advance(span::minutes(10));
+        f.clock.advance(span::minutes(11));
         let refused = f.accounts.close_own_account(&actor, None, origin()).await;
-        assert!(matches!(refused, Err(AccountError::ClosureUnproven)));
+        assert!(matches!(refused, Err(AccountError::ClosureUnproven)), "{:?}", refused.err().map(|e| e.to_string()));
         let mut wrong = answer(&f, &actor).await;
         wrong.code = other_code(&wrong.code);
         let refused = f.accounts.close_own_account(&actor, Some(wrong), origin()).await;

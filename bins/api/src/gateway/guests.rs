@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::id::ConversationId;
-use leancloud::realtime::Receipts;
+use leancloud::realtime::Devices;
 
 use super::Gateway;
 
@@ -19,8 +19,12 @@ impl Gateway {
     }
 }
 
-impl Receipts for Gateway {
-    fn note(&self, conversation: ConversationId, client_ids: &[String], seq: i64) {
+impl Devices for Gateway {
+    fn delivered(&self, conversation: ConversationId, client_ids: &[String], seq: i64) {
         self.receipts.note(conversation, client_ids, seq);
+    }
+
+    fn connected(&self, client_ids: &[String]) -> Vec<String> {
+        self.presence.connected(client_ids)
     }
 }

@@ -94,6 +94,13 @@ impl PresenceKeeper {
         self.wake.notify_one();
     }
 
+    /// Those of the clients that have a socket here.
+    pub(super) fn connected(&self, client_ids: &[String]) -> Vec<String> {
+        let state = self.lock();
+        let here: HashSet<&String> = state.sockets.values().flat_map(|shown| shown.client_ids.iter()).collect();
+        client_ids.iter().filter(|client| here.contains(client)).cloned().collect()
+    }
+
     /// Forgets this node in the store.
     pub(super) async fn leave(&self) {
         if let Err(error) = self.remove_node().await {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::leancloud::realtime::signature::Signer;
-use ::leancloud::realtime::{Realtime, RealtimePolicy, RealtimePorts, RealtimeStore, RealtimeUnit, Receipts};
+use ::leancloud::realtime::{Devices, Realtime, RealtimePolicy, RealtimePorts, RealtimeStore, RealtimeUnit};
 use ::leancloud::rest::{Rest, RestPorts, RestStore, RestUnit};
 use account::captcha::MockCaptchaVerifier;
 use account::oversight::{Oversight, OversightStore, OversightUnit};
@@ -322,7 +322,7 @@ fn realtime(messaging: &ImContext, desk: &Desk) -> Realtime {
         store: Arc::new(World),
         im: messaging.clone(),
         queue: Arc::new(World),
-        receipts: Arc::new(World),
+        devices: Arc::new(World),
         clock: Arc::new(World),
         ids: Arc::new(FixedIds),
         random: Arc::new(World),
@@ -333,8 +333,12 @@ fn realtime(messaging: &ImContext, desk: &Desk) -> Realtime {
     })
 }
 
-impl Receipts for World {
-    fn note(&self, _: ConversationId, _: &[String], _: i64) {}
+impl Devices for World {
+    fn delivered(&self, _: ConversationId, _: &[String], _: i64) {}
+
+    fn connected(&self, _: &[String]) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 #[async_trait]

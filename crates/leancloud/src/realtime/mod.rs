@@ -22,7 +22,7 @@ pub mod wire {
 pub use policy::{LoginPolicy, RealtimePolicy};
 pub use refusal::Refusal;
 pub use service::{
-    Client, OpenRequest, Opened, Push, Realtime, RealtimePorts, Receipts, RoomKind, Sending, ServiceTarget,
+    Client, Devices, OpenRequest, Opened, Push, Realtime, RealtimePorts, RoomKind, Sending, ServiceTarget,
 };
 pub use store::{Party, RealtimeRepository, RealtimeStore, RealtimeUnit};
 pub use ticket::Ticket;

@@ -13,7 +13,7 @@ use poem::{Request, Response, Result};
 use serde_json::{Map, Value, json};
 
 use super::super::dispatch::Reply;
-use super::super::storage::{pairs, percent_decoded};
+use super::super::storage::{self, pairs, percent_decoded};
 use super::answer;
 use crate::http::caller::{app_headers, session_token};
 use crate::http::services::Services;
@@ -41,10 +41,6 @@ impl Ask {
         let query = pairs(request.uri().query().unwrap_or_default()).map(|(name, value)| (name, json!(value)));
         let query: Map<String, Value> = query.collect();
         let body: Map<String, Value> = serde_json::from_slice(&body).unwrap_or_default();
-        for sent in [json!(segments), json!(query), json!(body)] {
-            check_storable(&sent)
-                .map_err(|error| poem::Error::from_response(super::super::storage::refused(&error)))?;
-        }
         Ok(Self {
             method: request.method().clone(),
             segments,
@@ -54,6 +50,11 @@ impl Ask {
             session: session_token(request.headers()).map(str::to_owned),
             im_session: request.headers().get(SESSION_TOKEN).and_then(|v| v.to_str().ok()).map(str::to_owned),
         })
+    }
+
+    /// Refuses texts that no database stores.
+    fn check(&self) -> std::result::Result<(), RestError> {
+        [json!(self.segments), json!(self.query), json!(self.body)].iter().try_for_each(check_storable)
     }
 
     fn text(&self, key: &str) -> Option<&str> {
@@ -135,13 +136,19 @@ fn refused(refusal: &Refusal) -> Response {
 /// `/1.1/rtm/…`.
 pub(in crate::leancloud) async fn serve_1_1(services: &Services, request: Request) -> Result<Response> {
     let ask = Ask::of(services, request, "/1.1/rtm/").await?;
-    Ok(respond(answer_1_1(services, &ask).await?))
+    match ask.check() {
+        Ok(()) => Ok(respond(answer_1_1(services, &ask).await?)),
+        Err(error) => Ok(storage::refused(&error)),
+    }
 }
 
 /// `/1.2/rtm/…`.
 pub(in crate::leancloud) async fn serve_1_2(services: &Services, request: Request) -> Result<Response> {
     let ask = Ask::of(services, request, "/1.2/rtm/").await?;
-    Ok(respond(answer_1_2(services, &ask).await?))
+    match ask.check() {
+        Ok(()) => Ok(respond(answer_1_2(services, &ask).await?)),
+        Err(error) => Ok(storage::refused(&error)),
+    }
 }
 
 async fn answer_1_1(services: &Services, ask: &Ask) -> Result<Result<Value, Refused>> {

@@ -44,9 +44,12 @@ pub(super) const MAX_CLIENT_ID_BYTES: usize = 64;
 /// From whom messages of the product itself come.
 pub(super) const SYSTEM: &str = "system";
 
-/// Notes how far messages have reached devices.
-pub trait Receipts: Send + Sync {
-    fn note(&self, conversation: ConversationId, client_ids: &[String], seq: i64);
+/// The devices that are connected to this node.
+pub trait Devices: Send + Sync {
+    /// Notes how far messages have reached those of a client.
+    fn delivered(&self, conversation: ConversationId, client_ids: &[String], seq: i64);
+    /// Those of the clients that have one; the store learns of them a moment later.
+    fn connected(&self, client_ids: &[String]) -> Vec<String>;
 }
 
 /// What the use cases are given.
@@ -54,7 +57,7 @@ pub struct RealtimePorts {
     pub store: Arc<dyn RealtimeStore>,
     pub im: ImContext,
     pub queue: Arc<dyn MessageQueue>,
-    pub receipts: Arc<dyn Receipts>,
+    pub devices: Arc<dyn Devices>,
     pub clock: Arc<dyn Clock>,
     pub ids: Arc<dyn IdSource>,
     pub random: Arc<dyn SecureRandom>,

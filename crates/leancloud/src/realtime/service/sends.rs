@@ -178,7 +178,7 @@ impl Realtime {
             (None, None) => 0,
         };
         if seq > seat.delivered_seq {
-            self.ports.receipts.note(id.0, std::slice::from_ref(&seat.client_id), seq);
+            self.ports.devices.delivered(id.0, std::slice::from_ref(&seat.client_id), seq);
         }
         Ok(())
     }

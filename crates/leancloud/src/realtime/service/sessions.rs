@@ -189,6 +189,7 @@ impl Realtime {
         let asked: Vec<String> = client_ids.iter().take(MAX_QUERIED).cloned().collect();
         let now = self.ports.clock.now();
         let mut online = self.ports.store.read().presence().connected(&asked, now).await?;
+        online.extend(self.ports.devices.connected(&asked));
         online.sort_unstable();
         online.dedup();
         Ok(online)
