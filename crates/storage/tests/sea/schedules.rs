@@ -66,14 +66,14 @@ pub(crate) async fn many_schedules_of_the_desk_break_no_rule(place: &impl Place)
     let hand = hand_on(&options).await;
     let begun = Instant::now();
     for seed in first..first + count {
-        let outcome = if seed % EVEN == 0 {
+        let outcome = if seed.is_multiple_of(EVEN) {
             tokio::time::timeout(PATIENCE, play_evenly(&harness, seed)).await
         } else {
             tokio::time::timeout(PATIENCE, play(&harness, seed)).await
         };
         assert!(outcome.is_ok(), "schedule {seed} did not end within {PATIENCE:?}");
         wipe(&hand).await;
-        if options.url.starts_with("postgres") && seed % VACUUM_EVERY == 0 {
+        if options.url.starts_with("postgres") && seed.is_multiple_of(VACUUM_EVERY) {
             hand.execute_unprepared(&format!("VACUUM {}", TABLES.join(", "))).await.unwrap();
         }
     }

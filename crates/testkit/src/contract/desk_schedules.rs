@@ -246,11 +246,11 @@ pub async fn play_evenly(h: &dyn Harness, seed: u64) {
     let mut game = Game::new(h, seed);
     game.desk.ensure_assistant().await.unwrap();
     let capacity = 1 + game.dice.roll(4);
-    let now = game.clock.now();
+    let until = game.clock.now() + Duration::from_hours(1);
     let mut unit = game.desk.store.begin().await.unwrap();
     for n in 0..AGENTS {
         unit.agents().ensure(agent_id(n), capacity).await.unwrap();
-        unit.agents().set_status(agent_id(n), DeskStatus::Online, now + LEASE).await.unwrap();
+        unit.agents().set_status(agent_id(n), DeskStatus::Online, until).await.unwrap();
     }
     unit.commit().await.unwrap();
     let mut customers = 0..(AGENTS * capacity + 5);

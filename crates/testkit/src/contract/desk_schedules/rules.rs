@@ -105,11 +105,10 @@ impl Seen {
         let left: Vec<&Chat> = self.waiting().filter(stayed).collect();
         for served in self.chats.values() {
             let Some((agent, queued_at)) = self.given_since(before, served) else { continue };
-            let is_overtaken = |left: &&&Chat| {
-                left.priority == served.priority && left.queued_at < Some(queued_at) && {
-                    serves(self.agent(agent), left, before.now) && serves(self.agent(agent), left, self.now)
-                }
-            };
+            let agent = self.agent(agent);
+            let is_served = |left: &Chat| serves(agent, left, before.now) && serves(agent, left, self.now);
+            let is_overtaken =
+                |left: &&&Chat| left.priority == served.priority && left.queued_at < Some(queued_at) && is_served(left);
             if let Some(left) = left.iter().find(is_overtaken) {
                 return Err(format!("{served:?} was served before {left:?}"));
             }
@@ -152,10 +151,10 @@ pub(super) async fn check_owners(desk: &Desk, after: i64) -> Result<(), String> 
         };
         let version = event.payload["version"].as_i64().unwrap();
         let owner = event.payload["agentId"].as_str().map(str::to_owned);
-        if let Some((last, Some(had))) = known.get(&id) {
+        if let Some((last, had)) = known.get(&id) {
             ensure(*last < version, || format!("{id} went from version {last} to {version}"))?;
-            let is_theirs = owner.as_ref().is_none_or(|now| now == had);
-            ensure(is_theirs, || format!("{id} was given to {owner:?} while {had} had it"))?;
+            let is_free = had.is_none() || owner.is_none() || *had == owner;
+            ensure(is_free, || format!("{id} was given to {owner:?} while {had:?} had it"))?;
         }
         known.insert(id, (version, owner));
     }
