@@ -1,5 +1,6 @@
 //! The use cases: begin, load, decide, write, record, commit, wake.
 
+mod answers;
 mod certifications;
 mod consultations;
 mod context;
@@ -19,6 +20,7 @@ mod sweeps;
 mod transition;
 mod unseen;
 
+pub use answers::Answers;
 pub use certifications::Certifications;
 pub use consultations::{ConsultationRecord, ConsultationTrail, Consultations};
 pub use context::Context;

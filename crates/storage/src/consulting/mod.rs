@@ -1,5 +1,6 @@
 //! Relations, invitations, consultations and notifications.
 
+mod answers;
 pub(crate) mod consultation;
 mod delivery;
 mod desk_task;
