@@ -6,7 +6,7 @@ import { agentAt, open, setStatus, view } from "./staff.mjs";
 import { Customer, png, test } from "./world.mjs";
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-export const PAGES = ["certifications", "doctors", "agents", "assistant", "notifications", "wechat", "sms", "content", "jobs", "audit", "settings", "canned", "reports"];
+export const PAGES = ["certifications", "doctors", "agents", "assistant", "notifications", "wechat", "sms", "content", "jobs", "audit", "settings", "tasks", "canned", "reports"];
 
 /** Where something lives, that a list has rows to look at. */
 export async function furnish(deployment) {

@@ -2,16 +2,47 @@
 // the two that the README shows.
 import { agentAt, open, reply, setStatus, view } from "./staff.mjs";
 import { furnish, PAGES } from "./scene_access.mjs";
-import { openWindow, png, shots, test } from "./world.mjs";
+import { Customer, openWindow, png, shots, test } from "./world.mjs";
 
 const isReadme = process.env.SHOTS_OF === "readme";
 const WIDTHS = isReadme ? [1280] : [1280, 1920];
 const COLOURS = isReadme ? [false] : [false, true];
 
+/** A working week in short: consultations that were told of, chats that were closed and rated, agents at work. */
+async function enliven(deployment, { admin, agents }) {
+  const call = (method, path, body, token = admin) => deployment.call(method, path, { token, body });
+  const doctor = await Customer.make(deployment, "doctor", { name: "苏婉清", hospital: "兆观示范医院", department: "神经内科", title: "副主任医师", startConsultation: true });
+  const paper = png(420, 280, [50, 110, 110]);
+  await doctor.certify({ certificate1: paper, certificate2: paper, licence1: paper, licence2: paper });
+  await call("POST", `/admin/certifications/${doctor.id}/approve`);
+  for (const name of ["周晓彤", "吴建平", "郑雨薇"]) {
+    const patient = await Customer.make(deployment, "patient", { name });
+    await patient.call("POST", "/consultations", { doctorId: doctor.id, patientId: patient.id });
+  }
+  const hours = [1, 2, 3, 4, 5].map((weekday) => ({ weekday, start: "09:00", end: "18:00" }));
+  await call("PATCH", "/admin/assistant", { weeklyHours: [1, 2, 3, 4, 5, 6, 7].map((weekday) => ({ weekday, start: "00:00", end: "24:00" })) });
+  await call("PATCH", `/admin/desk/agents/${agents[1].id}`, { weeklyHours: hours });
+  const agent = await deployment.signInStaff(agents[0]);
+  await call("PUT", "/desk/me/status", { status: "away" }, agent);
+  const asked = [["冯一诺", "报告里的血氧下降是什么意思？", 5, "解释得很清楚"], ["赵子墨", "设备怎么充电？", 4], ["钱思源", "可以开发票吗？", 5], ["孔令仪", "想换一位医生", 3, "等得有点久"]];
+  for (const [name, question, score, comment] of asked) {
+    const one = await Customer.make(deployment, "patient", { name });
+    await one.openAssistant();
+    await one.say(question);
+    await call("POST", `/desk/chats/${one.chat}/claim`, undefined, agent);
+    await call("POST", `/desk/chats/${one.chat}/messages`, { clientMessageId: `a-${one.chat}`, type: "text", content: { text: "您好，我来帮您看看。" } }, agent);
+    await call("POST", `/desk/chats/${one.chat}/close`, undefined, agent);
+    await one.call("POST", "/assistant/rating", { as: "patient", score, comment });
+  }
+}
+
 export const screens = {
   isExtra: true,
+  settings: { ZHAOGUAN__WECHAT__STANDIN: `127.0.0.1:${31_000 + (process.pid % 2_000)}` },
   async run({ deployment, browser, pages }) {
-    const { customers } = await furnish(deployment);
+    const furnished = await furnish(deployment);
+    const { customers } = furnished;
+    await enliven(deployment, furnished);
     const folder = shots();
     const [li, wang] = customers;
     const page = await agentAt(deployment, browser, pages, deployment.admin);

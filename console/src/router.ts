@@ -27,6 +27,7 @@ export const router = createRouter({
     { path: "/try", name: "try", component: () => import("./trial/TrialPage.vue"), meta: { shell: false, open: true, title: "trial.title" } },
     { path: "/desk/:id?", name: "desk", component: () => import("./desk/DeskPage.vue"), meta: { title: "nav.desk", fills: true } },
     { path: "/reports", name: "reports", component: () => import("./reports/ReportsPage.vue"), meta: { title: "nav.reports" } },
+    { path: "/tasks", name: "tasks", component: () => import("./desk/TasksPage.vue"), meta: { title: "nav.tasks" } },
     { path: "/canned", name: "canned", component: () => import("./desk/CannedPage.vue"), meta: { title: "nav.canned" } },
     admin("certifications", () => import("./admin/CertificationsPage.vue")),
     admin("doctors", () => import("./admin/DoctorsPage.vue")),

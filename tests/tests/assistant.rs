@@ -221,6 +221,11 @@ fn chats_wait_for_room_and_are_served_in_order() {
     assert_eq!((&urgent["priority"], &urgent["queuePosition"]), (&json!(3), &json!(1)));
     let waiting = w.get("/desk/chats?view=waiting", &w.agents[0]);
     assert_eq!(waiting["items"][0]["conversationId"], json!(chats[2]));
+    let first = w.get("/desk/chats?view=waiting&limit=1", &w.agents[0]);
+    assert_eq!(first["items"].as_array().unwrap().len(), 1);
+    let next = first["nextCursor"].as_str().unwrap();
+    let second = w.get(&format!("/desk/chats?view=waiting&limit=1&cursor={next}"), &w.agents[0]);
+    assert_eq!((&second["items"][0]["conversationId"], &second["nextCursor"]), (&json!(chats[1]), &Value::Null));
     w.post(&format!("/desk/chats/{}/close", chats[0]), &w.agents[0], &Value::Null);
     assert_eq!((&w.chat(&chats[2])["status"], &w.chat(&chats[1])["status"]), (&json!("assigned"), &json!("queued")));
     let counts = w.get("/desk/counts", &w.agents[0]);
@@ -241,6 +246,13 @@ fn chats_are_handed_over_and_taken_over() {
         w.write(&chat, &w.patients[0], "p1", "退款");
         let transfer = format!("/desk/chats/{chat}/transfer");
         let to_second = json!({ "agentId": w.agent_ids[1], "note": "请接手" });
+        // Who has never been at the desk is known there all the same.
+        w.refused(Method::POST, &transfer, &w.agents[0], &to_second, "desk.agent_away");
+        let nobody = json!({ "agentId": "5dae7e7e7e7e7e7e7e7e7e7e", "note": "请接手" });
+        w.refused(Method::POST, &transfer, &w.agents[0], &nobody, "desk.agent_not_found");
+        let staff = w.get("/desk/agents", &w.agents[0])["items"].as_array().unwrap().clone();
+        let second = staff.iter().find(|agent| agent["agentId"] == json!(w.agent_ids[1])).unwrap();
+        assert_eq!((&second["status"], &second["capacity"]), (&json!("offline"), &json!(5)));
         w.ok(&Method::PUT, "/desk/me/status", &w.agents[1], &json!({ "status": "away" }));
         let offered = w.post(&transfer, &w.agents[0], &to_second);
         assert_eq!(

@@ -2,11 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use reqwest::Method;
 use serde_json::{Value, json};
 use tests::dialog::{Dialog, text};
 use tests::server::{Api, Database, Deployment};
 use tests::socket::Socket;
-use tests::world::As;
+use tests::world::{Answer, As, create_admin};
 
 /// Presence is written down within 100 ms; this is ample.
 const WRITTEN: Duration = Duration::from_secs(1);
@@ -123,6 +124,54 @@ fn whoever_looks_is_not_told_until_they_look_away() {
         until("the doctor is told after looking away", of_patient, |seen| seen.last() == Some(&sent));
         drop(doctor);
         api.process.kill();
+    }
+}
+
+#[test]
+fn a_customer_who_is_away_is_told_once_that_the_desk_has_answered() {
+    for database in Database::available() {
+        let (deployment, api, dialog) = start(database);
+        let (name, password) = create_admin(&deployment);
+        let agent = dialog.http.sign_in_staff(&name, &password);
+        let call = |method: Method, path: &str, who: &As, body: &Value| {
+            let answer =
+                Answer::of(dialog.http.request(method, &format!("/api/v1{path}"), who).json(body).send().unwrap());
+            assert!((200..300).contains(&answer.status), "{path}: {} {}", answer.status, answer.body);
+            answer.body
+        };
+        let decisions = || {
+            let trail = dialog.http.get("/api/v1/admin/notifications", &agent).body;
+            let items = trail["items"].as_array().unwrap().iter().filter(|n| n["cause"] == "assistant_answer");
+            items.map(|n| was(&text(&n["recipient"]), &text(&n["state"]), &text(&n["reason"]))).collect::<Vec<_>>()
+        };
+        let chat = call(Method::POST, "/assistant/conversation", &dialog.patient, &json!({}));
+        let chat = text(&chat["conversation"]["id"]);
+        let said =
+            |name: &str| json!({ "clientMessageId": name, "type": "text", "content": { "text": "夜里又憋醒了" } });
+        let messages = format!("/conversations/{chat}/messages");
+        let answers = format!("/desk/chats/{chat}/messages");
+        call(Method::PUT, "/desk/me/status", &agent, &json!({ "status": "online" }));
+        call(Method::POST, &messages, &dialog.patient, &said("1"));
+
+        // Who looks is not told; who has gone without reading is, by text message and without a word of what was said.
+        let (mut patient, _) = Socket::open(&api, &dialog.patient);
+        patient.say(&json!({ "type": "presence", "viewing": chat }));
+        patient.until_pong();
+        std::thread::sleep(WRITTEN);
+        call(Method::POST, &answers, &agent, &said("2"));
+        std::thread::sleep(Duration::from_secs(5));
+        assert!(decisions().is_empty(), "{:?}", decisions());
+        drop(patient);
+        let sent = was("patient", "sent", "ALWAYS");
+        until("the patient is told", decisions, |seen| *seen == [sent.clone()]);
+        let inbox = dialog.http.get("/api/v1/dev/sms", &As::Nobody).body;
+        assert!(!inbox.to_string().contains("憋醒"), "{inbox}");
+
+        // Once, though it stays unread and the desk says more.
+        call(Method::PUT, "/desk/me/status", &agent, &json!({ "status": "online" }));
+        call(Method::POST, &answers, &agent, &said("3"));
+        std::thread::sleep(Duration::from_secs(5));
+        assert_eq!(decisions(), [sent]);
     }
 }
 

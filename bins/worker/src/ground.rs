@@ -8,7 +8,7 @@ use ::sms::reconcile::Reconciler;
 use account::housekeeping::Housekeeping;
 use account::{AccountKeys, keys};
 use consultation::retention::Retention;
-use consultation::service::{Closures, Context, Deliveries, Dialogs, Escalations, Sweeps, Unseen};
+use consultation::service::{Answers, Closures, Context, Deliveries, Dialogs, Escalations, Sweeps, Unseen};
 use domain::file::BlobStore;
 use domain::id::IdSource;
 use domain::{Clock, StoreError};
@@ -31,8 +31,8 @@ use crate::channels::Channels;
 use crate::chat_content::ChatContent;
 use crate::jobs::{
     AccountClosed, ApplySmsReceipts, AssignChats, DeliverNotification, EscalateUnanswered, PollSms, PurgeAccounts,
-    PurgeJobs, PurgeRecords, PurgeSms, ReconcileSms, RelayAnswers, SweepConsultations, SweepDesk, TellUnseen,
-    wechat_jobs, wechat_schedules,
+    PurgeJobs, PurgeRecords, PurgeSms, ReconcileSms, RelayAnswers, SweepConsultations, SweepDesk, TellOfAnswers,
+    TellUnseen, wechat_jobs, wechat_schedules,
 };
 use crate::notices::SmsNotifier;
 use crate::wechat_notifier::WechatNotifier;
@@ -165,6 +165,7 @@ impl Ground {
         let sweeps = Sweeps::new(self.context.clone());
         let escalations = Escalations::new(self.context.clone());
         let unseen = Unseen::new(self.context.clone());
+        let answers = Answers::new(self.context.clone());
         let (inbox, polls) = (Inbox::new(sms.context.clone()), Polls::new(sms.context.clone()));
         let mut handlers: Vec<Arc<dyn JobHandler>> = vec![
             Arc::new(DeliverNotification(deliveries)),
@@ -197,6 +198,7 @@ impl Ground {
             Arc::new(EscalateUnanswered { escalations, every: config.worker.sweep_every }),
             Arc::new(SweepDesk(self.desk.clone())),
             Arc::new(TellUnseen { unseen, every: config.worker.sweep_every }),
+            Arc::new(TellOfAnswers { answers, every: config.worker.sweep_every }),
             Arc::new(PollSms { polls: polls.clone(), inbox }),
             Arc::new(PurgeSms(polls)),
             Arc::new(PurgeAccounts(Housekeeping { store: queue.clone(), clock: self.clock.clone() })),

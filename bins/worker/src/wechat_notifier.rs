@@ -150,6 +150,7 @@ const fn subject(cause: Cause) -> &'static str {
         Cause::Reopened => "您的咨询已重新开启",
         Cause::AboutToExpire => "您的咨询即将到期",
         Cause::Escalation => "有咨询等待您回复",
+        Cause::AssistantAnswer => "官方助手回复了您",
         Cause::CertificationApproved | Cause::CertificationRejected | Cause::CertificationRevoked => {
             "您的认证状态有更新"
         }

@@ -243,6 +243,15 @@ export const useDesk = defineStore("desk", () => {
     return one;
   }
 
+  /** Loads what is likely to be opened next; never what another agent has, since a look at that is written down. */
+  function prepare(id: string): void {
+    const chat = list.value.find((one) => one.conversationId === id);
+    if (!chat || (chat.agentId && chat.agentId !== session.agent?.objectId)) return;
+    const one = timelineOf(id);
+    one.customerId = chat.customer.clientId;
+    if (!one.isLoaded.value && !one.isLoading.value) void one.load();
+  }
+
   async function open(id: string | null, seq?: number): Promise<void> {
     const turn = ++openTurn;
     flushDrafts();
@@ -471,7 +480,7 @@ export const useDesk = defineStore("desk", () => {
 
   return {
     me, counts, view, customer, text, list, isListed, listFault, hasMore, activeId, active, timeline, drafts, connection, hasBeenReady, typingUntil, now, names, isOwner,
-    start, stop, setStatus, loadList, open, act, change, say, sendFile, retry, note, recall, setDraft, markRead, refresh,
+    start, stop, setStatus, loadList, prepare, open, act, change, say, sendFile, retry, note, recall, setDraft, markRead, refresh,
   };
 });
 

@@ -9,7 +9,7 @@ export const zh = {
   shell: { console: "控制台", navigation: "主导航", skip: "跳到内容", light: "浅色", dark: "深色", language: "语言", signOut: "退出登录" },
   nowhere: { title: "没有这个页面", text: "地址可能写错了，或页面已经移走。", back: "回到工作台" },
   nav: {
-    desk: "客服工作台", canned: "快捷回复", reports: "数据报表", certifications: "资质审核", doctors: "医生", agents: "客服与管理员", assistant: "官方助手",
+    desk: "客服工作台", tasks: "待办", canned: "快捷回复", reports: "数据报表", certifications: "资质审核", doctors: "医生", agents: "客服与管理员", assistant: "官方助手",
     notifications: "通知记录", wechat: "微信", sms: "短信", content: "内容安全", jobs: "任务与死信", audit: "审计日志", settings: "设置",
     group: { people: "人员", messages: "消息", system: "系统" },
   },
@@ -51,6 +51,10 @@ export const zh = {
   content: { text: "微信内容安全未通过或存疑的消息", empty: "没有需要处理的内容", emptyText: "存疑的消息会先被暂扣，等待人工判断。", state: "状态", at: "时间", what: "内容", picture: "图片", words: "文字", by: "发送者", verdict: "判定", label: "标签", message: "消息", reason: "说明", keep: "放行", withdraw: "撤下", reasonText: "决定与原因会记入审计日志。" },
   sms: { text: "发送状况与明细；手机号默认隐藏，显示会被记录", submitted: "提交", delivered: "送达", failed: "失败", budget: "今日费用", empty: "没有短信记录", emptyText: "换个条件试试。", phone: "手机号", state: "状态", kind: "类别", at: "时间", template: "模板", attempts: "次数", detail: "发送明细", attempt: "第 {n} 次", segments: "{n} 段", noAttempts: "尚未提交给服务商" },
   notification: { text: "为什么通知了，或者为什么没有通知", empty: "没有通知记录", emptyText: "按问诊或收件人的编号查找。", consultation: "问诊编号（24 位）", recipient: "编号（24 位）", createdAt: "时间", to: "收件人", cause: "起因", state: "结果", why: "原因", channel: "渠道", dueAt: "应发时间" },
+  task: {
+    text: "医生多次提醒仍未回复的问诊：请电话联系医生，并记下处理结果", state: "状态", states: { open: "待处理", closed: "已处理" }, none: { open: "没有待办", closed: "还没有处理过的待办" }, noneText: "医生都已回复。",
+    since: "时间", waiting: "已等待", consultation: "问诊", note: "处理结果", by: "处理人", itself: "医生已回复或问诊已结束", close: "处理完成", closeText: "做了什么？例如：已电话联系医生。", closed: "已记下",
+  },
   job: { text: "后台任务；多次失败的会进入死信，等待处理", state: "状态", none: "没有任务", noneDead: "没有死信", noneDeadText: "一切正常。", kind: "任务", attempts: "次数", error: "最近的错误", runAt: "执行时间", retry: "重试", retried: "已重新排队", discard: "丢弃", discardText: "丢弃任务 {kind}？此操作不可恢复。", discarded: "已丢弃" },
   audit: { text: "谁在什么时候做了什么", empty: "没有记录", actor: "操作者", action: "动作", subject: "对象", at: "时间" },
   report: { text: "响应、等待、处理时长与满意度", textOwn: "你自己的接待数据", from: "开始", to: "结束", range: "日期范围", csv: "导出 CSV", episodes: "会话数", closed: "已结束", opened: "新会话", replies: "回复", firstResponse: "首次响应", wait: "排队等待", handle: "处理时长", csat: "满意度", rated: "{n} 次评价", ratings: "评价数", average: "均值", byHour: "各时段", byDay: "每日趋势", byAgent: "按客服", nobody: "这段时间没有数据", lastDays: "近 {n} 天" },
@@ -80,7 +84,7 @@ export const zh = {
     recipient: { doctor: "医生", patient: "患者" }, consultation: { 0: "待回复", 1: "进行中", 2: "已结束" }, chatStatus: { idle: "空闲", queued: "排队中", assigned: "接待中", closed: "已结束" },
     assignReason: { sticky: "延续上次接待", least_loaded: "负载最低", claimed: "主动接入", taken_over: "接管", transferred: "转接", reopened: "重新打开" }, scope: { personal: "个人", group: "分组", all: "全员" },
     job: { queued: "等待", dead: "死信", done: "完成", discarded: "已丢弃" }, notification: { queued: "等待", sent: "已发送", suppressed: "不发送", cancelled: "已取消", failed: "失败" }, channel: { wechat: "微信", sms: "短信" },
-    cause: { initiated: "发起问诊", repeat_initiate: "重复发起", patient_message: "患者消息", doctor_message: "医生消息", own_message: "自己的消息", system_message: "系统消息", ended: "问诊结束", reopened: "重新打开", about_to_expire: "即将过期", escalation: "超时升级", certification_approved: "认证通过", certification_rejected: "认证驳回", certification_revoked: "认证撤销" },
+    cause: { initiated: "发起问诊", repeat_initiate: "重复发起", patient_message: "患者消息", doctor_message: "医生消息", own_message: "自己的消息", system_message: "系统消息", ended: "问诊结束", reopened: "重新打开", about_to_expire: "即将过期", escalation: "超时升级", assistant_answer: "助手回复", certification_approved: "认证通过", certification_rejected: "认证驳回", certification_revoked: "认证撤销" },
     reason: { CONSULTATION_CLOSED: "问诊已关闭", RELATION_BLOCKED: "关系已拉黑", DOCTOR_NOT_AUTHENTICATED: "医生未认证", CONSULTING_OFF: "医生未开启接诊", TYPE_OFF: "该类型未开启", NOT_NOTIFIABLE: "此类事件不通知", ONLINE_VIEWING: "正在查看该会话", COALESCED: "与上一条合并", OUTSIDE_WINDOW: "不在服务时间", NO_CHANNEL: "没有可用渠道", HOURS_INVALID: "服务时间无效，照常发送", HOURS_UNSET: "未设服务时间，照常发送", INSIDE_WINDOW: "在服务时间内", ALWAYS: "总是发送" },
     provider: { aliyun: "阿里云", tencent: "腾讯云", webhook: "Webhook", log: "仅记录" }, smsKind: { code: "验证码", notice: "通知" }, breaker: { closed: "正常", open: "熔断", half_open: "试探" },
     sms: { queued: "等待", submitting: "提交中", accepted: "已受理", rejected: "被拒", unknown: "未知", delivered: "已送达", failed: "失败", expired: "过期" }, smsAttempt: { submitting: "提交中", accepted: "已受理", refused: "被拒", unknown: "未知", absent: "未到达" },

@@ -25,6 +25,9 @@
 //! deadline is near is no system message in this sense: both sides are told (the line in the dialog that goes with
 //! it is one, and is not notified of a second time).
 //!
+//! **Answers of the desk** belong to no consultation. Of them only rows 7, 8, 12 and 13 are asked, by
+//! [`about_answer`], for both sides.
+//!
 //! **Escalation** follows a notification that brought no answer, so the cool-down of that very run does not
 //! suppress it: a patient who keeps writing would otherwise keep it away for ever. It goes by SMS only.
 
@@ -93,6 +96,17 @@ pub fn decide(now: Timestamp, recipient: Recipient, case: &Case<'_>) -> Decision
     }
 }
 
+/// Decides whether a customer is told that the desk has answered.
+pub fn about_answer(recipient: &RecipientState) -> Decision {
+    if recipient.is_viewing {
+        Decision::Suppress(Reason::OnlineViewing)
+    } else if recipient.was_notified_in_cool_down {
+        Decision::Suppress(Reason::Coalesced)
+    } else {
+        by_first(recipient.channels.first(), Reason::Always)
+    }
+}
+
 fn for_doctor(now: Timestamp, case: &Case<'_>) -> Decision {
     let doctor = case.doctor;
     let Some(consultation) = case.consultation.filter(|consultation| consultation.is_open()) else {
@@ -148,7 +162,11 @@ fn not_now(side: Side, case: &Case<'_>) -> Option<Reason> {
 /// Rows 12 and 13: the first channel that can take it.
 fn reach(case: &Case<'_>, reason: Reason) -> Decision {
     let suits = |channel: &&Channel| case.cause != Cause::Escalation || **channel == Channel::Sms;
-    match case.recipient.channels.iter().find(suits) {
+    by_first(case.recipient.channels.iter().find(suits), reason)
+}
+
+fn by_first(channel: Option<&Channel>, reason: Reason) -> Decision {
+    match channel {
         Some(channel) => Decision::Send { channel: *channel, reason },
         None => Decision::Suppress(Reason::NoChannel),
     }
@@ -157,7 +175,7 @@ fn reach(case: &Case<'_>, reason: Reason) -> Decision {
 /// Row 6, the other way round.
 const fn is_notifiable(side: Side, cause: Cause) -> bool {
     match cause {
-        Cause::RepeatInitiate | Cause::OwnMessage | Cause::SystemMessage => false,
+        Cause::RepeatInitiate | Cause::OwnMessage | Cause::SystemMessage | Cause::AssistantAnswer => false,
         Cause::Initiated | Cause::PatientMessage | Cause::Escalation => matches!(side, Side::Doctor),
         Cause::DoctorMessage | Cause::Reopened => matches!(side, Side::Patient),
         Cause::CertificationApproved | Cause::CertificationRejected | Cause::CertificationRevoked => {

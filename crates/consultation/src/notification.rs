@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use async_trait::async_trait;
-use domain::id::{ConsultationId, DoctorId, NotificationId, PatientId};
+use domain::id::{ConsultationId, ConversationId, DoctorId, NotificationId, PatientId};
 use domain::page::{Page, PageRequest};
 use domain::{StoreError, Timestamp};
 use futures_util::stream::{self, StreamExt};
@@ -18,6 +18,14 @@ pub enum Recipient {
 }
 
 impl Recipient {
+    /// Under which they are in conversations.
+    pub fn client_id(self) -> String {
+        match self {
+            Self::Doctor(id) => id.to_string(),
+            Self::Patient(id) => id.to_string(),
+        }
+    }
+
     pub const fn side(self) -> Side {
         match self {
             Self::Doctor(_) => Side::Doctor,
@@ -62,13 +70,15 @@ pub enum Cause {
     AboutToExpire,
     /// Unread and unanswered for too long.
     Escalation,
+    /// The desk answered in the conversation with the assistant.
+    AssistantAnswer,
     CertificationApproved,
     CertificationRejected,
     CertificationRevoked,
 }
 
 impl Cause {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Initiated,
         Self::RepeatInitiate,
         Self::PatientMessage,
@@ -79,6 +89,7 @@ impl Cause {
         Self::Reopened,
         Self::AboutToExpire,
         Self::Escalation,
+        Self::AssistantAnswer,
         Self::CertificationApproved,
         Self::CertificationRejected,
         Self::CertificationRevoked,
@@ -96,6 +107,7 @@ impl Cause {
             Self::Reopened => "reopened",
             Self::AboutToExpire => "about_to_expire",
             Self::Escalation => "escalation",
+            Self::AssistantAnswer => "assistant_answer",
             Self::CertificationApproved => "certification_approved",
             Self::CertificationRejected => "certification_rejected",
             Self::CertificationRevoked => "certification_revoked",
@@ -248,6 +260,25 @@ pub struct NotificationFilter {
     pub state: Option<NotificationState>,
 }
 
+/// Which answers of the desk are looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AnswerSearch {
+    /// Only in this conversation, where it is set.
+    pub only: Option<ConversationId>,
+    /// Said between these two times.
+    pub said: (Timestamp, Timestamp),
+    /// Whose customer was not told of an answer since.
+    pub not_told_since: Timestamp,
+    pub now: Timestamp,
+}
+
+/// Somebody in their conversation with the assistant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AssistantSeat {
+    pub conversation_id: ConversationId,
+    pub recipient: Recipient,
+}
+
 /// Stores notifications.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
@@ -294,6 +325,16 @@ pub trait NotificationRepository: Send {
         now: Timestamp,
         limit: u32,
     ) -> Result<Vec<NotificationId>, StoreError>;
+    /// Customers of the desk with an answer of an agent that they have neither read nor written after, who do not have
+    /// the conversation open in front and are not answered through WeChat, and of whom no decision was taken since.
+    /// Longest unchanged first, at most `limit`.
+    async fn find_unread_answers(
+        &mut self,
+        search: &AnswerSearch,
+        limit: u32,
+    ) -> Result<Vec<AssistantSeat>, StoreError>;
+    /// The conversations these people have with the assistant.
+    async fn assistant_conversations(&mut self, recipients: &[Recipient]) -> Result<Vec<AssistantSeat>, StoreError>;
     /// Which of these have another one beside them by which their recipient was told, or is queued to be told, of the
     /// same consultation since `since`, and when that was last.
     async fn told_otherwise(

@@ -11,7 +11,7 @@ use std::panic::{AssertUnwindSafe, resume_unwind};
 
 use async_trait::async_trait;
 use futures_util::FutureExt;
-use sea::{Place, SeaHarness, migrations, rules};
+use sea::{Place, SeaHarness, migrations, rules, schedules};
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection};
 use storage::{DatabaseOptions, Seal};
 use testkit::contract::Harness;
@@ -106,4 +106,9 @@ async fn an_unmigrated_store_answers_an_error() {
 #[tokio::test]
 async fn each_rule_of_messaging_finds_what_breaks_it() {
     alone(async |place| rules::each_rule_of_messaging_finds_what_breaks_it(place).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_schedules_of_the_desk_break_no_rule() {
+    alone(async |place| schedules::many_schedules_of_the_desk_break_no_rule(place).await).await;
 }

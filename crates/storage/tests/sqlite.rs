@@ -5,7 +5,7 @@
 mod sea;
 
 use async_trait::async_trait;
-use sea::{Place, SeaHarness, migrations, rules};
+use sea::{Place, SeaHarness, migrations, rules, schedules};
 use storage::{DatabaseOptions, Seal};
 use tempfile::TempDir;
 use testkit::contract::Harness;
@@ -62,4 +62,9 @@ async fn an_unmigrated_store_answers_an_error() {
 #[tokio::test]
 async fn each_rule_of_messaging_finds_what_breaks_it() {
     rules::each_rule_of_messaging_finds_what_breaks_it(&TempFile::new()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_schedules_of_the_desk_break_no_rule() {
+    schedules::many_schedules_of_the_desk_break_no_rule(&TempFile::new()).await;
 }

@@ -116,6 +116,7 @@ wire_words! {
         Reopened = "reopened",
         AboutToExpire = "about_to_expire",
         Escalation = "escalation",
+        AssistantAnswer = "assistant_answer",
         CertificationApproved = "certification_approved",
         CertificationRejected = "certification_rejected",
         CertificationRevoked = "certification_revoked",

@@ -283,12 +283,26 @@ fn the_type_switch_is_that_of_the_consultation() {
 #[case(Cause::Reopened, false, true)]
 #[case(Cause::AboutToExpire, true, true)]
 #[case(Cause::Escalation, true, false)]
+#[case(Cause::AssistantAnswer, false, false)]
 #[case(Cause::CertificationApproved, true, false)]
 #[case(Cause::CertificationRejected, true, false)]
 #[case(Cause::CertificationRevoked, true, false)]
 fn row_6_by_cause(#[case] cause: Cause, #[case] tells_doctor: bool, #[case] tells_patient: bool) {
     let tells = |side| Given { cause, ..Given::to(side) }.decide() != Decision::Suppress(Reason::NotNotifiable);
     assert_eq!((tells(Side::Doctor), tells(Side::Patient)), (tells_doctor, tells_patient));
+}
+
+#[test]
+fn of_an_answer_of_the_desk_is_told_who_is_not_looking() {
+    let channels = vec![Channel::Sms, Channel::Wechat];
+    let reachable = RecipientState { channels, ..RecipientState::default() };
+    let sent = Decision::Send { channel: Channel::Sms, reason: Reason::Always };
+    assert_eq!(about_answer(&reachable), sent);
+    let told = RecipientState { was_notified_in_cool_down: true, ..reachable.clone() };
+    assert_eq!(about_answer(&told), Decision::Suppress(Reason::Coalesced));
+    let viewing = RecipientState { is_viewing: true, ..told };
+    assert_eq!(about_answer(&viewing), Decision::Suppress(Reason::OnlineViewing));
+    assert_eq!(about_answer(&RecipientState::default()), Decision::Suppress(Reason::NoChannel));
 }
 
 #[test]

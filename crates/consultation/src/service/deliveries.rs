@@ -15,7 +15,7 @@ use crate::consultation::Consultation;
 use crate::decision::{Decision, RecipientState};
 use crate::error::ConsultationError;
 use crate::notification::{
-    Channel, Delivery, DeliveryError, Notification, NotificationState, Notifier, Reason, Recipient,
+    Cause, Channel, Delivery, DeliveryError, Notification, NotificationState, Notifier, Reason, Recipient,
 };
 use crate::unit::ConsultationUnit;
 
@@ -279,12 +279,16 @@ impl Ground {
         let (doctor, channels) = match notification.recipient {
             Recipient::Doctor(id) => {
                 let doctor = doctor(id)?;
-                (doctor, notify::channels_of_doctor(doctor, self.by_wechat.contains(&notification.id)))
+                (Some(doctor), notify::channels_of_doctor(doctor, self.by_wechat.contains(&notification.id)))
             }
             Recipient::Patient(id) => {
                 let patient = self.patients.get(&id).ok_or(ConsultationError::PatientNotFound(id))?;
-                let of = consultation.ok_or(ConsultationError::Conflict)?.pair.doctor;
-                (doctor(of)?, notify::channels_of_patient(patient, self.by_wechat.contains(&notification.id)))
+                let of = match consultation {
+                    Some(consultation) => Some(doctor(consultation.pair.doctor)?),
+                    None if notification.cause == Cause::AssistantAnswer => None,
+                    None => return Err(ConsultationError::Conflict),
+                };
+                (of, notify::channels_of_patient(patient, self.by_wechat.contains(&notification.id)))
             }
         };
         let attention = self.attention.get(&notification.id).copied().unwrap_or_default();
@@ -308,9 +312,16 @@ async fn attention(
     now: Timestamp,
 ) -> Result<HashMap<NotificationId, Attention>, ConsultationError> {
     let of: HashMap<ConsultationId, &Consultation> = consultations.iter().map(|c| (c.id, c)).collect();
+    let answered = notifications.iter().filter(|n| n.cause == Cause::AssistantAnswer).map(|n| n.recipient);
+    let at_desk = unit.notifications().assistant_conversations(&answered.collect::<Vec<_>>()).await?;
     let seat = |n: &Notification| {
-        let consultation = of.get(&n.consultation_id?)?;
-        notify::seat_of(consultation, n.recipient).map(|seat| (n.id, seat))
+        let seat = if n.cause == Cause::AssistantAnswer {
+            let found = at_desk.iter().find(|seat| seat.recipient == n.recipient)?;
+            (found.conversation_id, n.recipient.client_id())
+        } else {
+            notify::seat_of(of.get(&n.consultation_id?)?, n.recipient)?
+        };
+        Some((n.id, seat))
     };
     let (ids, seats): (Vec<NotificationId>, Vec<_>) = notifications.iter().filter_map(seat).unzip();
     Ok(ids.into_iter().zip(unit.presence().attention(&seats, now).await?).collect())

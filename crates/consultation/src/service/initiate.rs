@@ -264,7 +264,7 @@ impl InitiateConsultations {
         let mut start = machine::start(new, doctor, relation.is_blocked, &context.policy, context.clock.now())?;
         let facts = Facts {
             consultation: Some(&start.next),
-            doctor,
+            doctor: Some(doctor),
             is_blocked: relation.is_blocked,
             state: RecipientState {
                 channels: notify::channels_of_doctor(doctor, by_wechat),

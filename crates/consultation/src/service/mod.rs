@@ -1,5 +1,6 @@
 //! The use cases: begin, load, decide, write, record, commit, wake.
 
+mod answers;
 mod certifications;
 mod closures;
 mod consultations;
@@ -20,6 +21,7 @@ mod sweeps;
 mod transition;
 mod unseen;
 
+pub use answers::Answers;
 pub use certifications::Certifications;
 pub use closures::Closures;
 pub use consultations::{ConsultationRecord, ConsultationTrail, Consultations};

@@ -33,7 +33,8 @@ pub(super) fn channels_of_patient(patient: &Patient, by_wechat: bool) -> Vec<Cha
 /// Everything a decision about a consultation looks at.
 pub(super) struct Facts<'a> {
     pub(super) consultation: Option<&'a Consultation>,
-    pub(super) doctor: &'a Doctor,
+    /// Answers of the desk concern none.
+    pub(super) doctor: Option<&'a Doctor>,
     /// Whether the relation of the pair is blocked.
     pub(super) is_blocked: bool,
     pub(super) state: RecipientState,
@@ -42,12 +43,16 @@ pub(super) struct Facts<'a> {
 impl Facts<'_> {
     /// The decision as of now.
     pub(super) fn decide(&self, context: &Context, recipient: Recipient, cause: Cause) -> Decision {
-        let schedule = Schedule::of(self.doctor, context.policy.timezone);
+        if cause == Cause::AssistantAnswer {
+            return decision::about_answer(&self.state);
+        }
+        let Some(doctor) = self.doctor else { return Decision::Suppress(Reason::NotNotifiable) };
+        let schedule = Schedule::of(doctor, context.policy.timezone);
         let situation = Case {
             cause,
             consultation: self.consultation,
             is_blocked: self.is_blocked,
-            doctor: self.doctor,
+            doctor,
             schedule: &schedule,
             recipient: &self.state,
         };
@@ -88,16 +93,12 @@ pub(super) async fn decide(
         (state.is_viewing, state.was_notified_in_cool_down) = (attention.is_viewing, told.is_some());
         is_blocked = unit.relations().find(c.relation_id).await?.is_some_and(|r| r.is_blocked);
     }
-    Ok(Facts { consultation, doctor: &doctor, is_blocked, state }.decide(context, recipient, cause))
+    Ok(Facts { consultation, doctor: Some(&doctor), is_blocked, state }.decide(context, recipient, cause))
 }
 
 /// The recipient's place in the dialog, if there is one.
 pub(super) fn seat_of(consultation: &Consultation, recipient: Recipient) -> Option<(ConversationId, String)> {
-    let client_id = match recipient {
-        Recipient::Doctor(id) => id.to_string(),
-        Recipient::Patient(id) => id.to_string(),
-    };
-    consultation.dialog_id.map(|dialog| (dialog, client_id))
+    consultation.dialog_id.map(|dialog| (dialog, recipient.client_id()))
 }
 
 /// Decides about one recipient and keeps the decision; queues a job if it is to leave now or later. The verdict of a

@@ -1,5 +1,6 @@
 //! Relations, invitations, consultations and notifications.
 
+mod answers;
 mod closed_profile;
 pub(crate) mod consultation;
 mod delivery;

@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use ::consultation::notification::{
-    Cause, Channel, Notification, NotificationFilter, NotificationRepository, NotificationState, Reason, Recipient,
+    AnswerSearch, AssistantSeat, Cause, Channel, Notification, NotificationFilter, NotificationRepository,
+    NotificationState, Reason, Recipient,
 };
 use async_trait::async_trait;
 use domain::id::{ConsultationId, NotificationId};
@@ -14,7 +15,7 @@ use sea_orm::entity::prelude::*;
 use sea_orm::{QueryOrder, QueryResult, QuerySelect, QueryTrait};
 use serde::Serialize;
 
-use super::reach;
+use super::{answers, reach};
 use crate::backend::store_error;
 use crate::bulk;
 use crate::convert::{corrupt, known, list, newest_first, parse, parse_opt, text, text_opt};
@@ -210,6 +211,18 @@ impl NotificationRepository for SeaUnit {
         let id = |row: &QueryResult| row.try_get::<String>("", "id").map_err(store_error);
         let rows = self.query(&sql, values).await?;
         rows.iter().map(|row| parse("notification.id", &id(row)?)).collect()
+    }
+
+    async fn find_unread_answers(
+        &mut self,
+        search: &AnswerSearch,
+        limit: u32,
+    ) -> Result<Vec<AssistantSeat>, StoreError> {
+        answers::find_unread(self, search, limit).await
+    }
+
+    async fn assistant_conversations(&mut self, recipients: &[Recipient]) -> Result<Vec<AssistantSeat>, StoreError> {
+        answers::conversations(self, recipients).await
     }
 
     async fn told_otherwise(

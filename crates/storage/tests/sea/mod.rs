@@ -2,6 +2,7 @@
 
 pub(crate) mod migrations;
 pub(crate) mod rules;
+pub(crate) mod schedules;
 
 use std::sync::Arc;
 
@@ -22,6 +23,16 @@ pub(crate) trait Place: Send + Sync {
     async fn remove(&self);
 }
 
+/// Whoever lends a place removes it.
+#[async_trait]
+impl<P: Place> Place for &P {
+    fn options(&self) -> DatabaseOptions {
+        (**self).options()
+    }
+
+    async fn remove(&self) {}
+}
+
 /// A migrated store in a place of its own.
 pub(crate) struct SeaHarness<P> {
     place: P,
@@ -30,7 +41,12 @@ pub(crate) struct SeaHarness<P> {
 
 impl<P: Place> SeaHarness<P> {
     pub(crate) async fn open(place: P) -> Self {
-        let store = SeaStore::connect(&place.options()).await.unwrap();
+        let options = place.options();
+        Self::open_with(place, &options).await
+    }
+
+    async fn open_with(place: P, options: &DatabaseOptions) -> Self {
+        let store = SeaStore::connect(options).await.unwrap();
         store.migrate().await.unwrap();
         Self { place, store }
     }

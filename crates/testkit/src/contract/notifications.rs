@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use consultation::notification::{
-    Cause, Channel, Notification, NotificationFilter, NotificationState, Reason, Recipient,
+    AnswerSearch, AssistantSeat, Cause, Channel, Notification, NotificationFilter, NotificationState, Reason, Recipient,
 };
 use domain::Timestamp;
 use domain::id::{AgentId, ConsultationId, NotificationId};
 use domain::page::PageRequest;
-use im::NewMessage;
 use im::conversation::ReadMove;
+use im::desk::Chat;
 use im::presence::Presence;
+use im::{MemberKind, NewMessage};
 
 use super::samples::{at, conversation, guest, message, notification, text};
 use super::{Harness, append, assert_unique, attempt, given_conversations, messaging, sorted, within};
@@ -264,6 +265,72 @@ pub async fn what_its_viewer_left_unseen_is_found(h: &dyn Harness) {
     assert!(unseen(Some(2), (0, 50), 20).await.is_empty());
     assert!(unseen(None, (0, 9), 20).await.is_empty() && unseen(None, (11, 50), 20).await.is_empty());
     assert_eq!(unseen(None, (0, 50), 45_001).await, ids(&[1, 2]), "the lease of its node is over");
+}
+
+/// Conversation `n` of patient `n` with the assistant.
+async fn given_desk_chats(h: &dyn Harness, numbers: &[u32]) {
+    let conversations: Vec<_> = numbers.iter().map(|n| conversation(*n)).collect();
+    let seats = |n: &u32| [guest(*n, &patient_id(*n).to_string()), guest(*n, "assistant")];
+    let members: Vec<_> = numbers.iter().flat_map(seats).collect();
+    given_conversations(h, &conversations, &members).await;
+    let mut unit = h.desk().begin().await.unwrap();
+    for n in numbers {
+        let customer = patient_id(*n).to_string();
+        let chat = Chat::new(build::dialog_id(*n), customer, MemberKind::Patient, at(i64::from(*n)));
+        unit.chats().insert(&chat).await.unwrap();
+    }
+    unit.commit().await.unwrap();
+}
+
+/// Message `n` of an agent in conversation `of`.
+fn answer(n: u32, of: u32) -> NewMessage {
+    NewMessage { acted_by: Some(AgentId(object_id(900))), ..text(n, build::dialog_id(of), "assistant", "您好") }
+}
+
+pub async fn answers_of_the_desk_that_were_not_read_are_found(h: &dyn Harness) {
+    given_desk_chats(h, &[1, 2, 3, 4, 5, 6]).await;
+    // 1 is unread; 2 is in front; 3 was read; 4 was written after; 5 was told of; 6 was said by the assistant itself.
+    append(h, &[answer(1, 1), answer(2, 2), answer(3, 3), answer(4, 4), answer(5, 5)]).await;
+    append(h, &[text(6, build::dialog_id(6), "assistant", "欢迎")]).await;
+    append(h, &[text(7, build::dialog_id(4), &patient_id(4).to_string(), "收到")]).await;
+    let read = ReadMove { conversation_id: build::dialog_id(3), client_id: patient_id(3).to_string(), seq: 1 };
+    messaging(h, async |unit| unit.conversations().mark_read(&[read]).await.unwrap()).await;
+    let (client_id, viewing) = (patient_id(2).to_string(), Some(build::dialog_id(2)));
+    let socket = Presence { socket: 1, node: "n1".into(), client_id, viewing };
+    messaging(h, async |unit| {
+        unit.presence().renew("n1", at(0), Duration::from_secs(45)).await.unwrap();
+        unit.presence().put(&[socket]).await.unwrap();
+    })
+    .await;
+    let told = Notification {
+        recipient: Recipient::Patient(patient_id(5)),
+        cause: Cause::AssistantAnswer,
+        created_at: at(60),
+        ..notification(1, None)
+    };
+    given(h, &[told]).await;
+    let found = async |only: Option<u32>, said: (i64, i64), not_told_since: i64, now: i64| -> Vec<u32> {
+        let said = (at(said.0), at(said.1));
+        let search =
+            AnswerSearch { only: only.map(build::dialog_id), said, not_told_since: at(not_told_since), now: at(now) };
+        let seats = h.store().read().notifications().find_unread_answers(&search, 10).await.unwrap();
+        let number = |seat: &AssistantSeat| {
+            let is_theirs = |n: &u32| seat.recipient == Recipient::Patient(patient_id(*n));
+            (1..=6).find(|n| is_theirs(n) && seat.conversation_id == build::dialog_id(*n)).unwrap()
+        };
+        seats.iter().map(number).collect()
+    };
+    assert_eq!(found(None, (0, 50), 50, 70).await, [1]);
+    assert_eq!((found(Some(1), (0, 50), 50, 70).await, found(Some(2), (0, 50), 50, 70).await), (vec![1], vec![]));
+    assert_eq!(found(None, (0, 0), 50, 70).await, [0; 0], "not said long enough ago");
+    assert_eq!(found(None, (0, 50), 50, 45_001).await, [1, 2], "the lease of its node is over");
+    let later = NewMessage { created_at: at(80), ..answer(8, 5) };
+    append(h, &[later]).await;
+    assert_eq!(found(None, (0, 90), 50, 100).await, [1], "told not long ago");
+    assert_eq!(found(None, (0, 90), 61, 100).await, [1, 5], "a new answer is told of after a while");
+    let seats = h.store().read().notifications().assistant_conversations(&[Recipient::Patient(patient_id(3))]).await;
+    let seat = AssistantSeat { conversation_id: build::dialog_id(3), recipient: Recipient::Patient(patient_id(3)) };
+    assert_eq!(seats.unwrap(), [seat]);
 }
 
 async fn last(h: &dyn Harness, since: i64) -> Option<Timestamp> {

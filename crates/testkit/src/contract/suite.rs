@@ -197,6 +197,7 @@ macro_rules! contract_suite {
             ],
             desk_schedules: [
                 whatever_happens_at_once_the_rules_hold,
+                equal_agents_are_loaded_equally,
                 a_customer_who_writes_at_once_has_one_conversation,
             ],
             notifications: [
@@ -208,6 +209,7 @@ macro_rules! contract_suite {
                 a_notification_id_is_taken_once,
                 cancelling_spares_closing_notices_and_what_is_settled,
                 what_its_viewer_left_unseen_is_found,
+                answers_of_the_desk_that_were_not_read_are_found,
                 who_was_told_and_neither_read_nor_answered_is_found_until_reminded,
                 the_last_notification_is_found_within_the_cool_down,
                 another_notification_of_the_same_run_is_known_within_the_cool_down,

@@ -5,18 +5,58 @@ use std::collections::HashSet;
 use async_trait::async_trait;
 use consultation::consultation::Consultation;
 use consultation::notification::{
-    Cause, Notification, NotificationFilter, NotificationRepository, NotificationState, Reason, Recipient,
+    AnswerSearch, AssistantSeat, Cause, Notification, NotificationFilter, NotificationRepository, NotificationState,
+    Reason, Recipient,
 };
-use domain::id::{ConsultationId, NotificationId};
+use domain::id::{ConsultationId, ConversationId, NotificationId};
 use domain::page::{Cursor, Page, PageRequest};
 use domain::{StoreError, Timestamp};
+use im::MemberKind;
+use im::desk::Chat;
 
 use super::MemoryUnit;
-use super::tables::{all_of, insert_new, newest_first};
+use super::tables::{Tables, all_of, insert_new, newest_first};
 
 /// Its recipient was told by it, or is queued to be told, since then.
 fn tells(n: &Notification, since: Timestamp) -> bool {
     matches!(n.state, NotificationState::Queued | NotificationState::Sent) && n.updated_at >= since
+}
+
+/// The customer of a chat of the desk.
+fn customer(chat: &Chat) -> Option<Recipient> {
+    match chat.customer_kind {
+        MemberKind::Doctor => chat.customer_id.parse().ok().map(Recipient::Doctor),
+        MemberKind::Patient => chat.customer_id.parse().ok().map(Recipient::Patient),
+        _ => None,
+    }
+}
+
+/// Has a live socket in whose front the conversation is.
+fn is_viewing(tables: &Tables, client_id: &str, conversation: ConversationId, now: Timestamp) -> bool {
+    tables.presence.values().any(|p| {
+        let is_alive = tables.nodes.get(&p.node).is_some_and(|until| *until >= now);
+        is_alive && p.client_id == client_id && p.viewing == Some(conversation)
+    })
+}
+
+/// Whether the customer has an answer that they have not read and were not told of.
+fn has_unread_answer(tables: &Tables, chat: &Chat, recipient: Recipient, search: &AnswerSearch) -> bool {
+    let seat = (chat.conversation_id, chat.customer_id.clone());
+    let Some(member) = tables.members.get(&seat) else { return false };
+    let id = chat.conversation_id;
+    let of_it = || tables.messages.values().filter(move |m| m.conversation_id == id);
+    let writes_after = |seq: i64| of_it().any(|m| m.seq > seq && m.sender.as_ref() == Some(&chat.customer_id));
+    let decided_since = |at: Timestamp| {
+        let mut decided = tables.notifications.values();
+        decided.any(|n| n.cause == Cause::AssistantAnswer && n.recipient == recipient && n.created_at >= at)
+    };
+    of_it().any(|answer| {
+        let is_meant = answer.acted_by.is_some() && answer.recalled_at.is_none() && answer.seq > member.read_seq;
+        is_meant
+            && (search.said.0..=search.said.1).contains(&answer.created_at)
+            && !writes_after(answer.seq)
+            && !decided_since(answer.created_at.min(search.not_told_since))
+    })
 }
 
 #[async_trait]
@@ -144,22 +184,15 @@ impl NotificationRepository for MemoryUnit {
         limit: u32,
     ) -> Result<Vec<NotificationId>, StoreError> {
         let tables = self.tables()?;
-        let client = |recipient: Recipient| match recipient {
-            Recipient::Doctor(id) => id.to_string(),
-            Recipient::Patient(id) => id.to_string(),
-        };
         let is_unseen = |n: &&Notification| {
             let Some(consultation) = n.consultation_id.and_then(|id| tables.consultations.get(&id)) else {
                 return false;
             };
             let Some(dialog) = consultation.dialog_id else { return false };
-            let seat = (dialog, client(n.recipient));
+            let seat = (dialog, n.recipient.client_id());
             let is_unread = tables.members.get(&seat).zip(tables.conversations.get(&dialog));
             let is_unread = is_unread.is_some_and(|(m, c)| m.unread_count(c.last_seq) > 0);
-            let is_viewing = tables.presence.values().any(|p| {
-                let is_alive = tables.nodes.get(&p.node).is_some_and(|until| *until >= now);
-                is_alive && p.client_id == seat.1 && p.viewing == Some(dialog)
-            });
+            let is_viewing = is_viewing(&tables, &seat.1, dialog, now);
             let is_last = tables.notifications.values().all(|o| {
                 let is_other = o.consultation_id == n.consultation_id && o.recipient == n.recipient;
                 !is_other || (o.created_at, o.id) <= (n.created_at, n.id)
@@ -174,6 +207,33 @@ impl NotificationRepository for MemoryUnit {
         };
         let found = tables.notifications.values().filter(is_unseen).map(|n| n.id);
         Ok(found.take(usize::try_from(limit).unwrap_or(usize::MAX)).collect())
+    }
+
+    async fn find_unread_answers(
+        &mut self,
+        search: &AnswerSearch,
+        limit: u32,
+    ) -> Result<Vec<AssistantSeat>, StoreError> {
+        let tables = self.tables()?;
+        let mut chats: Vec<&Chat> = tables.desk.chats.values().map(|row| &row.chat).collect();
+        chats.retain(|chat| search.only.is_none_or(|only| only == chat.conversation_id));
+        chats.sort_by_key(|chat| (chat.updated_at, chat.conversation_id));
+        let unread = chats.into_iter().filter_map(|chat| {
+            let recipient = customer(chat)?;
+            let is_away = !is_viewing(&tables, &chat.customer_id, chat.conversation_id, search.now);
+            let is_due = is_away && has_unread_answer(&tables, chat, recipient, search);
+            is_due.then_some(AssistantSeat { conversation_id: chat.conversation_id, recipient })
+        });
+        Ok(unread.take(limit as usize).collect())
+    }
+
+    async fn assistant_conversations(&mut self, recipients: &[Recipient]) -> Result<Vec<AssistantSeat>, StoreError> {
+        let tables = self.tables()?;
+        let seats = tables.desk.chats.values().filter_map(|row| {
+            let recipient = customer(&row.chat).filter(|recipient| recipients.contains(recipient))?;
+            Some(AssistantSeat { conversation_id: row.chat.conversation_id, recipient })
+        });
+        Ok(seats.collect())
     }
 
     async fn told_otherwise(

@@ -20,9 +20,8 @@ impl Desk {
         if let Some(agent) = unit.agents().find(id).await? {
             return Ok(agent);
         }
-        let capacity = self.assistant(&mut *unit).await?.settings.default_capacity;
         let mut work = self.work().await?;
-        work.unit.agents().ensure(id, capacity).await?;
+        work.unit.agents().ensure(id, work.assistant.settings.default_capacity).await?;
         let found = work.unit.agents().find(id).await?;
         self.finish(work).await?;
         found.ok_or(DeskError::AgentNotFound)
@@ -34,7 +33,12 @@ impl Desk {
     /// [`DeskError::Access`] for anybody but staff.
     pub async fn list_agents(&self, actor: &Actor) -> Result<Vec<DeskAgent>, DeskError> {
         require_staff(actor)?;
-        Ok(self.store.read().agents().list().await?)
+        let mut unit = self.store.read();
+        let capacity = self.assistant(&mut *unit).await?.settings.default_capacity;
+        let known = unit.agents().list().await?.into_iter();
+        // Whoever has never been at the desk begins with what is usual.
+        let usual = |agent: DeskAgent| if agent.capacity == 0 { DeskAgent { capacity, ..agent } } else { agent };
+        Ok(known.map(usual).collect())
     }
 
     /// Says that the caller is there, away or gone. Who is gone gives everything in hand back to the queue.
@@ -91,14 +95,8 @@ impl Desk {
         patch: DeskAgentPatch,
     ) -> Result<DeskAgent, DeskError> {
         actor.require_admin()?;
-        let known = self.store.read().agents().list().await?;
-        if !known.iter().any(|agent| agent.id == id) {
-            return Err(DeskError::AgentNotFound);
-        }
         let mut work = self.work().await?;
-        let capacity = work.assistant.settings.default_capacity;
-        work.unit.agents().ensure(id, capacity).await?;
-        let mut agent = work.unit.agents().find(id).await?.ok_or(DeskError::AgentNotFound)?;
+        let mut agent = work.agent(id).await?.ok_or(DeskError::AgentNotFound)?;
         agent.apply(patch)?;
         work.unit.agents().set_profile(&agent).await?;
         let detail = json!({ "capacity": agent.capacity, "skills": agent.skills, "groups": agent.groups });

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::Desk;
 use super::work::Work;
+use crate::desk::agent::DeskAgent;
 use crate::desk::assign::{self, Placement};
 use crate::desk::chat::Chat;
 use crate::desk::entry::EntryKind;
@@ -13,7 +14,8 @@ use crate::desk::error::DeskError;
 const MAX_QUEUE: u32 = 2_000;
 /// Rounds of one call: another is needed only when somebody else changed an agent or a chat in between.
 const MAX_ROUNDS: usize = 8;
-/// Kind of the job that looks at the queue at a certain time; it has no payload.
+/// Kind of the job that looks at the queue at a certain time, when somebody who waits may be served though nothing
+/// happens; it has no payload.
 pub const ASSIGN_JOB: &str = "assign_chats";
 
 /// What a round came to.
@@ -24,8 +26,8 @@ struct Round {
 }
 
 impl Desk {
-    /// Gives as many waiting chats to agents as can be; answers how many. Safe to call from anywhere, any number of
-    /// times.
+    /// Gives as many waiting chats to agents as can be; answers how many. Leaves a job for the next time at which one
+    /// of the others may be served. Safe to call from anywhere, any number of times.
     ///
     /// # Errors
     /// [`DeskError::Store`].
@@ -61,52 +63,47 @@ impl Desk {
         let mut work = self.work().await?;
         work.unit.chats().lock_queue().await?;
         work.now = self.clock.now();
-        let queue = work.unit.chats().queue(MAX_QUEUE).await?;
-        let agents = work.unit.agents().list_there(work.now).await?;
+        let mut queue = work.unit.chats().queue(MAX_QUEUE).await?;
+        let mut agents = work.unit.agents().list_there(work.now).await?;
         let placements = assign::place(&queue, &agents, &work.assistant.settings, work.now, self.home);
         let mut round = Round { given: 0, missed: false };
         for placement in &placements {
-            let Some(chat) = queue.iter().find(|chat| chat.conversation_id == placement.conversation_id) else {
-                continue;
-            };
-            let agent = agents.iter().find(|agent| agent.id == placement.agent);
-            let name = agent.map(|agent| agent.display_name.as_str());
-            if give(&mut work, chat.clone(), placement, name).await? {
-                round.given += 1;
-            } else {
+            // Who comes after a chat that could not be given must not overtake it.
+            if !give(&mut work, &mut queue, &mut agents, placement).await? {
                 round.missed = true;
+                break;
             }
+            round.given += 1;
         }
-        if round.given > 0 {
+        let next_chance = assign::next_chance(&queue, &agents, work.now, self.home);
+        if let Some(at) = next_chance {
+            work.job(ASSIGN_JOB, json!({}), at, format!("{ASSIGN_JOB}:{}", at.as_millis()));
+        }
+        if round.given > 0 || next_chance.is_some() {
             self.finish(work).await?;
         }
         Ok(round)
     }
-
-    /// Leaves a job for the next time at which somebody who waits may be served though nothing happens.
-    pub(super) async fn plan_next_chance(&self) -> Result<(), DeskError> {
-        let now = self.clock.now();
-        let mut unit = self.store.read();
-        let queue = unit.chats().queue(MAX_QUEUE).await?;
-        if queue.is_empty() {
-            return Ok(());
-        }
-        let agents = unit.agents().list_there(now).await?;
-        let Some(at) = assign::next_chance(&queue, &agents, now, self.home) else { return Ok(()) };
-        let mut work = self.work().await?;
-        work.job(ASSIGN_JOB, json!({}), at, format!("{ASSIGN_JOB}:{}", at.as_millis()));
-        self.finish(work).await?;
-        Ok(())
-    }
 }
 
-async fn give(work: &mut Work, mut chat: Chat, placement: &Placement, name: Option<&str>) -> Result<bool, DeskError> {
+/// Claims a chat of the queue for an agent, both as they were read, and writes down there what changed.
+async fn give(
+    work: &mut Work,
+    queue: &mut Vec<Chat>,
+    agents: &mut [DeskAgent],
+    placement: &Placement,
+) -> Result<bool, DeskError> {
+    let chat = queue.iter().find(|chat| chat.conversation_id == placement.conversation_id).cloned();
+    let agent = agents.iter_mut().find(|agent| agent.id == placement.agent);
+    let (Some(mut chat), Some(agent)) = (chat, agent) else { return Ok(false) };
     chat.assign(placement.agent, placement.reason, work.now);
     if !work.claim(&mut chat).await? {
         return Ok(false);
     }
     let data = json!({ "reason": placement.reason.as_str(), "agentId": placement.agent });
     work.entry(chat.conversation_id, EntryKind::Assigned, None, None, data);
-    work.tell_customer(&chat, name);
+    work.tell_customer(&chat, Some(&agent.display_name));
+    agent.load += 1;
+    queue.retain(|waiting| waiting.conversation_id != chat.conversation_id);
     Ok(true)
 }

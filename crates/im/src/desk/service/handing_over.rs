@@ -148,7 +148,7 @@ async fn offer(work: &mut Work, chat: &mut Chat, from: AgentId, to: AgentId, not
     if to == from {
         return Err(FieldError::new("agentId", "is another agent").into());
     }
-    let other = work.unit.agents().find(to).await?.ok_or(DeskError::AgentNotFound)?;
+    let other = work.agent(to).await?.ok_or(DeskError::AgentNotFound)?;
     if !other.is_there(work.now) {
         return Err(DeskError::AgentAway);
     }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use domain::doctor::Doctor;
 use domain::id::{AgentId, ConversationId, DoctorId, FileId, PatientId};
-use domain::page::{Page, PageRequest};
+use domain::page::{Cursor, Page, PageRequest};
 use domain::patient::Patient;
 use domain::{Actor, ObjectId};
 
@@ -107,6 +107,21 @@ impl Profile {
     }
 }
 
+/// One page of the queue as it is served. Who was served since the page before leaves no gap, though some come twice.
+fn part_of_queue(ordered: &[&Chat], page: PageRequest) -> Page<Chat> {
+    let place = |chat: &Chat| (chat.queued_at, chat.conversation_id.0);
+    let start = page.after.map_or(0, |last| {
+        let known = ordered.iter().position(|chat| chat.conversation_id.0 == last.id).map(|at| at + 1);
+        let later = || ordered.iter().position(|chat| place(chat) > (Some(last.at), last.id));
+        known.or_else(later).unwrap_or(ordered.len())
+    });
+    let rows = ordered.iter().skip(start).take(page.limit as usize + 1).map(|chat| (*chat).clone()).collect();
+    Page::from_rows(rows, page.limit, |chat| Cursor {
+        at: chat.queued_at.unwrap_or(chat.updated_at),
+        id: chat.conversation_id.0,
+    })
+}
+
 impl Desk {
     /// How many chats there are in each view of the caller.
     ///
@@ -135,7 +150,7 @@ impl Desk {
                 let queue = unit.chats().queue(MAX_WAITING).await?;
                 let ordered = assign::in_order(&queue, &assistant.settings, self.clock.now()).into_iter();
                 let wanted = ordered.filter(|chat| filter.customer.is_none_or(|kind| chat.customer_kind == kind));
-                Page { items: wanted.cloned().collect(), next: None }
+                part_of_queue(&wanted.collect::<Vec<_>>(), page)
             }
             _ => unit.chats().list(filter, page).await?,
         };
@@ -245,5 +260,44 @@ impl Desk {
             rating: chat.detail.rating,
             chat,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use domain::{ObjectId, Timestamp};
+
+    use super::*;
+
+    fn waiting(n: u32) -> Chat {
+        let at = Timestamp::from_millis(0) + Duration::from_secs(u64::from(n));
+        let id = ObjectId::from_parts(1, [0; 5], n);
+        let mut chat = Chat::new(id.into(), n.to_string(), MemberKind::Patient, at);
+        chat.enqueue(at);
+        chat
+    }
+
+    fn pages(queue: &[Chat], served_between: impl Fn(&Chat) -> bool) -> Vec<String> {
+        let mut seen = Vec::new();
+        let mut after = None;
+        loop {
+            let left: Vec<&Chat> = queue.iter().filter(|chat| after.is_none() || !served_between(chat)).collect();
+            let page = part_of_queue(&left, PageRequest { limit: 2, after });
+            seen.extend(page.items.iter().map(|chat| chat.customer_id.clone()));
+            after = page.next;
+            if after.is_none() {
+                return seen;
+            }
+        }
+    }
+
+    #[test]
+    fn the_queue_is_paged_in_the_order_it_is_served_in() {
+        let queue = [4, 1, 2, 3, 5].map(waiting);
+        assert_eq!(pages(&queue, |_| false), ["4", "1", "2", "3", "5"], "4 is urgent");
+        assert_eq!(pages(&queue, |chat| chat.customer_id == "1"), ["4", "1", "4", "2", "3", "5"], "1 was served");
+        assert_eq!(part_of_queue(&[], PageRequest { limit: 2, after: None }).next, None);
     }
 }

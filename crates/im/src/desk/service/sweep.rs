@@ -33,7 +33,6 @@ impl Desk {
         }
         swept.requeued = self.requeue_orphaned().await?;
         swept.given = self.assign().await?;
-        self.plan_next_chance().await?;
         Ok(swept)
     }
 

@@ -9,7 +9,7 @@ use domain::{Actor, Timestamp};
 use serde_json::{Value, json};
 
 use super::Desk;
-use crate::desk::agent;
+use crate::desk::agent::{self, DeskAgent};
 use crate::desk::assistant::Assistant;
 use crate::desk::chat::{Chat, Turn};
 use crate::desk::entry::{DeskEntry, EntryKind};
@@ -82,6 +82,18 @@ impl Work {
     /// The chat, locked until the unit ends.
     pub(super) async fn chat(&mut self, id: ConversationId) -> Result<Chat, DeskError> {
         self.unit.chats().find_locked(id).await?.ok_or(DeskError::ChatNotFound)
+    }
+
+    /// An agent of the staff, with a place at the desk from now on if they have never been there.
+    pub(super) async fn agent(&mut self, id: AgentId) -> Result<Option<DeskAgent>, DeskError> {
+        if let Some(agent) = self.unit.agents().find(id).await? {
+            return Ok(Some(agent));
+        }
+        if !self.unit.agents().list().await?.iter().any(|agent| agent.id == id) {
+            return Ok(None);
+        }
+        self.unit.agents().ensure(id, self.assistant.settings.default_capacity).await?;
+        Ok(self.unit.agents().find(id).await?)
     }
 
     /// Writes a chat that keeps its agent.

@@ -97,6 +97,7 @@ CREATE TABLE notification (
 );
 CREATE INDEX notification_consultation ON notification (consultation_id, created_at);
 CREATE INDEX notification_told ON notification (updated_at) WHERE state = 'sent' AND recipient_kind = 'doctor';
+CREATE INDEX notification_answer ON notification (recipient_id, created_at) WHERE cause = 'assistant_answer';
 CREATE INDEX notification_unseen ON notification (updated_at)
     WHERE state = 'suppressed' AND reason = 'ONLINE_VIEWING';
 
