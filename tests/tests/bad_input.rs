@@ -223,8 +223,10 @@ fn leancloud_clients_are_told_of_a_character_that_cannot_be_stored_on_both_datab
         for (method, path, body, place) in cases {
             let request = world.http.request(method, path, &As::Integrator);
             let request = if body.is_null() { request } else { request.json(&body) };
+            // Parameters are looked at before it is known whose they are.
+            let code = if body.is_null() { 142 } else { 111 };
             let told = Told::of(request.send().unwrap());
-            assert_eq!((told.status, &told.code), (400, &json!(111)), "{path}: {}", told.text);
+            assert_eq!((told.status, &told.code), (400, &json!(code)), "{path}: {}", told.text);
             told.says(place).says("U+0000");
         }
         let filter = "/1.1/classes/Diary?where=%7B%22a%22%3A%22%5Cu0000%22%7D";

@@ -54,10 +54,10 @@ fn place_of_nul(value: &Value) -> Option<String> {
     match value {
         Value::String(text) if text.contains('\0') => Some(THE_TEXT.to_owned()),
         Value::Array(items) => items.iter().enumerate().find_map(|(at, item)| inside(format!("[{at}]"), item)),
-        Value::Object(fields) => fields.iter().find_map(|(name, value)| match name.contains('\0') {
-            true => Some("the name of a field".to_owned()),
-            false => inside(name.clone(), value),
-        }),
+        Value::Object(fields) if fields.keys().any(|name| name.contains('\0')) => {
+            Some("the name of a field".to_owned())
+        }
+        Value::Object(fields) => fields.iter().find_map(|(name, value)| inside(name.clone(), value)),
         _ => None,
     }
 }

@@ -25,7 +25,7 @@ impl JobHandler for AccountClosed {
 
     async fn run(&self, job: &ClaimedJob) -> JobResult {
         let closed: ClosedAccount = serde_json::from_value(job.payload.clone())
-            .map_err(|_| JobFailure::Final("the payload names no account".to_owned()))?;
+            .or(Err(JobFailure::Final("the payload names no account".to_owned())))?;
         let passing = |error: &dyn Coded| JobFailure::Passing(error.code().to_owned());
         if let Some(user) = closed.user {
             self.logins.release(&Actor::System, user).await.map_err(|error| passing(&error))?;

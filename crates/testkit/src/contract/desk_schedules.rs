@@ -259,8 +259,8 @@ pub async fn play_evenly(h: &dyn Harness, seed: u64) {
         let acts: Vec<Act> =
             customers.by_ref().take(crowd as usize).map(|n| Act::Write { customer: n, name: n }).collect();
         let before = game.at_once(acts).await;
-        let seen = game.check(&before).await;
-        game.hold(seen.check_even());
+        let looked = game.check(&before).await;
+        game.hold(looked.check_even());
         game.clock.advance(Duration::from_millis(u64::from(game.dice.roll(1_000))));
     }
 }

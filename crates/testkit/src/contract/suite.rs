@@ -343,7 +343,8 @@ mod tests {
             include_str!("races.rs"),
         ];
         for source in sources {
-            for line in source.lines().filter(|l| l.starts_with("pub async fn ")) {
+            let is_behaviour = |line: &&str| line.starts_with("pub async fn ") && line.ends_with("(h: &dyn Harness) {");
+            for line in source.lines().filter(is_behaviour) {
                 let name = line.trim_start_matches("pub async fn ").split('(').next().unwrap_or_default();
                 assert!(list.contains(&format!(" {name},")), "{name} is not listed");
             }

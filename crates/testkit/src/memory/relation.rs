@@ -4,8 +4,10 @@ use async_trait::async_trait;
 use consultation::Relation;
 use consultation::consultation::Pair;
 use consultation::relation::{RelationFilter, RelationRepository};
+use domain::doctor::Doctor;
 use domain::id::{ConsultationId, PatientId, RelationId, ReportId};
 use domain::page::{Cursor, Page, PageRequest};
+use domain::patient::Patient;
 use domain::{Phone, StoreError, Timestamp};
 
 use super::MemoryUnit;
@@ -19,7 +21,7 @@ fn is_match(tables: &Tables, filter: &RelationFilter, relation: &Relation) -> bo
     let part = filter.text.as_deref().unwrap_or_default();
     let patient = tables.patients.get(&relation.pair.patient);
     let doctor = tables.doctors.get(&relation.pair.doctor);
-    if patient.is_some_and(|p| p.is_closed()) || doctor.is_some_and(|d| d.is_closed()) {
+    if patient.is_some_and(Patient::is_closed) || doctor.is_some_and(Doctor::is_closed) {
         return false;
     }
     let number: Option<Phone> = part.parse().ok();

@@ -53,12 +53,11 @@ impl Realtime {
     }
 
     pub(super) async fn count(&self, client: &Client, conv: &ConvCommand) -> Result<GenericCommand, Refusal> {
-        let count = match conv.cid.as_deref() {
-            Some(cid) => self.count_people(client, cid).await?,
-            None => {
-                let filter = Self::conditions(client, conv)?;
-                self.ports.store.read().documents().count(&client.viewer(), CLASS, &filter).await?
-            }
+        let count = if let Some(cid) = conv.cid.as_deref() {
+            self.count_people(client, cid).await?
+        } else {
+            let filter = Self::conditions(client, conv)?;
+            self.ports.store.read().documents().count(&client.viewer(), CLASS, &filter).await?
         };
         let count = Some(i32::try_from(count).unwrap_or(i32::MAX));
         let conv = ConvCommand { count, ..ConvCommand::default() };
