@@ -232,7 +232,7 @@ fn leancloud_clients_are_told_of_a_character_that_cannot_be_stored_on_both_datab
         let filter = "/1.1/classes/Diary?where=%7B%22a%22%3A%22%5Cu0000%22%7D";
         let get = |path: &str| Told::of(world.http.request(Method::GET, path, &As::Integrator).send().unwrap());
         get(filter).is(400, 111).says("U+0000");
-        get("/1.1/classes/Di%00ary").is(404, 101);
+        get("/1.1/classes/Di%00ary").is(400, 142).says("path");
     }
 }
 

@@ -43,7 +43,7 @@ impl World {
 
     /// The consultation once it has ended.
     fn ended(&self, id: &str, who: &As) -> Value {
-        let limit = Instant::now() + Duration::from_secs(60);
+        let limit = Instant::now() + Duration::from_mins(1);
         loop {
             let found = self.http.get(&format!("/api/v1/consultations/{id}"), who);
             assert_eq!(found.status, 200, "{found:?}");

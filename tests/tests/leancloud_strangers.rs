@@ -182,7 +182,7 @@ fn changes_nothing(outsider: &Client, target: &Target) {
 }
 
 fn urlencoded(text: &str) -> String {
-    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+    text.bytes().fold(String::new(), |text, byte| text + &format!("%{byte:02X}"))
 }
 
 #[test]

@@ -166,8 +166,8 @@ fn accounts_of_numbers(world: &mut World) {
     let name = world.number("13712340004");
     let signed_up = world.http.post("/1.1/users", &As::App, &json!({ "username": name, "password": "six-letters" }));
     assert_eq!(signed_up.status, 201, "{}", signed_up.body);
-    let taken = world.http.post("/1.1/users", &As::App, &json!({ "username": name, "password": "six-letters" }));
-    assert_eq!(taken.body["code"], 202, "{}", taken.body);
+    let again = world.http.post("/1.1/users", &As::App, &json!({ "username": name, "password": "six-letters" }));
+    assert_eq!(again.body["code"], 202, "{}", again.body);
     let login = world.http.post("/1.1/login", &As::App, &json!({ "username": name, "password": "six-letters" }));
     assert_eq!(login.status, 200, "{}", login.body);
 

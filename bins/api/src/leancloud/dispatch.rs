@@ -67,9 +67,8 @@ const UNSUPPORTED: [&str; 17] = [
 /// Whether LeanCloud has something under a path that this server does not offer.
 fn is_unsupported(segments: &[&str]) -> bool {
     match segments {
-        ["users", "friendshipRequests", ..] => true,
+        ["users", "friendshipRequests", ..] | ["files", _, "censor"] => true,
         ["users", _, part, ..] => ["friendship", "followers", "followees", "followersAndFollowees"].contains(part),
-        ["files", _, "censor"] => true,
         [name, ..] => UNSUPPORTED.contains(name),
         [] => false,
     }

@@ -41,7 +41,7 @@ pub(crate) async fn two_processes_may_open_and_migrate_at_once(place: &impl Plac
         store.migrate().await.unwrap();
         store
     };
-    let (one, other) = tokio::join!(migrated(), migrated());
+    let (one, other) = tokio::join!(Box::pin(migrated()), Box::pin(migrated()));
     one.probe_write(Timestamp::from_millis(1)).await.unwrap();
     other.probe_write(Timestamp::from_millis(2)).await.unwrap();
     one.close().await;

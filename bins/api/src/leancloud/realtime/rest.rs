@@ -112,8 +112,8 @@ fn respond(answered: Result<Value, Refused>) -> Response {
     match answered {
         Ok(body) => answer::ok(&body),
         Err(Refused::Unknown) => answer::error(&ErrorBody::unknown_path()),
-        Err(Refused::Master) => super::super::storage::refused(&RestError::ReadForbidden),
-        Err(Refused::Rest(error)) => super::super::storage::refused(&error),
+        Err(Refused::Master) => storage::refused(&RestError::ReadForbidden),
+        Err(Refused::Rest(error)) => storage::refused(&error),
         Err(Refused::Realtime(refusal)) => refused(&refusal),
     }
 }

@@ -68,16 +68,12 @@ impl Realtime {
     async fn count_people(&self, client: &Client, cid: &str) -> Result<u64, Refusal> {
         let mut unit = self.ports.store.read();
         let room = self.room(unit.as_mut(), Some(cid)).await?;
-        let now = self.ports.clock.now();
         if !room.flag("tr") {
-            room.seat(client, code::NOT_MEMBER_LOGS, now)?;
+            room.seat(client, code::NOT_MEMBER_LOGS, self.ports.clock.now())?;
             return Ok(room.members.len() as u64);
         }
         let members: Vec<String> = room.members.into_iter().map(|member| member.client_id).collect();
-        let mut connected = unit.presence().connected(&members, now).await?;
-        connected.sort_unstable();
-        connected.dedup();
-        Ok(connected.len() as u64)
+        Ok(self.connected(&members).await?.len() as u64)
     }
 
     async fn find_rooms(

@@ -187,12 +187,17 @@ impl Realtime {
     /// When the store does not answer.
     pub async fn online(&self, client_ids: &[String]) -> Result<Vec<String>, Refusal> {
         let asked: Vec<String> = client_ids.iter().take(MAX_QUERIED).cloned().collect();
+        self.connected(&asked).await
+    }
+
+    /// Those of the clients that are connected, to whichever node.
+    pub(super) async fn connected(&self, client_ids: &[String]) -> Result<Vec<String>, Refusal> {
         let now = self.ports.clock.now();
-        let mut online = self.ports.store.read().presence().connected(&asked, now).await?;
-        online.extend(self.ports.devices.connected(&asked));
-        online.sort_unstable();
-        online.dedup();
-        Ok(online)
+        let mut connected = self.ports.store.read().presence().connected(client_ids, now).await?;
+        connected.extend(self.ports.devices.connected(client_ids));
+        connected.sort_unstable();
+        connected.dedup();
+        Ok(connected)
     }
 
     /// Ends every session of a client, on all nodes.
