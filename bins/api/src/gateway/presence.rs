@@ -94,11 +94,12 @@ impl PresenceKeeper {
         self.wake.notify_one();
     }
 
-    /// Those of the clients that have a socket here.
+    /// Those of the clients that have a socket here, once for each socket.
     pub(super) fn connected(&self, client_ids: &[String]) -> Vec<String> {
+        let asked: HashSet<&String> = client_ids.iter().collect();
         let state = self.lock();
-        let here: HashSet<&String> = state.sockets.values().flat_map(|shown| shown.client_ids.iter()).collect();
-        client_ids.iter().filter(|client| here.contains(client)).cloned().collect()
+        let here = state.sockets.values().flat_map(|shown| shown.client_ids.iter());
+        here.filter(|client| asked.contains(client)).cloned().collect()
     }
 
     /// Forgets this node in the store.
