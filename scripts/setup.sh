@@ -6,7 +6,7 @@
 #   base      linker, Node, just, cargo-nextest (the default)
 #   lint      cargo-deny
 #   services  PostgreSQL and nats-server, without starting either
-#   browser   Chromium, for tests of the console
+#   browser   Chromium and Chinese fonts, for tests and pictures of the console
 #   py        schemathesis in target/py
 set -euo pipefail
 
@@ -75,6 +75,8 @@ services() {
 
 browser() {
     has chromium || has google-chrome || apt_install chromium
+    # Without one every Chinese character is a box, in pictures too.
+    [ -n "$(fc-list :lang=zh 2>/dev/null)" ] || apt_install fontconfig fonts-noto-cjk
 }
 
 py() {
