@@ -274,11 +274,14 @@ async fn a_doctor_who_does_not_answer_is_reminded_by_text_message_once() {
     let tasks = DeskTasks::new(stage.context());
     let agent = Actor::Agent(AgentId(testkit::ids::object_id(905)));
     let open = async || tasks.list(&agent, DeskTaskState::Open, PageRequest::first()).await.unwrap().items;
-    assert_eq!(open().await.len(), 1);
+    let asked = open().await;
+    assert_eq!(asked.len(), 1);
+    let (doctor, patient) = (asked[0].doctor.as_ref().unwrap(), asked[0].patient.as_ref().unwrap());
+    assert_eq!((doctor.id, patient.id), (doctor_id(1), patient_id(1)), "whom to call, and about whom");
     escalations.run().await.unwrap();
     assert_eq!(open().await.len(), 1);
     assert!(tasks.list(&the_doctor(), DeskTaskState::Open, PageRequest::first()).await.is_err());
-    let id = open().await[0].id;
+    let id = asked[0].task.id;
     assert!(matches!(tasks.close(&agent, id, " ").await, Err(ConsultationError::Invalid(_))));
     assert_eq!(tasks.close(&agent, id, "已电话联系").await.unwrap().closed_by, Some(agent.label()));
     assert!(matches!(tasks.close(&agent, id, "再次").await, Err(ConsultationError::TaskClosed)));

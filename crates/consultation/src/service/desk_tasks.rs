@@ -1,7 +1,9 @@
 //! What the desk is asked to look after, and closing it.
 
-use domain::id::DeskTaskId;
+use domain::doctor::Doctor;
+use domain::id::{ConsultationId, DeskTaskId, DoctorId, PatientId};
 use domain::page::{Page, PageRequest};
+use domain::patient::Patient;
 use domain::{Actor, text};
 use serde_json::json;
 
@@ -11,6 +13,14 @@ use crate::error::ConsultationError;
 
 /// Longest note on what was done.
 const MAX_NOTE_CHARS: usize = 500;
+
+/// A task with whom it is about: the doctor to be called, and the patient who waits.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ListedTask {
+    pub task: DeskTask,
+    pub doctor: Option<Doctor>,
+    pub patient: Option<Patient>,
+}
 
 /// Use cases on tasks, for agents and administrators.
 #[derive(Clone)]
@@ -32,9 +42,22 @@ impl DeskTasks {
         actor: &Actor,
         state: DeskTaskState,
         page: PageRequest,
-    ) -> Result<Page<DeskTask>, ConsultationError> {
+    ) -> Result<Page<ListedTask>, ConsultationError> {
         actor.require(actor.staff().is_some())?;
-        Ok(self.context.store.read().desk_tasks().list(state, page).await?)
+        let mut unit = self.context.store.read();
+        let found = unit.desk_tasks().list(state, page).await?;
+        let ids: Vec<ConsultationId> = found.items.iter().map(|task| task.consultation_id).collect();
+        let consultations = unit.consultations().find_all(&ids).await?;
+        let doctors: Vec<DoctorId> = consultations.iter().map(|one| one.pair.doctor).collect();
+        let patients: Vec<PatientId> = consultations.iter().map(|one| one.pair.patient).collect();
+        let doctors = unit.doctors().find_all(&doctors).await?;
+        let patients = unit.patients().find_all(&patients).await?;
+        Ok(found.map(|task| {
+            let pair = consultations.iter().find(|one| one.id == task.consultation_id).map(|one| one.pair);
+            let doctor = pair.and_then(|pair| doctors.iter().find(|doctor| doctor.id == pair.doctor).cloned());
+            let patient = pair.and_then(|pair| patients.iter().find(|patient| patient.id == pair.patient).cloned());
+            ListedTask { task, doctor, patient }
+        }))
     }
 
     /// Closes a task with what was done; audited.

@@ -28,7 +28,7 @@ pub use consultations::{ConsultationRecord, ConsultationTrail, Consultations};
 pub use context::Context;
 pub use deliveries::{DELIVER_NOTIFICATION, Deliveries, DeliveryProgress};
 pub use desk_history::DeskConsultation;
-pub use desk_tasks::DeskTasks;
+pub use desk_tasks::{DeskTasks, ListedTask};
 pub use dialogs::Dialogs;
 pub use doctors::Doctors;
 pub use escalations::Escalations;

@@ -346,6 +346,8 @@ pub struct DeskProfileView {
     pub is_blocked: bool,
     /// When the customer first opened the conversation.
     pub created_at: Instant,
+    /// When the customer's account was closed.
+    pub closed_at: Option<Instant>,
 }
 
 impl From<ChatCounts> for DeskCountsView {
@@ -523,6 +525,11 @@ impl DeskProfileView {
             Customer::Doctor(doctor) => (doctor.department.clone(), Some(doctor.certification.into())),
             Customer::Patient(_) | Customer::Unknown => (None, None),
         };
+        let closed_at = match &customer {
+            Customer::Patient(patient) => patient.closed_at,
+            Customer::Doctor(doctor) => doctor.closed_at,
+            Customer::Unknown => None,
+        };
         Self {
             client_id: chat.customer_id,
             kind: chat.customer_kind.into(),
@@ -544,6 +551,7 @@ impl DeskProfileView {
             remark: chat.detail.remark,
             is_blocked: chat.detail.is_blocked,
             created_at: Instant(chat.created_at),
+            closed_at: closed_at.map(Instant),
         }
     }
 }
