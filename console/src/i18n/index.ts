@@ -25,7 +25,7 @@ export function t(key: string, named: Record<string, unknown> = {}): string {
 /** The word for a value of the API; the value itself when there is none. */
 export function word(group: string, value: string | undefined | null): string {
   if (value === undefined || value === null || value === "") return "—";
-  const key = `word.${group}.${value.replaceAll(".", "_")}`;
+  const key = `word.${group}.${value}`;
   return i18n.global.te(key) || i18n.global.te(key, "zh") ? i18n.global.t(key) : value;
 }
 
