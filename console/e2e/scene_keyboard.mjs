@@ -139,6 +139,21 @@ export const keyboard = {
     await keys.press("Enter");
     await until("the patient has both", async () => (await li.history()).filter((message) => message.actedBy === anna.id).length === 2);
 
+    // The same from anywhere; another right after it, and not after all.
+    await keys.press("Escape");
+    await keys.press("/");
+    await keys.type("jc");
+    await page.locator(`${test("canned")} [role=option]`, { hasText: "监测说明" }).waitFor();
+    await keys.press("Enter");
+    await until("the reply is in the box again", async () => (await box(page).inputValue()) === "李小满您好，请佩戴设备整晚监测。");
+    await keys.type("/jc");
+    await page.locator(`${test("canned")} [role=option]`, { hasText: "监测说明" }).waitFor();
+    await keys.press("Escape");
+    await page.locator(test("canned")).waitFor({ state: "hidden" });
+    await until("what was looked for is gone", async () => (await box(page).inputValue()) === "李小满您好，请佩戴设备整晚监测。");
+    await keys.press("Enter");
+    await until("the patient has three", async () => (await li.history()).filter((message) => message.actedBy === anna.id).length === 3);
+
     // A note, and back to replies.
     await keys.press("Alt+n");
     await keys.type("客户着急，先电话联系过");
