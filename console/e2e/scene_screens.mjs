@@ -82,7 +82,9 @@ export const screens = {
     }
     await page.setViewportSize({ width: 1280, height: 800 });
     await page.goto(`${deployment.url}/console/desk/${wang.chat}`);
+    await page.locator(test("message")).first().waitFor();
     await page.keyboard.press("?");
+    await page.locator(".el-dialog", { hasText: "键盘快捷键" }).waitFor();
     await page.waitForTimeout(500);
     await page.screenshot({ path: `${folder}/help-1280-dark.png` });
     const guest = await openWindow(browser, deployment);
