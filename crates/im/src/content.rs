@@ -146,7 +146,7 @@ pub fn check(kind: &MessageKind, json: &str) -> Result<Checked, FieldError> {
             require_description(content.description.as_deref())?;
             Ok(Checked::plain(&content))
         }
-        MessageKind::System | MessageKind::Note | MessageKind::Other(_) => {
+        MessageKind::System | MessageKind::Other(_) => {
             Err(FieldError::new("type", "is one of text, image, link, file, voice, report"))
         }
     }
@@ -165,7 +165,7 @@ pub fn check_other(json: &str) -> Result<Content, FieldError> {
 pub fn excerpt(kind: &MessageKind, content: &Content) -> String {
     let field = |name: &str| content.to_value().get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     match kind {
-        MessageKind::Text | MessageKind::System | MessageKind::Note => field("text"),
+        MessageKind::Text | MessageKind::System => field("text"),
         MessageKind::Image => "[图片]".to_owned(),
         MessageKind::File => format!("[文件] {}", field("name")).trim_end().to_owned(),
         MessageKind::Voice => "[语音]".to_owned(),
@@ -263,8 +263,8 @@ mod tests {
     }
 
     #[test]
-    fn system_lines_and_notes_cannot_be_sent() {
-        for kind in [MessageKind::System, MessageKind::Note, MessageKind::parse("lc.-9")] {
+    fn system_lines_and_kinds_of_others_cannot_be_sent() {
+        for kind in [MessageKind::System, MessageKind::parse("note"), MessageKind::parse("lc.-9")] {
             assert_eq!(field(&kind, r#"{"text":"x"}"#), "type");
         }
     }

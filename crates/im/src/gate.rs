@@ -57,7 +57,7 @@ pub fn words_of(kind: &MessageKind, content: &Content) -> Option<String> {
             texts_of(&value, &mut found);
             (!found.is_empty()).then(|| found.join("\n"))
         }
-        MessageKind::Image | MessageKind::Voice | MessageKind::System | MessageKind::Note => None,
+        MessageKind::Image | MessageKind::Voice | MessageKind::System => None,
     }
 }
 

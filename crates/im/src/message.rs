@@ -27,8 +27,6 @@ pub enum MessageKind {
     Report,
     /// Written by the product itself.
     System,
-    /// Between agents, never shown to a customer.
-    Note,
     Other(Box<str>),
 }
 
@@ -42,7 +40,6 @@ impl MessageKind {
             Self::Voice => "voice",
             Self::Report => "report",
             Self::System => "system",
-            Self::Note => "note",
             Self::Other(word) => word,
         }
     }
@@ -56,7 +53,6 @@ impl MessageKind {
             "voice" => Self::Voice,
             "report" => Self::Report,
             "system" => Self::System,
-            "note" => Self::Note,
             other => Self::Other(other.into()),
         }
     }

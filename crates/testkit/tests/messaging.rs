@@ -174,23 +174,23 @@ async fn a_sender_recalls_within_two_minutes_and_an_administrator_whenever() {
 }
 
 #[tokio::test]
-async fn notes_are_shown_to_overseers_only_and_their_look_is_audited() {
+async fn members_and_overseers_read_a_dialog_and_the_look_of_overseers_is_audited() {
     let scene = Scene::new().await;
     scene.append(1, MessageKind::Text).await;
-    scene.append(2, MessageKind::Note).await;
+    scene.append(2, MessageKind::Image).await;
     let history = History::new(scene.context.clone());
     let seen = async |actor: &Actor| {
         let page = history.page(actor, dialog_id(1), HistoryPage::After(0), 9).await.unwrap();
         page.messages.into_iter().map(|m| m.seq).collect::<Vec<_>>()
     };
-    assert_eq!(seen(&person(patient_id(2))).await, [1]);
+    assert_eq!(seen(&person(patient_id(2))).await, [1, 2]);
     assert!(scene.acts().is_empty());
     assert_eq!(seen(&admin()).await, [1, 2]);
     assert_eq!(scene.acts(), ["conversation.read"]);
     let sync = LogSync::new(scene.context.clone(), Arc::new(Quiet));
     let all = SyncRequest { cursor: Some(0), ..SyncRequest::default() };
     let missed = sync.missed(&person(patient_id(2)), &all).await.unwrap();
-    assert_eq!((missed.entries.len(), missed.cursor), (1, scene.store.committed().head));
+    assert_eq!((missed.entries.len(), missed.cursor), (2, scene.store.committed().head));
     let hidden = history.page(&person(patient_id(9)), dialog_id(1), HistoryPage::After(0), 9).await;
     assert!(matches!(hidden, Err(ImError::ConversationNotFound)), "{hidden:?}");
 }

@@ -6,7 +6,6 @@ use std::time::Instant;
 
 use domain::id::SessionId;
 use domain::{Actor, StoreError};
-use im::MessageKind;
 use im::feed::{EphemeralKind, Subscriber};
 use im::log::LogEntry;
 use im::protocol::{Bye, ByeReason, EventFrame, HelloFrame, ReadyFrame, ResyncFrame, ServerFrame};
@@ -127,7 +126,7 @@ impl Socket {
         let entries = entries.map_err(|error| store_failed(&error))?;
         let is_full = entries.len() >= PAGE as usize;
         let read_to = entries.last().map(LogEntry::position).filter(|_| is_full).map_or(goal, |last| last.min(goal));
-        for entry in entries.iter().filter(|entry| entry.position() <= goal && !is_note(entry)) {
+        for entry in entries.iter().filter(|entry| entry.position() <= goal) {
             if self.session.admits(entry.position()) {
                 self.write(ServerFrame::Event(EventFrame::of(entry)).to_json()).await?;
             }
@@ -156,11 +155,6 @@ impl Socket {
             self.gateway.live.ephemeral(im::feed::Ephemeral { conversation_id, client_ids, kind });
         }
     }
-}
-
-/// Notes are between agents.
-fn is_note(entry: &LogEntry) -> bool {
-    matches!(entry, LogEntry::Message(message) if message.kind == MessageKind::Note)
 }
 
 fn unavailable() -> Bye {

@@ -103,7 +103,7 @@ fn words(message: &Message) -> Option<String> {
         MessageKind::Image => Some("[图片] 请打开小程序查看".to_owned()),
         MessageKind::Voice => Some("[语音] 请打开小程序收听".to_owned()),
         MessageKind::File => Some("[文件] 请打开小程序查看".to_owned()),
-        MessageKind::System | MessageKind::Note => None,
+        MessageKind::System => None,
         _ => gate::words_of(&message.kind, &message.content),
     }
 }

@@ -20,7 +20,6 @@ use serde_json::Value;
 
 use crate::conversation::Member;
 use crate::log::{Committed, EventKind, LogEntry, LogEvent, LogHead};
-use crate::message::MessageKind;
 use crate::protocol::{Bye, ByeReason, EventFrame};
 
 pub use ephemeral::{Ephemeral, EphemeralKind};
@@ -300,8 +299,6 @@ impl State {
     fn deliver_to_subscribers(&mut self, next: &TailEntry) -> bool {
         let mut delivery = Delivery { subscribers: &self.subscribers, next, frame: None };
         match &*next.entry {
-            // Between agents.
-            LogEntry::Message(message) if message.kind == MessageKind::Note => true,
             LogEntry::Message(message) => match self.members.get(message.conversation_id) {
                 Some(clients) => {
                     delivery.reach_all(&clients);

@@ -233,16 +233,6 @@ fn a_session_that_ended_while_its_socket_was_joining_is_closed_too() {
 }
 
 #[test]
-fn notes_are_not_for_members() {
-    let mut node = Node::new(&[(1, &["patient"])]);
-    let patient = node.live(&["patient"]);
-    let LogEntry::Message(mut hidden) = message(1, conversation(1)) else { panic!("not a message") };
-    hidden.kind = MessageKind::Note;
-    node.commit(vec![LogEntry::Message(hidden), message(2, conversation(1))], None);
-    assert_eq!(seen(&patient), [2]);
-}
-
-#[test]
 fn ephemeral_frames_go_to_the_other_members_and_only_from_a_member() {
     let mut node = Node::new(&[(1, &["patient", "doctor"])]);
     let (patient, doctor) = (node.live(&["patient"]), node.live(&["doctor"]));

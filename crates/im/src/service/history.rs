@@ -6,7 +6,7 @@ use domain::{Actor, FieldError};
 use super::access::Reader;
 use super::context::ImContext;
 use crate::error::ImError;
-use crate::message::{HistoryPage, Message, MessageKind};
+use crate::message::{HistoryPage, Message};
 
 /// Most messages of one page.
 pub const MAX_PAGE: u32 = 200;
@@ -49,7 +49,6 @@ impl History {
         let mut messages = unit.messages().history(id, page, limit.saturating_add(1)).await?;
         let has_more = cut(&mut messages, page, limit);
         reader.audit(&self.context, actor, "conversation.read", id).await?;
-        hide_notes(&mut messages, &reader);
         Ok(MessagePage { messages, has_more })
     }
 
@@ -61,9 +60,7 @@ impl History {
         let reader = Reader::of(actor)?;
         let mut unit = self.context.store.read();
         reader.find(&mut *unit, id).await?;
-        let mut found: Vec<_> = unit.messages().find(id, message).await?.into_iter().collect();
-        hide_notes(&mut found, &reader);
-        let found = found.pop().ok_or(ImError::MessageNotFound)?;
+        let found = unit.messages().find(id, message).await?.ok_or(ImError::MessageNotFound)?;
         reader.audit(&self.context, actor, "conversation.read", id).await?;
         Ok(found)
     }
@@ -86,7 +83,6 @@ impl History {
             exported.extend(part.into_iter().filter(|m| m.seq <= last_seq));
         }
         reader.audit(&self.context, actor, "conversation.export", id).await?;
-        hide_notes(&mut exported, &reader);
         Ok(exported)
     }
 }
@@ -106,11 +102,4 @@ pub(crate) fn cut(messages: &mut Vec<Message>, page: HistoryPage, limit: u32) ->
         HistoryPage::Before(_) => drop(messages.drain(..extra)),
     }
     extra > 0
-}
-
-/// Notes are between agents.
-fn hide_notes(messages: &mut Vec<Message>, reader: &Reader) {
-    if matches!(reader, Reader::Member(_)) {
-        messages.retain(|m| m.kind != MessageKind::Note);
-    }
 }

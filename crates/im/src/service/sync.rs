@@ -8,7 +8,6 @@ use super::context::{ImContext, listener_ids};
 use super::history::{MAX_PAGE, check_limit};
 use crate::error::ImError;
 use crate::log::{LogEntry, LogWatch};
-use crate::message::MessageKind;
 
 /// How far a client has got.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -104,12 +103,6 @@ impl LogSync {
         entries.truncate(limit);
         let last = entries.last().filter(|_| has_more).map(LogEntry::position);
         let cursor = last.unwrap_or(head.position);
-        entries.retain(|entry| !is_note(entry));
         Ok(Synced { entries, cursor, epoch: head.epoch, has_more, resync: false })
     }
-}
-
-/// Notes are between agents.
-fn is_note(entry: &LogEntry) -> bool {
-    matches!(entry, LogEntry::Message(message) if message.kind == MessageKind::Note)
 }

@@ -74,7 +74,7 @@ pub async fn only_texts_that_were_not_recalled_are_found(h: &dyn Harness) {
     let of_kind =
         |n, kind, content| NewMessage { kind, content: Content::of(&content), ..text(n, dialog_id(1), "b", "") };
     let others = [
-        of_kind(3, MessageKind::Note, json!({"text": "打鼾"})),
+        of_kind(3, MessageKind::System, json!({"text": "打鼾"})),
         of_kind(4, MessageKind::Link, json!({"url": "https://a.example/打鼾", "title": "打鼾"})),
         of_kind(5, MessageKind::Other("lc.7".into()), json!("打鼾")),
         message(6, dialog_id(1)),

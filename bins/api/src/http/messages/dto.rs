@@ -158,7 +158,7 @@ impl ExportedMessageView {
         let content = shown.to_value();
         let field = |name: &str| content.get(name).and_then(Value::as_str).map(str::to_owned);
         let said = match message.kind {
-            MessageKind::Text | MessageKind::System | MessageKind::Note => field("text"),
+            MessageKind::Text | MessageKind::System => field("text"),
             MessageKind::Link => field("url"),
             MessageKind::Report => field("title"),
             MessageKind::Image | MessageKind::File | MessageKind::Voice => file_of(&content).map(|id| links.url(id)),

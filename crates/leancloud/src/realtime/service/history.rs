@@ -29,7 +29,7 @@ pub(super) struct Edge {
 
 impl Edge {
     /// A time alone stands for all messages of that time.
-    fn time(&self) -> Option<i64> {
+    pub(super) fn time(&self) -> Option<i64> {
         self.timestamp.filter(|timestamp| (1..i64::MAX).contains(timestamp))
     }
 }
@@ -86,8 +86,7 @@ impl Realtime {
         let limit = request.limit.filter(|limit| *limit > 0).unwrap_or(DEFAULT_LIMIT).min(MAX_LIMIT);
         let Span { first, last } = self.span(unit, conversation, request).await?;
         let is_wanted = |message: &Message| {
-            message.kind != im::MessageKind::Note
-                && request.kind.is_none_or(|kind| crate::message::show(message, |_| None).is_of_type(kind))
+            request.kind.is_none_or(|kind| crate::message::show(message, |_| None).is_of_type(kind))
         };
         let mut found = Vec::new();
         let (mut low, mut high, mut looked_at) = (first, last, 0);

@@ -8,9 +8,9 @@ use domain::file::File;
 use domain::id::{ConversationId, FileId};
 use domain::page::PageRequest;
 use domain::{StoreError, Timestamp};
+use im::Message;
 use im::log::{EventKind, LogEntry, LogEvent};
 use im::message::HistoryPage;
-use im::{Message, MessageKind};
 use serde_json::Value;
 
 use super::facts::Facts;
@@ -133,7 +133,7 @@ impl Realtime {
                 conv_type: Some(facts.kind),
                 ..UnreadTuple::default()
             };
-            if let Some(message) = summary.last_message.filter(|m| m.kind != MessageKind::Note) {
+            if let Some(message) = summary.last_message {
                 self.describe(unit.as_mut(), client, &message, &mut tuple).await?;
             }
             convs.push(tuple);
