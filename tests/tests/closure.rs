@@ -1,38 +1,28 @@
 //! Closing an account: who closed it is gone for everybody, their number and WeChat identity begin anew, what was said
 //! stays with the other side.
 
-use std::thread;
-use std::time::{Duration, Instant};
-
 use reqwest::Method;
-use reqwest::blocking::Client;
 use serde_json::{Value, json};
 use tests::load::export::{doctor_id, doctor_phone, patient_id, patient_phone};
-use tests::server::{Api, Database, Deployment, free_port};
+use tests::server::{Api, Database, Deployment};
 use tests::socket::Socket;
-use tests::world::{Answer, As, Http, create_admin, populate, violations};
+use tests::waiting::wait_for;
+use tests::wechat::{Platform, WithWechat};
+use tests::world::{Answer, As, Http, populate, violations};
 
 struct World {
     deployment: Deployment,
     api: Api,
     http: Http,
-    standin: String,
     admin: As,
+    platform: Platform,
 }
 
 impl World {
     fn new(database: Database) -> Self {
-        let port = free_port();
-        let deployment = Deployment::new(database)
-            .with("wechat.standin", &format!("127.0.0.1:{port}"))
-            .with("worker.embedded", "true")
-            .with("worker.poll", "100ms");
-        populate(&deployment, 2, 2);
-        let (name, password) = create_admin(&deployment);
-        let api = deployment.start_api();
-        let http = Http::new(&api);
-        let admin = http.sign_in_staff(&name, &password);
-        Self { deployment, api, http, standin: format!("http://127.0.0.1:{port}/_standin"), admin }
+        let started = WithWechat::start(Deployment::new(database), |deployment| populate(deployment, 2, 2));
+        let WithWechat { deployment, api, http, admin, platform } = started;
+        Self { deployment, api, http, admin, platform }
     }
 
     /// Starts a consultation of the first doctor with the first patient; answers its id.
@@ -43,16 +33,11 @@ impl World {
 
     /// The consultation once it has ended.
     fn ended(&self, id: &str, who: &As) -> Value {
-        let limit = Instant::now() + Duration::from_mins(1);
-        loop {
+        wait_for("the consultation to end", || {
             let found = self.http.get(&format!("/api/v1/consultations/{id}"), who);
             assert_eq!(found.status, 200, "{found:?}");
-            if found.body["status"] == "2" {
-                return found.body;
-            }
-            assert!(Instant::now() < limit, "the consultation goes on: {found:?}");
-            thread::sleep(Duration::from_millis(50));
-        }
+            (found.body["status"] == "2").then_some(found.body)
+        })
     }
 
     fn close(&self, who: &As) -> Answer {
@@ -66,10 +51,7 @@ impl World {
 
     /// Signs a patient in by the mini-program alone; answers the account.
     fn sign_in_by_wechat(&self, openid: &str) -> Value {
-        let body = json!({ "appid": "wx-standin-patient", "openid": openid, "unionid": null });
-        let code: Value =
-            Client::new().post(format!("{}/login", self.standin)).json(&body).send().unwrap().json().unwrap();
-        let body = json!({ "app": "patient", "code": code["code"] });
+        let body = json!({ "app": "patient", "code": self.platform.login("patient", openid, None) });
         let answer = self.http.post("/api/v1/auth/sign-in/wechat", &As::Nobody, &body);
         assert_eq!(answer.status, 201, "{answer:?}");
         answer.body

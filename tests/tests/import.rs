@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use tests::leancloud_standin::{LeanCloudStandin, There};
+use testkit::leancloud::{LeanCloudStandIn, There};
 use tests::server::{APP_ID, Database, Deployment, MASTER_KEY};
 use tests::world::{As, Http, violations};
 
@@ -147,7 +147,7 @@ fn texts(http: &Http, who: &As) -> Vec<(i64, String)> {
     texts
 }
 
-fn fetch(deployment: &Deployment, standin: &LeanCloudStandin, more: &[&str]) -> std::process::Output {
+fn fetch(deployment: &Deployment, standin: &LeanCloudStandIn, more: &[&str]) -> std::process::Output {
     let url = standin.url();
     let arguments = ["import-leancloud", "fetched", "--fetch", &url, "--fetch-rate", "1000"];
     deployment.run(&[&arguments[..], more].concat())
@@ -158,7 +158,7 @@ fn an_application_is_fetched_and_imported_and_its_clients_go_on() {
     for database in Database::available() {
         let deployment = Deployment::new(database);
         // The credentials of the tests' deployment are those over there as well.
-        let standin = LeanCloudStandin::start(APP_ID, MASTER_KEY);
+        let standin = LeanCloudStandIn::start(APP_ID, MASTER_KEY);
         fill(&mut standin.there(), &standin.url());
         standin.there().busy_every = 7;
         // Broken off twice, then to the end.
@@ -214,7 +214,7 @@ fn an_application_is_fetched_and_imported_and_its_clients_go_on() {
 #[test]
 fn a_wrong_master_key_is_told_and_nothing_begins() {
     let deployment = Deployment::new(Database::Sqlite).with("app.master_key", "another-application-master-key");
-    let standin = LeanCloudStandin::start(APP_ID, MASTER_KEY);
+    let standin = LeanCloudStandIn::start(APP_ID, MASTER_KEY);
     let output = fetch(&deployment, &standin, &[]);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_eq!((output.status.code(), errors.contains("Unauthorized.")), (Some(1), true), "{errors}");

@@ -2,14 +2,14 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use reqwest::Method;
-use reqwest::blocking::Client;
 use serde_json::{Value, json};
 use tests::secrecy::{columns_of, logs_of, shows};
-use tests::server::{Database, Deployment, free_port};
-use tests::world::{Answer, As, Http, create_admin};
+use tests::server::{Database, Deployment};
+use tests::waiting::wait_for;
+use tests::wechat::{Platform, WithWechat};
+use tests::world::{Answer, As, Http};
 
 /// A doctor and a patient of the sample, the patient's number, and what the sample says of all of its patients.
 const DOCTOR: &str = "5daeb07b7b968a0074945056";
@@ -21,8 +21,7 @@ const IMPORTED_SECRETS: [&str; 2] = ["6spsc3lkr2aqxv9upctnwlavy", "c2Vzc2lvbg"];
 struct World {
     http: Http,
     admin: As,
-    client: Client,
-    standin: String,
+    platform: Platform,
     /// Every number and secret that was brought in.
     brought: Vec<String>,
 }
@@ -33,19 +32,10 @@ impl World {
         number.to_owned()
     }
 
-    fn control(&self, path: &str, body: &Value) -> Value {
-        self.client.post(format!("{}{path}", self.standin)).json(body).send().unwrap().json().unwrap()
-    }
-
-    fn phone_code(&self, phone: &str) -> Value {
-        self.control("/phone", &json!({ "appid": "wx-standin-patient", "phone": phone }))["code"].clone()
-    }
-
     fn wechat_sign_in(&self, openid: &str, phone: Option<&str>) -> As {
-        let login = self.control("/login", &json!({ "appid": "wx-standin-patient", "openid": openid }));
-        let mut body = json!({ "app": "patient", "code": login["code"] });
+        let mut body = json!({ "app": "patient", "code": self.platform.login("patient", openid, None) });
         if let Some(phone) = phone {
-            body["phoneCode"] = self.phone_code(phone);
+            body["phoneCode"] = self.platform.phone("patient", phone);
         }
         let answer = self.http.post("/api/v1/auth/sign-in/wechat", &As::Nobody, &body);
         assert_eq!(answer.status, 201, "{}", answer.body);
@@ -91,22 +81,15 @@ fn numbers_are_found_and_stand_nowhere_to_be_read() {
 }
 
 fn nowhere_to_be_read(database: Database) {
-    let port = free_port();
-    let deployment = Deployment::new(database)
-        .with("wechat.standin", &format!("127.0.0.1:{port}"))
-        .with("worker.embedded", "true")
-        .with("worker.poll", "100ms")
-        .with("log.filter", "debug");
+    let deployment = Deployment::new(database).with("log.filter", "debug");
     let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../demo/leancloud-export");
-    deployment.run_ok(&["import-leancloud", &sample.display().to_string()]);
-    let (name, password) = create_admin(&deployment);
-    let api = deployment.start_api();
-    let http = Http::new(&api);
-    let admin = http.sign_in_staff(&name, &password);
-    let client = Client::builder().timeout(Duration::from_secs(30)).build().unwrap();
-    let standin = format!("http://127.0.0.1:{port}/_standin");
+    let sample = sample.display().to_string();
+    let started = WithWechat::start(deployment, |deployment| {
+        deployment.run_ok(&["import-leancloud", &sample]);
+    });
+    let WithWechat { deployment, api, http, admin, platform } = started;
     let brought = IMPORTED.iter().chain(&IMPORTED_SECRETS).map(ToString::to_string).collect();
-    let mut world = World { http, admin, client, standin, brought };
+    let mut world = World { http, admin, platform, brought };
 
     accounts_of_numbers(&mut world);
     people_are_found_by_their_numbers(&world);
@@ -176,7 +159,7 @@ fn accounts_of_numbers(world: &mut World) {
     world.wechat_sign_in("wx-1", Some(&phone));
     let person = world.wechat_sign_in("wx-2", None);
     let bind = |world: &World, phone: &str| {
-        let body = json!({ "app": "patient", "code": world.phone_code(phone) });
+        let body = json!({ "app": "patient", "code": world.platform.phone("patient", phone) });
         Answer::of(world.http.request(Method::PUT, "/api/v1/me/phone/wechat", &person).json(&body).send().unwrap())
     };
     let phone = world.number("13712340006");
@@ -234,15 +217,4 @@ fn staff_and_messages(world: &mut World) {
         let mut sent = sent["items"].as_array()?.iter().filter(|message| message["template"] == "new_message");
         sent.any(|message| message["objectId"] == ids[0].as_str()).then_some(())
     });
-}
-
-fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let began = Instant::now();
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(began.elapsed() < Duration::from_secs(40), "waited in vain for {what}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
 }

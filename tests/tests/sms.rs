@@ -2,7 +2,7 @@
 
 use std::process::Output;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use reqwest::Method;
 use reqwest::blocking::Client;
@@ -12,6 +12,7 @@ use testkit::SmsStandIn;
 use testkit::sms::{ALIYUN_KEY, ALIYUN_TEMPLATES, At, Fault, SDK_APP_ID, SIGN_NAME, TENCENT_KEY, TENCENT_TEMPLATES};
 use tests::load::export::{doctor_id, doctor_phone, patient_id};
 use tests::server::{Api, Database, Deployment};
+use tests::waiting::wait_for;
 use tests::world::{As, Http, create_admin, populate};
 
 const PHONE: &str = "13900000001";
@@ -53,17 +54,6 @@ fn ask_for_code(http: &Http) -> Value {
     let asked = http.post("/api/v1/auth/sms-codes", &As::Nobody, &json!({ "phone": PHONE }));
     assert_eq!(asked.status, 201, "{}", asked.body);
     asked.body
-}
-
-fn wait_for<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
-    let started = Instant::now();
-    loop {
-        if let Some(value) = found() {
-            return value;
-        }
-        assert!(started.elapsed() < PATIENCE, "{what} did not happen");
-        std::thread::yield_now();
-    }
 }
 
 fn the_message(http: &Http, admin: &As) -> Value {

@@ -1,73 +1,14 @@
 //! The product with WeChat, without an account: signing in, consent, notifications, invitation codes, tokens for sister
 //! services, and nothing secret left lying about.
 
-use std::thread;
-use std::time::{Duration, Instant};
-
 use reqwest::Method;
-use reqwest::blocking::Client;
 use serde_json::{Value, json};
 use tests::load::export::{doctor_id, doctor_phone, patient_id, patient_phone};
 use tests::secrecy::{columns_of, logs_of, shows};
 use tests::server::{Database, Deployment, free_port};
-use tests::world::{Answer, As, Http, create_admin, populate};
-
-/// The stand-in's own controls.
-struct Platform {
-    client: Client,
-    base: String,
-}
-
-impl Platform {
-    fn at(port: u16) -> Self {
-        let client = Client::builder().timeout(Duration::from_secs(30)).build().unwrap();
-        Self { client, base: format!("http://127.0.0.1:{port}") }
-    }
-
-    fn post(&self, path: &str, body: &Value) -> Value {
-        let answer = self.client.post(format!("{}/_standin{path}", self.base)).json(body).send().unwrap();
-        assert_eq!(answer.status().as_u16(), 200, "{path} {body}");
-        answer.json().unwrap()
-    }
-
-    fn get(&self, path: &str) -> Value {
-        self.client.get(format!("{}{path}", self.base)).send().unwrap().json().unwrap()
-    }
-
-    /// A code of `wx.login`.
-    fn login(&self, app: &str, openid: &str) -> Value {
-        self.post("/login", &json!({ "appid": format!("wx-standin-{app}"), "openid": openid }))["code"].clone()
-    }
-
-    /// A code of the phone button.
-    fn phone(&self, app: &str, phone: &str) -> Value {
-        self.post("/phone", &json!({ "appid": format!("wx-standin-{app}"), "phone": phone }))["code"].clone()
-    }
-
-    fn consent(&self, app: &str, openid: &str) -> Value {
-        let template = format!("standin-{app}-new-message");
-        self.post(
-            "/consent",
-            &json!({ "appid": format!("wx-standin-{app}"), "openid": openid, "templateId": template }),
-        )
-    }
-
-    fn deliveries(&self, openid: &str) -> Vec<Value> {
-        let items = self.get("/_standin/deliveries")["items"].clone();
-        items.as_array().unwrap().iter().filter(|item| item["openid"] == openid).cloned().collect()
-    }
-}
-
-fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let began = Instant::now();
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(began.elapsed() < Duration::from_secs(30), "waited in vain for {what}");
-        thread::sleep(Duration::from_millis(20));
-    }
-}
+use tests::waiting::wait_for;
+use tests::wechat::{Platform, WithWechat};
+use tests::world::{Answer, As, Http, populate};
 
 fn token_of(answer: &Answer) -> As {
     assert_eq!(answer.status, 201, "{}", answer.body);
@@ -75,7 +16,7 @@ fn token_of(answer: &Answer) -> As {
 }
 
 fn sign_in(http: &Http, platform: &Platform, app: &str, openid: &str, phone: Option<&str>) -> Answer {
-    let mut body = json!({ "app": app, "code": platform.login(app, openid) });
+    let mut body = json!({ "app": app, "code": platform.login(app, openid, None) });
     if let Some(phone) = phone {
         body["phoneCode"] = platform.phone(app, phone);
     }
@@ -97,17 +38,9 @@ fn the_whole_way_without_an_account_and_without_a_trace_of_secrets() {
 }
 
 fn whole_way(database: Database) {
-    let port = free_port();
-    let deployment = Deployment::new(database)
-        .with("wechat.standin", &format!("127.0.0.1:{port}"))
-        .with("worker.embedded", "true")
-        .with("worker.poll", "100ms")
-        .with("log.filter", "debug");
-    populate(&deployment, 1, 3);
-    let (name, password) = create_admin(&deployment);
-    let api = deployment.start_api();
-    let (http, platform) = (Http::new(&api), Platform::at(port));
-    let admin = http.sign_in_staff(&name, &password);
+    let deployment = Deployment::new(database).with("log.filter", "debug");
+    let started = WithWechat::start(deployment, |deployment| populate(deployment, 1, 3));
+    let WithWechat { deployment, api, http, admin, platform } = started;
     let doctor = doctor_id(0);
 
     // The doctor signs in with the phone button and is the imported one.
@@ -254,7 +187,7 @@ fn another_stand_in_needs_nothing_but_its_address() {
         .with("wechat.apps", &apps.replace('\n', " "));
     let api = deployment.start_api();
     let http = Http::new(&api);
-    let body = json!({ "app": "mini", "code": platform.login("patient", "someone") });
+    let body = json!({ "app": "mini", "code": platform.login("patient", "someone", None) });
     let as_patient = token_of(&http.post("/api/v1/auth/sign-in/wechat", &As::Nobody, &body));
     let grants = http.get("/api/v1/me/wechat/grants?app=mini", &as_patient).body;
     assert_eq!(grants["items"][0]["templateId"], "standin-patient-new-message", "{grants}");

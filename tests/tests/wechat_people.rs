@@ -1,63 +1,35 @@
 //! People of mini-programs: LeanCloud's sign-in beside the native one, and what they write, looked at before it is passed
 //! on, withdrawn after it was, and kept from nobody whom the platform does not know.
 
-use std::thread;
-use std::time::{Duration, Instant};
-
-use reqwest::blocking::Client;
 use serde_json::{Value, json};
 use tests::load::export::{doctor_id, doctor_phone, patient_id, patient_phone};
-use tests::server::{Database, Deployment, free_port};
-use tests::world::{Answer, As, Http, create_admin, populate};
+use tests::server::{Api, Database, Deployment};
+use tests::waiting::wait_for;
+use tests::wechat::{Platform, WithWechat};
+use tests::world::{Answer, As, Http, populate};
 
 /// What the stand-in takes for a risk.
 const RISKY: &str = "代开发票";
 
 struct World {
     deployment: Deployment,
-    _api: tests::server::Api,
+    _api: Api,
     http: Http,
-    client: Client,
-    standin: String,
     admin: As,
+    platform: Platform,
 }
 
 impl World {
     fn new(database: Database, settings: &[(&str, &str)]) -> Self {
-        let port = free_port();
-        let mut deployment = Deployment::new(database)
-            .with("wechat.standin", &format!("127.0.0.1:{port}"))
-            .with("worker.embedded", "true")
-            .with("worker.poll", "100ms");
-        for (name, value) in settings {
-            deployment = deployment.with(name, value);
-        }
-        populate(&deployment, 1, 2);
-        let (name, password) = create_admin(&deployment);
-        let api = deployment.start_api();
-        let http = Http::new(&api);
-        let admin = http.sign_in_staff(&name, &password);
-        let client = Client::builder().timeout(Duration::from_secs(30)).build().unwrap();
-        let standin = format!("http://127.0.0.1:{port}/_standin");
-        Self { deployment, _api: api, http, client, standin, admin }
-    }
-
-    fn control(&self, path: &str, body: &Value) -> Value {
-        self.client.post(format!("{}{path}", self.standin)).json(body).send().unwrap().json().unwrap()
-    }
-
-    fn overview(&self) -> Value {
-        self.client.get(format!("{}/", self.standin)).send().unwrap().json().unwrap()
-    }
-
-    fn code(&self, app: &str, openid: &str, unionid: Option<&str>) -> Value {
-        let body = json!({ "appid": format!("wx-standin-{app}"), "openid": openid, "unionid": unionid });
-        self.control("/login", &body)["code"].clone()
+        let deployment = settings.iter().fold(Deployment::new(database), |d, (name, value)| d.with(name, value));
+        let started = WithWechat::start(deployment, |deployment| populate(deployment, 1, 2));
+        let WithWechat { deployment, api, http, admin, platform } = started;
+        Self { deployment, _api: api, http, admin, platform }
     }
 
     fn sign_in(&self, app: &str, openid: &str, phone: &str) -> As {
-        let number = self.control("/phone", &json!({ "appid": format!("wx-standin-{app}"), "phone": phone }));
-        let body = json!({ "app": app, "code": self.code(app, openid, None), "phoneCode": number["code"] });
+        let (code, number) = (self.platform.login(app, openid, None), self.platform.phone(app, phone));
+        let body = json!({ "app": app, "code": code, "phoneCode": number });
         let answer = self.http.post("/api/v1/auth/sign-in/wechat", &As::Nobody, &body);
         assert_eq!(answer.status, 201, "{}", answer.body);
         As::Session(answer.body["token"].as_str().unwrap().to_owned())
@@ -96,24 +68,13 @@ impl World {
     }
 }
 
-fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let began = Instant::now();
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(began.elapsed() < Duration::from_secs(40), "waited in vain for {what}");
-        thread::sleep(Duration::from_millis(50));
-    }
-}
-
 #[test]
 fn leancloud_clients_and_native_ones_of_a_person_are_one_account() {
     for database in Database::available() {
         let world = World::new(database, &[]);
         let native = world.sign_in("patient", "wx-1", "13700000001");
         let me = world.http.get("/api/v1/me", &native).body;
-        let first = world.legacy(&json!({ "code": world.code("patient", "wx-1", None) }));
+        let first = world.legacy(&json!({ "code": world.platform.login("patient", "wx-1", None) }));
         assert_eq!(first.status, 200, "an account that was there: {}", first.body);
         assert_eq!(first.body["objectId"], me["user"]["objectId"], "{me}");
         assert_eq!(first.body["authData"]["lc_weapp"]["openid"], "wx-1");
@@ -123,7 +84,7 @@ fn leancloud_clients_and_native_ones_of_a_person_are_one_account() {
 
         // A new person, known across both mini-programs by the union's id.
         let union = |app: &str, openid: &str| {
-            let code = world.code(app, openid, Some("union-2"));
+            let code = world.platform.login(app, openid, Some("union-2"));
             world.legacy(&json!({ "code": code, "platform": "weixin", "main_account": true }))
         };
         let made = union("patient", "wx-2");
@@ -140,7 +101,7 @@ fn leancloud_clients_and_native_ones_of_a_person_are_one_account() {
 #[test]
 fn clients_that_decrypt_by_themselves_get_the_key_where_it_is_allowed() {
     let world = World::new(Database::Sqlite, &[("leancloud.weapp_session_key", "true")]);
-    let signed_in = world.legacy(&json!({ "code": world.code("patient", "wx-1", None) }));
+    let signed_in = world.legacy(&json!({ "code": world.platform.login("patient", "wx-1", None) }));
     let key = signed_in.body["authData"]["lc_weapp"]["session_key"].as_str().unwrap().to_owned();
     assert!(key.len() >= 16, "{}", signed_in.body);
     let token = As::Session(signed_in.body["sessionToken"].as_str().unwrap().to_owned());
@@ -189,7 +150,7 @@ fn looked_at(database: Database) {
     // Whom the platform does not know is not kept from writing.
     let unknown =
         json!({ "path": "/wxa/msg_sec_check", "kind": "refuse", "code": 61010, "message": "code is expired" });
-    world.control("/faults", &unknown);
+    world.platform.post("/faults", &unknown);
     assert_eq!(world.send(&dialog, &patient, "p3", "又睡不着").status, 201);
 
     // A picture is passed on, and taken back when the verdict comes.
@@ -203,8 +164,10 @@ fn looked_at(database: Database) {
     let body = json!({ "clientMessageId": "p4", "type": "image", "content": { "fileId": file } });
     let sent = world.http.post(&format!("/api/v1/conversations/{dialog}/messages"), &patient, &body);
     assert_eq!(sent.status, 201, "{}", sent.body);
-    let trace = wait_for("the platform to be asked", || world.overview()["mediaChecks"][0].as_str().map(str::to_owned));
-    let pushed = world.control("/verdict", &json!({ "traceId": trace, "suggest": "risky", "label": 20002 }));
+    let trace = wait_for("the platform to be asked", || {
+        world.platform.get("/_standin/")["mediaChecks"][0].as_str().map(str::to_owned)
+    });
+    let pushed = world.platform.post("/verdict", &json!({ "traceId": trace, "suggest": "risky", "label": 20002 }));
     assert_eq!(pushed["pushed"], 200, "{pushed}");
     wait_for("the picture to be taken back", || world.message(&dialog, "p4").filter(|m| m["recalledAt"].is_string()));
 }
@@ -217,14 +180,14 @@ fn without_a_verdict_in_time_a_message_is_kept_back_or_passed_on_as_it_is_set() 
         let patient = world.sign_in("patient", "wx-p", &patient_phone(0));
         let dialog = world.dialog();
         let slow = json!({ "path": "/wxa/msg_sec_check", "kind": "slow", "ms": 4000, "times": 100 });
-        world.control("/faults", &slow);
+        world.platform.post("/faults", &slow);
         let sent = world.send(&dialog, &patient, "p1", "睡眠不好");
         assert_eq!(sent.status, status, "{}", sent.body);
         if policy == "hold" {
             assert_eq!(sent.body["code"], "message.held");
             assert!(world.message(&dialog, "p1").is_none(), "nobody sees it yet");
         }
-        world.client.delete(format!("{}/faults", world.standin)).send().unwrap();
+        world.platform.delete("/faults");
         wait_for("the message", || world.message(&dialog, "p1"));
         wait_for("the second look", || (world.checks("passed").len() == 1).then_some(()));
     }
@@ -245,7 +208,7 @@ fn answered_from_the_desk(database: Database) {
     assert_eq!(online.status, 200, "{}", online.body);
     let write = |text: &str| {
         let wrote = json!({ "appid": "wx-standin-patient", "openid": "wx-p", "text": text });
-        assert_eq!(world.control("/write", &wrote)["pushed"], 200);
+        assert_eq!(world.platform.post("/write", &wrote)["pushed"], 200);
     };
     write("请问如何预约");
     let chat = wait_for("the chat", || {
@@ -265,7 +228,7 @@ fn answered_from_the_desk(database: Database) {
         assert_eq!(sent.status, 201, "{}", sent.body);
     };
     let delivered = |text: &str| {
-        let items: Value = world.client.get(format!("{}/deliveries", world.standin)).send().unwrap().json().unwrap();
+        let items = world.platform.get("/_standin/deliveries");
         let is_it = |item: &Value| item["openid"] == "wx-p" && item["body"]["text"]["content"] == text;
         items["items"].as_array().unwrap().iter().filter(|item| is_it(item)).count()
     };

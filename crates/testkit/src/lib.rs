@@ -5,6 +5,7 @@ pub mod build;
 pub mod clock;
 pub mod contract;
 pub mod ids;
+pub mod leancloud;
 pub mod memory;
 pub mod notifier;
 pub mod random;

@@ -4,6 +4,7 @@ use std::sync::Mutex;
 
 use domain::Timestamp;
 use serde_json::json;
+use testkit::leancloud::{Refused, There};
 
 use super::*;
 use crate::export::Export;
@@ -24,87 +25,24 @@ impl FetchProgress for Silent {
     fn finish(&self) {}
 }
 
-/// What is over there.
-#[derive(Default)]
-struct There {
-    classes: BTreeMap<String, Vec<Value>>,
-    /// Newest first.
-    messages: Vec<Value>,
-    /// By owner and field.
-    members: BTreeMap<(String, String), Vec<String>>,
-    has_scan: bool,
-    has_schemas: bool,
-    /// Answers until nothing is answered any more.
-    left: Option<u32>,
-    busy: u32,
-    requests: u32,
-}
-
 struct Standin(Mutex<There>);
-
-fn refused(status: u16) -> RemoteError {
-    RemoteError::Refused { status, code: 1, message: "no".into() }
-}
 
 #[async_trait]
 impl Remote for Standin {
     async fn get(&self, path: &str, query: &[(&str, String)]) -> Result<Value, RemoteError> {
-        let mut there = self.0.lock().unwrap();
-        there.requests += 1;
-        if there.busy > 0 {
-            there.busy -= 1;
-            return Err(RemoteError::Busy { status: 429, after: None });
-        }
-        if let Some(left) = &mut there.left {
-            *left = left.checked_sub(1).ok_or_else(|| refused(401))?;
-        }
-        let value = |name: &str| query.iter().find(|(key, _)| *key == name).map(|(_, value)| value.clone());
-        let number = |name: &str| value(name).and_then(|text| text.parse::<usize>().ok());
-        let limit = number("limit").unwrap_or(100);
-        let filter: Value = value("where").map(|text| serde_json::from_str(&text).unwrap()).unwrap_or_default();
-        if path == "/1.1/schemas" {
-            let schema = |class: &String| (class.clone(), json!({ "objectId": { "type": "String" } }));
-            return if there.has_schemas {
-                Ok(there.classes.keys().map(schema).collect::<serde_json::Map<_, _>>().into())
-            } else {
-                Err(refused(404))
-            };
-        }
-        if path == "/1.2/rtm/messages" {
-            let at = value("msgid");
-            let from = at.map_or(0, |id| there.messages.iter().position(|m| m["msg-id"] == json!(id)).unwrap() + 1);
-            return Ok(there.messages.iter().skip(from).take(limit).cloned().collect());
-        }
-        if let Some(related) = filter.get("$relatedTo") {
-            let owner = related["object"]["objectId"].as_str().unwrap().to_owned();
-            let members = there.members.get(&(owner, related["key"].as_str().unwrap().to_owned()));
-            let members = members.into_iter().flatten().skip(number("skip").unwrap_or(0)).take(limit);
-            return Ok(json!({ "results": members.map(|id| json!({ "objectId": id })).collect::<Vec<_>>() }));
-        }
-        let (class, is_scan) = match path.strip_prefix("/1.1/scan/classes/") {
-            Some(class) if there.has_scan => (class, true),
-            Some(_) => return Err(refused(404)),
-            None => (path.strip_prefix("/1.1/classes/").unwrap(), false),
-        };
-        let rows = there.classes.get(class).ok_or_else(|| refused(404))?;
-        if number("count").is_some() {
-            return Ok(json!({ "results": [], "count": rows.len() }));
-        }
-        let since = filter["updatedAt"]["$gte"]["iso"].as_str().unwrap_or_default().to_owned();
-        let after =
-            value("cursor").or_else(|| filter["objectId"]["$gt"].as_str().map(str::to_owned)).unwrap_or_default();
-        let wanted: Vec<&Value> = rows
-            .iter()
-            .filter(|row| row["objectId"].as_str().unwrap() > after.as_str())
-            .filter(|row| row["updatedAt"].as_str().unwrap_or_default() >= since.as_str())
-            .collect();
-        let page: Vec<&Value> = wanted.iter().copied().take(limit).collect();
-        let cursor = page.last().filter(|_| is_scan && page.len() < wanted.len()).map(|row| row["objectId"].clone());
-        Ok(json!({ "results": page, "cursor": cursor }))
+        let query = query.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        self.0.lock().unwrap().ask(path, &query).map_err(|Refused { status, code }| match status {
+            429 => RemoteError::Busy { status, after: None },
+            _ => RemoteError::Refused { status, code, message: "no".into() },
+        })
     }
 
     async fn download(&self, url: &str) -> Result<Vec<u8>, RemoteError> {
-        if url.ends_with("gone") { Err(refused(404)) } else { Ok(url.as_bytes().to_vec()) }
+        if url.ends_with("gone") {
+            Err(RemoteError::Refused { status: 404, code: 1, message: "no".into() })
+        } else {
+            Ok(url.as_bytes().to_vec())
+        }
     }
 }
 
@@ -132,7 +70,7 @@ fn there() -> There {
     let owner = row(1)["objectId"].as_str().unwrap().to_owned();
     let members = BTreeMap::from([((owner, "users".to_owned()), (0..23).map(|n| format!("u{n:02}")).collect())]);
     let messages = (0..33).rev().map(message).collect();
-    There { classes, messages, members, has_scan: true, has_schemas: true, ..There::default() }
+    There { classes, messages, members, ..There::default() }
 }
 
 fn options(folder: &Path) -> FetchOptions {
@@ -169,17 +107,17 @@ fn whole() -> BTreeMap<String, usize> {
 
 #[tokio::test]
 async fn everything_comes_page_by_page_and_can_be_imported() {
-    for (has_scan, has_schemas) in [(true, true), (false, true), (true, false)] {
+    for (lacks_scan, lacks_schemas) in [(false, false), (true, false), (false, true)] {
         let folder = tempfile::TempDir::new().unwrap();
-        let standin = Standin(Mutex::new(There { has_scan, has_schemas, ..there() }));
+        let standin = Standin(Mutex::new(There { lacks_scan, lacks_schemas, ..there() }));
         let mut options = options(folder.path());
-        if !has_schemas {
+        if lacks_schemas {
             options.classes = Some(["Diary", "_File", "_Role", "Missing"].map(str::to_owned).to_vec());
         }
         let report = run(&standin, &Fixed, &options, &Silent).await.unwrap();
         assert_eq!(counts(folder.path()), whole());
         assert_eq!((report.messages, report.files, report.missing_files.len()), (33, 1, 1));
-        assert_eq!(report.refused.len(), usize::from(!has_schemas));
+        assert_eq!(report.refused.len(), usize::from(lacks_schemas));
         let export = Export::open(folder.path()).unwrap();
         assert_eq!(export.unknown_files(), &[] as &[String]);
         assert!(export.classes().contains("_Message") && export.classes().contains("_Join:users:_Role"));
@@ -198,7 +136,7 @@ async fn broken_off_anywhere_it_goes_on_and_nothing_is_missing_or_torn() {
     };
     for left in 0..total {
         let folder = tempfile::TempDir::new().unwrap();
-        let standin = Standin(Mutex::new(There { left: Some(left), ..there() }));
+        let standin = Standin(Mutex::new(There { answers_left: Some(left), ..there() }));
         assert!(run(&standin, &Fixed, &options(folder.path()), &Silent).await.is_err(), "broken off after {left}");
         // Half a line that was written before the power went, if the class was not there as a whole yet.
         for path in Output::files_of(folder.path(), "Diary").unwrap() {
@@ -209,7 +147,7 @@ async fn broken_off_anywhere_it_goes_on_and_nothing_is_missing_or_torn() {
             text.extend(b"{\"objectId\":\"tor");
             fs::write(&path, text).unwrap();
         }
-        standin.0.lock().unwrap().left = None;
+        standin.0.lock().unwrap().answers_left = None;
         run(&standin, &Fixed, &options(folder.path()), &Silent).await.unwrap();
         let counts = counts(folder.path());
         for (name, count) in whole() {
@@ -239,12 +177,12 @@ async fn fetching_again_brings_what_changed_since() {
 #[tokio::test]
 async fn a_busy_other_side_is_asked_again_and_a_wrong_key_is_told_at_once() {
     let folder = tempfile::TempDir::new().unwrap();
-    let standin = Standin(Mutex::new(There { busy: 5, ..there() }));
+    let standin = Standin(Mutex::new(There { busy_for: 5, ..there() }));
     run(&standin, &Fixed, &options(folder.path()), &Silent).await.unwrap();
     assert_eq!(counts(folder.path()), whole());
 
     let folder = tempfile::TempDir::new().unwrap();
-    let standin = Standin(Mutex::new(There { left: Some(0), ..there() }));
+    let standin = Standin(Mutex::new(There { answers_left: Some(0), ..there() }));
     let error = run(&standin, &Fixed, &options(folder.path()), &Silent).await.unwrap_err();
     assert_eq!(error.code(), "import.fetch_remote");
     assert_eq!(standin.0.into_inner().unwrap().requests, 1);
@@ -257,6 +195,6 @@ async fn no_more_is_asked_than_agreed() {
     let began = tokio::time::Instant::now();
     let slow = FetchOptions { rate: 100, with_files: false, ..options(folder.path()) };
     run(&standin, &Fixed, &slow, &Silent).await.unwrap();
-    let requests = standin.0.into_inner().unwrap().requests;
+    let requests = u32::try_from(standin.0.into_inner().unwrap().requests).unwrap();
     assert!(began.elapsed() >= Duration::from_millis(10) * (requests - 1), "{:?} for {requests}", began.elapsed());
 }
