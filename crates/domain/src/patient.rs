@@ -117,7 +117,7 @@ pub struct PatientPatch {
 }
 
 /// Writes and removes unmodelled fields.
-pub(crate) fn apply_extra(extra: &mut Map<String, Value>, changes: BTreeMap<String, Option<Value>>) {
+pub fn apply_extra(extra: &mut Map<String, Value>, changes: BTreeMap<String, Option<Value>>) {
     for (key, value) in changes {
         match value {
             Some(value) => _ = extra.insert(key, value),

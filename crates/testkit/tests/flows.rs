@@ -9,16 +9,19 @@ use consultation::desk_task::DeskTaskState;
 use consultation::notification::{Cause, Channel, DeliveryError, Notification, NotificationState, Reason, Recipient};
 use consultation::relation::{RelationFilter, RelationPatch};
 use consultation::service::{
-    Closures, Consultations, Deliveries, DeliveryProgress, DeskTasks, Doctors, Escalations, Initiate,
-    InitiateConsultations, Initiated, Relations, Reports, Sweeps,
+    Closures, ConsultationFacts, Consultations, Deliveries, DeliveryProgress, DeskTasks, DoctorFacts, Doctors,
+    Escalations, Initiate, InitiateConsultations, Initiated, PatientFacts, Registry, Relations, Reports, Sweeps,
 };
 use consultation::{ConsultationError, ConsultationStore, ConsultationType, EndReason, Status};
 use domain::actor::UserActor;
+use domain::certification::Certification;
 use domain::closure::ClosedAccount;
+use domain::doctor::DoctorPatch;
 use domain::id::{AgentId, NotificationId, ReportId, SessionId, UserId};
 use domain::page::PageRequest;
+use domain::patient::PatientPatch;
 use domain::time::span;
-use domain::{Actor, Clock};
+use domain::{Actor, Clock, Patch};
 use im::Message;
 use testkit::build::{doctor, doctor_id, patient, patient_id};
 use testkit::{MemoryNotifier, Stage};
@@ -392,4 +395,62 @@ async fn a_look_at_somebody_elses_patients_leaves_a_trace() {
     assert_eq!((look(&the_doctor()).await, traces()), (1, vec![]));
     let admin = Actor::Admin(AgentId(testkit::ids::object_id(905)));
     assert_eq!((look(&admin).await, traces()), (1, vec![format!("doctor:{}", doctor_id(1))]));
+}
+
+#[tokio::test]
+async fn what_a_server_writes_has_the_consequences_of_what_people_do() {
+    let stage = stage().await;
+    let registry = Registry::new(stage.context());
+    let server = Actor::Integrator;
+    let id = initiate(&stage, the_patient()).await.unwrap().consultation_id;
+    let consultation = async || Consultations::new(stage.context()).get(&the_patient(), id).await.unwrap();
+
+    // A report is told to the open consultation and to the relation.
+    let report = ReportId(testkit::ids::object_id(907));
+    let facts = PatientFacts { latest_report: Patch::Set(report), ..PatientFacts::default() };
+    registry.write_patient(&server, Some(patient_id(1)), PatientPatch::default(), facts).await.unwrap();
+    assert_eq!(consultation().await.latest_report_id, Some(report));
+    assert!(stage.store.committed().relations.values().all(|relation| relation.latest_report_id == Some(report)));
+
+    // A status is reached by the transition that leads there.
+    let to = |status| ConsultationFacts { status: Some(status), ..ConsultationFacts::default() };
+    let replying = registry.write_consultation(&server, id, to(Status::Replying)).await.unwrap();
+    assert!(replying.first_reply_at.is_some());
+    let back = registry.write_consultation(&server, id, to(Status::New)).await;
+    assert!(matches!(back, Err(ConsultationError::WrongStatus { .. })), "{back:?}");
+    let ended = registry.write_consultation(&server, id, to(Status::Ended)).await.unwrap();
+    assert_eq!((ended.end_reason, ended.is_invalid), (Some(EndReason::Completed), false));
+    let void = ConsultationFacts { is_invalid: Some(true), ..ConsultationFacts::default() };
+    assert!(registry.write_consultation(&server, id, void).await.unwrap().is_invalid);
+    let valid = ConsultationFacts { is_invalid: Some(false), ..ConsultationFacts::default() };
+    assert!(matches!(registry.write_consultation(&server, id, valid).await, Err(ConsultationError::Invalid(_))));
+
+    // Who is no longer certified has no unanswered consultation.
+    let unanswered = initiate(&stage, the_patient()).await.unwrap().consultation_id;
+    let facts = DoctorFacts { certification: Some(Certification::None), ..DoctorFacts::default() };
+    registry.write_doctor(&server, Some(doctor_id(1)), DoctorPatch::default(), facts.clone()).await.unwrap();
+    let closed = Consultations::new(stage.context()).get(&the_patient(), unanswered).await.unwrap();
+    assert_eq!(closed.end_reason, Some(EndReason::DoctorUnavailable));
+    assert_eq!(notifications(&stage, Cause::CertificationRevoked).len(), 1);
+
+    let rows = stage.store.committed();
+    for act in ["patient.write", "consultation.write", "doctor.write", "certification.write"] {
+        assert!(rows.audit.values().any(|event| event.action == act && event.actor == "integrator"), "{act}");
+    }
+    for actor in
+        [the_patient(), the_doctor(), Actor::App, Actor::Nobody, Actor::Admin(AgentId(testkit::ids::object_id(905)))]
+    {
+        let tried = registry.write_doctor(&actor, Some(doctor_id(1)), DoctorPatch::default(), facts.clone()).await;
+        assert!(matches!(tried, Err(ConsultationError::Access(_))), "{actor:?}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_is_connected_as_somebody_who_has_left_is_told_to_go() {
+    let stage = stage().await;
+    let closed = leave(&stage, true).await;
+    Closures::new(stage.context()).end_open(&Actor::System, closed).await.unwrap();
+    let told: Vec<_> =
+        stage.store.committed().log_events.values().filter_map(|event| event.client_id.clone()).collect();
+    assert_eq!(told, [patient_id(1).to_string()]);
 }

@@ -103,7 +103,7 @@ impl Certifications {
         self.write(&mut *unit, actor, &mut next, action, reason).await?;
         let mut lines = DialogLines::default();
         if !next.is_certified() {
-            self.close_unanswered(&mut *unit, actor, id, &mut lines).await?;
+            close_unanswered(context, &mut *unit, actor, id, &mut lines).await?;
         }
         notify::plan(context, &mut *unit, None, Recipient::Doctor(id), cause).await?;
         lines.write(&mut *unit).await?;
@@ -127,22 +127,22 @@ impl Certifications {
         unit.audit().append_all(&[event]).await?;
         Ok(())
     }
+}
 
-    /// Consultations nobody answered end; running ones stay and are put before an administrator.
-    async fn close_unanswered(
-        &self,
-        unit: &mut dyn ConsultationUnit,
-        actor: &Actor,
-        doctor: DoctorId,
-        lines: &mut DialogLines,
-    ) -> Result<(), ConsultationError> {
-        for open in unit.consultations().find_open_of_doctor(doctor).await? {
-            lines.ask_again_in(&open);
-            let change = Change { current: open, event: Event::LoseCertification };
-            transition::run(&self.context, unit, actor, change, lines).await?;
-        }
-        Ok(())
+/// Consultations nobody answered end; running ones stay and are put before an administrator.
+pub(super) async fn close_unanswered(
+    context: &Context,
+    unit: &mut dyn ConsultationUnit,
+    actor: &Actor,
+    doctor: DoctorId,
+    lines: &mut DialogLines,
+) -> Result<(), ConsultationError> {
+    for open in unit.consultations().find_open_of_doctor(doctor).await? {
+        lines.ask_again_in(&open);
+        let change = Change { current: open, event: Event::LoseCertification };
+        transition::run(context, unit, actor, change, lines).await?;
     }
+    Ok(())
 }
 
 fn named(pictures: Pictures) -> [(&'static str, Option<FileId>); 4] {

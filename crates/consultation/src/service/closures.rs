@@ -3,6 +3,8 @@
 use domain::Actor;
 use domain::closure::ClosedAccount;
 use domain::id::ConsultationId;
+use im::log::{EventKind, NewEvent};
+use serde_json::json;
 
 use super::context::Context;
 use super::lines::DialogLines;
@@ -25,14 +27,15 @@ impl Closures {
         Self { context }
     }
 
-    /// Ends the open consultations of these profiles, each in its own unit; answers how many. Doing it again ends what
-    /// has come since.
+    /// Ends the connected sessions of these people and the open consultations of these profiles, each in its own unit;
+    /// answers how many consultations. Doing it again ends what has come since.
     ///
     /// # Errors
     /// [`ConsultationError::Access`] for anybody but the system; [`ConsultationError::Conflict`] when others are faster
     /// all the time; [`ConsultationError::Store`].
     pub async fn end_open(&self, actor: &Actor, closed: ClosedAccount) -> Result<u64, ConsultationError> {
         actor.require(matches!(actor, Actor::System))?;
+        self.end_sessions(closed).await?;
         let mut read = self.context.store.read();
         let mut open = Vec::new();
         if let Some(patient) = closed.patient {
@@ -48,6 +51,26 @@ impl Closures {
             ended += u64::from(self.end(actor, id, who).await?);
         }
         Ok(ended)
+    }
+
+    /// Whoever is still connected as one of them is told to go.
+    async fn end_sessions(&self, closed: ClosedAccount) -> Result<(), ConsultationError> {
+        let ids = [
+            closed.user.map(|id| id.to_string()),
+            closed.patient.map(|id| id.to_string()),
+            closed.doctor.map(|id| id.to_string()),
+        ];
+        let event = |client_id: String| NewEvent {
+            conversation_id: None,
+            client_id: Some(client_id),
+            kind: EventKind::ClientEnded,
+            payload: json!({ "reason": "ACCOUNT_CLOSED" }),
+            at: self.context.clock.now(),
+        };
+        let events: Vec<NewEvent> = ids.into_iter().flatten().map(event).collect();
+        let mut unit = self.context.store.begin().await?;
+        unit.log().append_events(&events).await?;
+        Ok(unit.commit().await?)
     }
 
     async fn end(&self, actor: &Actor, id: ConsultationId, who: Side) -> Result<bool, ConsultationError> {

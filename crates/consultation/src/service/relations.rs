@@ -136,7 +136,7 @@ impl Relations {
         relation.version += 1;
         let mut lines = DialogLines::default();
         if relation.is_blocked != was_blocked {
-            self.record_block(&mut *unit, actor, &relation, &mut lines).await?;
+            record_block(context, &mut *unit, actor, &relation, &mut lines).await?;
         }
         let patient = unit.patients().find(relation.pair.patient).await?.filter(|p| !p.is_closed());
         let patient = patient.ok_or(ConsultationError::RelationNotFound(id))?;
@@ -144,25 +144,6 @@ impl Relations {
         unit.commit().await?;
         context.signal.wake();
         Ok(RelationWithPatient { relation, patient })
-    }
-
-    async fn record_block(
-        &self,
-        unit: &mut dyn ConsultationUnit,
-        actor: &Actor,
-        relation: &Relation,
-        lines: &mut DialogLines,
-    ) -> Result<(), ConsultationError> {
-        if relation.is_blocked {
-            for open in unit.consultations().find_open(&[relation.pair]).await? {
-                let change = Change { current: open, event: Event::Block };
-                transition::run(&self.context, unit, actor, change, lines).await?;
-            }
-        }
-        let action = if relation.is_blocked { "relation.block" } else { "relation.unblock" };
-        let event = self.context.audit(actor, action, format!("relation:{}", relation.id), json!({}));
-        unit.audit().append_all(&[event]).await?;
-        Ok(())
     }
 
     /// Returns the doctors whose card is to be shown to the patient once, and marks them shown.
@@ -198,6 +179,26 @@ impl Relations {
         unit.commit().await?;
         Ok(())
     }
+}
+
+/// Notes that a pair is blocked or no longer so. Blocking ends an open consultation of the pair.
+pub(super) async fn record_block(
+    context: &Context,
+    unit: &mut dyn ConsultationUnit,
+    actor: &Actor,
+    relation: &Relation,
+    lines: &mut DialogLines,
+) -> Result<(), ConsultationError> {
+    if relation.is_blocked {
+        for open in unit.consultations().find_open(&[relation.pair]).await? {
+            let change = Change { current: open, event: Event::Block };
+            transition::run(context, unit, actor, change, lines).await?;
+        }
+    }
+    let action = if relation.is_blocked { "relation.block" } else { "relation.unblock" };
+    let event = context.audit(actor, action, format!("relation:{}", relation.id), json!({}));
+    unit.audit().append_all(&[event]).await?;
+    Ok(())
 }
 
 async fn with_doctors(
