@@ -8,12 +8,13 @@ import { Customer, png, test } from "./world.mjs";
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 export const PAGES = ["certifications", "doctors", "agents", "assistant", "notifications", "wechat", "sms", "content", "jobs", "audit", "settings", "tasks", "canned", "reports"];
 
+const PICTURES = { certificate1: png(420, 280, [30, 130, 120]), certificate2: png(420, 280, [40, 90, 160]), licence1: png(280, 420, [150, 110, 50]), licence2: png(280, 420, [110, 60, 130]) };
+
 /** Where something lives, that a list has rows to look at. */
-export async function furnish(deployment) {
+export async function furnish(deployment, pictures = PICTURES) {
   const admin = await deployment.signInStaff(deployment.admin);
-  const picture = png(420, 280, [30, 130, 120]);
   const doctor = await Customer.make(deployment, "doctor", { name: "陈知远", hospital: "兆观示范医院", department: "睡眠医学科", title: "主任医师" });
-  await doctor.certify({ certificate1: picture, certificate2: png(420, 280, [40, 90, 160]), licence1: png(280, 420, [150, 110, 50]), licence2: png(280, 420, [110, 60, 130]) });
+  await doctor.certify(pictures);
   const agents = [await deployment.addAgent(admin, "linxiaoyu", "林小雨"), await deployment.addAgent(admin, "zhoumo", "周默")];
   for (const [at, agent] of agents.entries()) await deployment.call("PATCH", `/admin/desk/agents/${agent.id}`, { token: admin, body: { capacity: 8, groups: [at ? "设备" : "报告"], skills: ["睡眠"] } });
   for (const [title, text, shortcut] of [["监测说明", "{{customer.name}}您好，请佩戴设备整晚监测，明早八点前会生成报告。", "jc"], ["稍等", "好的，请稍等，我为您查询一下。", "sd"], ["结束语", "还有其他可以帮您的吗？祝您睡个好觉。", "js"]]) await deployment.call("POST", "/desk/canned-replies", { token: admin, body: { title, text, shortcut, scope: "all" } });

@@ -1,19 +1,19 @@
 // Pictures of every page at two widths, light and dark, into target/console-shots (or $SHOTS). SHOTS_OF=readme takes only
 // the two that the README shows.
+import { certificate, night } from "./drawings.mjs";
 import { agentAt, open, reply, setStatus, view } from "./staff.mjs";
 import { furnish, PAGES } from "./scene_access.mjs";
-import { Customer, openWindow, png, shots, test } from "./world.mjs";
+import { Customer, openWindow, shots, test } from "./world.mjs";
 
 const isReadme = process.env.SHOTS_OF === "readme";
 const WIDTHS = isReadme ? [1280] : [1280, 1920];
 const COLOURS = isReadme ? [false] : [false, true];
 
 /** A working week in short: consultations that were told of, chats that were closed and rated, agents at work. */
-async function enliven(deployment, { admin, agents }) {
+async function enliven(deployment, { admin, agents }, pictures) {
   const call = (method, path, body, token = admin) => deployment.call(method, path, { token, body });
   const doctor = await Customer.make(deployment, "doctor", { name: "苏婉清", hospital: "兆观示范医院", department: "神经内科", title: "副主任医师", startConsultation: true });
-  const paper = png(420, 280, [50, 110, 110]);
-  await doctor.certify({ certificate1: paper, certificate2: paper, licence1: paper, licence2: paper });
+  await doctor.certify(pictures);
   await call("POST", `/admin/certifications/${doctor.id}/approve`);
   for (const name of ["周晓彤", "吴建平", "郑雨薇"]) {
     const patient = await Customer.make(deployment, "patient", { name });
@@ -40,9 +40,12 @@ export const screens = {
   isExtra: true,
   settings: { ZHAOGUAN__WECHAT__STANDIN: `127.0.0.1:${31_000 + (process.pid % 2_000)}` },
   async run({ deployment, browser, pages }) {
-    const furnished = await furnish(deployment);
+    const names = { certificate1: [[600, 400], "医师资格证书"], certificate2: [[600, 400], "专业技术资格证书"], licence1: [[420, 600], "医师执业证书"], licence2: [[420, 600], "执业变更记录"] };
+    const pictures = {};
+    for (const [field, [size, title]] of Object.entries(names)) pictures[field] = await certificate(browser, size, title);
+    const furnished = await furnish(deployment, pictures);
     const { customers } = furnished;
-    await enliven(deployment, furnished);
+    await enliven(deployment, furnished, pictures);
     const folder = shots();
     const [li, wang] = customers;
     const page = await agentAt(deployment, browser, pages, deployment.admin);
@@ -53,8 +56,8 @@ export const screens = {
     await page.locator(test("close")).waitFor();
     await reply(page, "您好小满，我看到设备昨晚 23:10 开始记录，报告正在生成，大约十分钟后可以看到。");
     await li.say("好的，谢谢！对了，这是昨晚的截图");
-    const picture = await li.upload(png(320, 220, [30, 110, 150]), "shot.png");
-    await li.send("image", { fileId: picture.objectId, width: 320, height: 220 });
+    const picture = await li.upload(await night(browser), "shot.png");
+    await li.send("image", { fileId: picture.objectId, width: 280, height: 180 });
     await page.locator(test("mode-note")).click();
     await reply(page, "报告队列有延迟，已告知技术组。");
     await page.locator(test("mode-reply")).click();
