@@ -76,9 +76,8 @@ impl Game {
         }
     }
 
-    /// Does all of it at once; answers the rows from before.
-    async fn at_once(&mut self, acts: impl IntoIterator<Item = Act>) -> Seen {
-        let before = Seen::look(&self.desk).await;
+    /// Does all of it at once.
+    async fn at_once(&mut self, acts: impl IntoIterator<Item = Act>) {
         let mut tasks = JoinSet::new();
         for act in acts {
             tasks.spawn(act.run(self.desk.clone()));
@@ -88,7 +87,6 @@ impl Game {
                 assert!(is_fair(&error), "schedule {}: {error:?}", self.seed);
             }
         }
-        before
     }
 
     /// What must hold at any time, and of what has happened since `before`.
@@ -106,9 +104,9 @@ impl Game {
     }
 
     /// Lets time pass, in which nothing happens but what was planned: sweeps on two nodes, and jobs for known times.
-    async fn wait(&mut self, pause: Duration) {
+    /// Takes the rows as they are, answers them as they are then.
+    async fn wait(&mut self, mut seen: Seen, pause: Duration) -> Seen {
         let until = self.clock.now() + pause;
-        let mut seen = Seen::look(&self.desk).await;
         while self.clock.now() < until {
             let job = self.jobs.next_due().await.unwrap();
             let next = until.min(self.swept_at + SWEEP_EVERY).min(job.unwrap_or(until)).max(self.clock.now());
@@ -125,6 +123,7 @@ impl Game {
                 seen = self.check(&seen).await;
             }
         }
+        seen.at(self.clock.now())
     }
 
     async fn run_jobs(&self) {
@@ -137,13 +136,13 @@ impl Game {
     }
 
     /// Consoles give signs of life, all but a few.
-    async fn signs_of_life(&mut self) {
+    async fn signs_of_life(&mut self, seen: &mut Seen) {
         let until = self.clock.now() + LEASE;
-        let there: Vec<AgentId> = Seen::look(&self.desk).await.there().collect();
         let mut unit = self.desk.store.begin().await.unwrap();
-        for agent in there {
+        for agent in seen.there() {
             if !self.dice.is_one_in(8) {
-                unit.agents().renew(agent, until).await.unwrap();
+                assert!(unit.agents().renew(agent.id, until).await.unwrap());
+                agent.lease_until = Some(until);
             }
         }
         unit.commit().await.unwrap();
@@ -228,15 +227,15 @@ pub async fn play(h: &dyn Harness, seed: u64) {
     game.given_queue(h).await;
     let before = Seen::look(&game.desk).await;
     game.desk.sweep().await.unwrap();
-    game.check(&before).await;
+    let mut seen = game.check(&before).await;
     for _ in 0..ROUNDS {
         let count = 1 + game.dice.roll(AT_ONCE);
         let acts: Vec<Act> = (0..count).map(|_| game.any_act()).collect();
-        let before = game.at_once(acts).await;
-        game.check(&before).await;
-        game.signs_of_life().await;
+        game.at_once(acts).await;
+        seen = game.check(&seen).await;
+        game.signs_of_life(&mut seen).await;
         let pause = Duration::from_millis(u64::from(game.dice.roll(20_000)));
-        game.wait(pause).await;
+        seen = game.wait(seen, pause).await;
     }
     game.hold(check_owners(&game.desk, start).await);
 }
@@ -253,15 +252,17 @@ pub async fn play_evenly(h: &dyn Harness, seed: u64) {
         unit.agents().set_status(agent_id(n), DeskStatus::Online, until).await.unwrap();
     }
     unit.commit().await.unwrap();
+    let mut seen = Seen::look(&game.desk).await;
     let mut customers = 0..(AGENTS * capacity + 5);
     while !customers.is_empty() {
         let crowd = 1 + game.dice.roll(AT_ONCE);
         let acts: Vec<Act> =
             customers.by_ref().take(crowd as usize).map(|n| Act::Write { customer: n, name: n }).collect();
-        let before = game.at_once(acts).await;
-        let looked = game.check(&before).await;
-        game.hold(looked.check_even());
+        game.at_once(acts).await;
+        seen = game.check(&seen).await;
+        game.hold(seen.check_even());
         game.clock.advance(Duration::from_millis(u64::from(game.dice.roll(1_000))));
+        seen = seen.at(game.clock.now());
     }
 }
 

@@ -34,12 +34,19 @@ impl Seen {
         let filter = ChatFilter { view: ChatView::All, customer: None, text: None };
         let page = PageRequest { limit: CHATS, after: None };
         let chats = unit.chats().list(&filter, page).await.unwrap().items;
-        let mut agents = Vec::new();
-        for n in 0..AGENTS {
-            agents.extend(unit.agents().find(agent_id(n)).await.unwrap());
+        let mut agents = unit.agents().list_there(Timestamp::EPOCH).await.unwrap();
+        for offline in (0..AGENTS).map(agent_id) {
+            if agents.iter().all(|agent| agent.id != offline) {
+                agents.extend(unit.agents().find(offline).await.unwrap());
+            }
         }
         let chats = chats.into_iter().map(|chat| (chat.conversation_id, chat)).collect();
         Self { now: desk.clock.now(), home: desk.home, chats, agents }
+    }
+
+    /// The same rows, to which nothing has happened until `now`.
+    pub(super) fn at(self, now: Timestamp) -> Self {
+        Self { now, ..self }
     }
 
     fn waiting(&self) -> impl Iterator<Item = &Chat> {
@@ -58,8 +65,9 @@ impl Seen {
     }
 
     /// The agents who are there.
-    pub(super) fn there(&self) -> impl Iterator<Item = AgentId> {
-        self.agents.iter().filter(|agent| agent.is_there(self.now)).map(|agent| agent.id)
+    pub(super) fn there(&mut self) -> impl Iterator<Item = &mut DeskAgent> {
+        let now = self.now;
+        self.agents.iter_mut().filter(move |agent| agent.is_there(now))
     }
 
     /// What each agent has in hand is counted, and no more than they may have; a chat has an agent or waits or neither.
