@@ -19,7 +19,7 @@ use async_trait::async_trait;
 use consultation::ConsultationError;
 use consultation::service::{
     Certifications, Consultations, DeskTasks, Doctors, Initiate, InitiateConsultations, Initiated, Invitations,
-    Relations, Reports,
+    Registry, Relations, Reports,
 };
 use domain::file::BlobStore;
 use domain::{Clock, StoreError};
@@ -44,7 +44,7 @@ use crate::http::router::{Parts, server};
 use crate::http::services::{InitiateQueue, Services};
 use crate::http::sms_receipts::{self, ReceiptGate};
 use crate::http::wechat::{Wechat, callback};
-use crate::leancloud::{PathLinks, RealtimeGateway, RealtimeLimits, WechatMiniPrograms};
+use crate::leancloud::{OpenClients, PathLinks, RealtimeGateway, RealtimeLimits, WechatMiniPrograms};
 use crate::listen::listen;
 use crate::messaging::{Messaging, MessagingError};
 use crate::{console, leancloud, settings, standin};
@@ -261,11 +261,13 @@ impl App {
             app_id: self.credentials.app_id.clone(),
             master_key: self.credentials.master_key.expose().to_owned(),
         };
+        let clients = Arc::new(OpenClients::default());
         let realtime = Realtime::new(RealtimePorts {
             store: Arc::new(store.clone()),
             im: messaging.context().clone(),
             queue: messaging.queue(),
             devices: messaging.gateway.clone(),
+            relay: clients.clone(),
             clock: clock.clone(),
             ids: ids.clone(),
             random: random.clone(),
@@ -282,7 +284,8 @@ impl App {
             queue_frames: self.config.im.queue_frames.get(),
             drain_spread: self.config.im.drain_spread,
         };
-        RealtimeGateway::new(Arc::new(realtime), messaging.live.clone(), messaging.gateway.clone(), limits)
+        let (live, gateway) = (messaging.live.clone(), messaging.gateway.clone());
+        RealtimeGateway::new(Arc::new(realtime), live, gateway, clients, limits)
     }
 
     /// The storage interface of LeanCloud clients.
@@ -298,12 +301,14 @@ impl App {
             certifications: Certifications::new(context.clone()),
             doctors: Doctors::new(context.clone()),
             relations: Relations::new(context.clone()),
+            registry: Registry::new(context.clone()),
             mini_program: Arc::new(WechatMiniPrograms {
                 apps: self.ground.wechat.apps.clone(),
                 logins: Logins::new(self.ground.wechat.clone()),
                 shows_session_key: self.config.leancloud.weapp_session_key,
             }),
             spares_captcha: self.config.leancloud.sms_without_captcha,
+            takes_claims: settings::takes_claims(&self.config),
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use leancloud::realtime::{LoginPolicy, RealtimePolicy};
 use runtime::Config;
-use runtime::config::ImLogin;
+use runtime::config::{AuthData, ImLogin};
 
 use crate::http::frame::FrameSettings;
 
@@ -45,9 +45,26 @@ pub fn realtime(config: &Config) -> RealtimePolicy {
     }
 }
 
+/// Whether LeanCloud clients are taken at their word about who they are at other providers.
+pub fn takes_claims(config: &Config) -> bool {
+    let of_profile = if config.is_production() { AuthData::Proven } else { AuthData::Claimed };
+    config.leancloud.auth_data.unwrap_or(of_profile) == AuthData::Claimed
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn in_production_nobody_is_taken_at_their_word() {
+        use runtime::config::Profile;
+        let of = |profile| {
+            let config = Config { profile, ..Config::default() };
+            (takes_claims(&config), realtime(&config).login)
+        };
+        assert_eq!(of(Profile::Production), (false, LoginPolicy::SessionOrSignature));
+        assert_eq!(of(Profile::Development), (true, LoginPolicy::Open));
+    }
 
     #[test]
     fn four_files_fit_into_a_form() {

@@ -42,6 +42,14 @@ impl ProvenIdentity {
         Self { auth_data, look_up: vec![identity(provider, uid)], seat: None }
     }
 
+    /// Somebody as a client describes them at a provider, taken at its word; found by `uid`, else `openid`, else `id`.
+    /// `None` when it names none of these.
+    pub fn claimed(provider: &str, data: &Map<String, Value>) -> Option<Self> {
+        let auth_data = Map::from_iter([(provider.to_owned(), Value::Object(data.clone()))]);
+        let look_up = identities(&auth_data);
+        (!look_up.is_empty()).then_some(Self { auth_data, look_up, seat: None })
+    }
+
     /// Somebody in a mini-program; found by the app's own id.
     pub fn of_weapp(seat: WeappSeat) -> Self {
         let mut own = Map::from_iter([("openid".to_owned(), json!(seat.openid))]);
@@ -55,12 +63,19 @@ impl ProvenIdentity {
 
     /// The same, known across the apps of one owner: before the app's own id (`comes_first`), or after it.
     #[must_use]
-    pub fn across_apps(mut self, provider: &str, comes_first: bool) -> Self {
-        if let Some(unionid) = self.seat.as_ref().and_then(|seat| seat.unionid.clone()) {
-            self.auth_data.insert(provider.to_owned(), json!({ "uid": unionid }));
-            let at = if comes_first { 0 } else { self.look_up.len() };
-            self.look_up.insert(at, identity(provider, &unionid));
+    pub fn across_apps(self, provider: &str, comes_first: bool) -> Self {
+        match self.seat.as_ref().and_then(|seat| seat.unionid.clone()) {
+            Some(unionid) => self.also_known_as(provider, &unionid, comes_first),
+            None => self,
         }
+    }
+
+    /// The same, found by an id at another provider too: before its own (`comes_first`), or after it.
+    #[must_use]
+    pub fn also_known_as(mut self, provider: &str, uid: &str, comes_first: bool) -> Self {
+        self.auth_data.insert(provider.to_owned(), json!({ "uid": uid }));
+        let at = if comes_first { 0 } else { self.look_up.len() };
+        self.look_up.insert(at, identity(provider, uid));
         self
     }
 

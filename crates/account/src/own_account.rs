@@ -19,7 +19,7 @@ use crate::user::User;
 #[derive(Clone)]
 pub struct SignUp {
     pub username: String,
-    /// Checked by [`Password::chosen`].
+    /// Checked by [`Password::chosen_by_user`].
     pub password: Password,
     pub email: Option<String>,
     /// Not proven yet.

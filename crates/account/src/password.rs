@@ -18,6 +18,8 @@ use tokio::task::spawn_blocking;
 
 /// Shortest password that may be chosen, in characters.
 pub const MIN_PASSWORD_CHARS: usize = 10;
+/// The same of a patient's or doctor's, who also sign in without one; guesses are counted per name.
+pub const MIN_USER_PASSWORD_CHARS: usize = 6;
 /// Longest password that is looked at, in bytes.
 pub const MAX_PASSWORD_BYTES: usize = 256;
 const SALT_BYTES: usize = 16;
@@ -39,14 +41,25 @@ impl Password {
         Self(text.into())
     }
 
-    /// Takes a password that somebody chose.
+    /// Takes a password that a member of staff chose.
     ///
     /// # Errors
     /// A [`FieldError`] naming `field` when it is too short or too long.
     pub fn chosen(field: &str, text: impl Into<String>) -> Result<Self, FieldError> {
-        let text = text.into();
-        if text.chars().count() < MIN_PASSWORD_CHARS {
-            return Err(FieldError::new(field, format!("must have at least {MIN_PASSWORD_CHARS} characters")));
+        Self::of_length(field, text.into(), MIN_PASSWORD_CHARS)
+    }
+
+    /// Takes a password that a patient or doctor chose, in an app that was made when LeanCloud asked for no length.
+    ///
+    /// # Errors
+    /// A [`FieldError`] naming `field` when it is too short or too long.
+    pub fn chosen_by_user(field: &str, text: impl Into<String>) -> Result<Self, FieldError> {
+        Self::of_length(field, text.into(), MIN_USER_PASSWORD_CHARS)
+    }
+
+    fn of_length(field: &str, text: String, least: usize) -> Result<Self, FieldError> {
+        if text.chars().count() < least {
+            return Err(FieldError::new(field, format!("must have at least {least} characters")));
         }
         if text.len() > MAX_PASSWORD_BYTES {
             return Err(FieldError::new(field, format!("must have at most {MAX_PASSWORD_BYTES} bytes")));
@@ -353,6 +366,8 @@ mod tests {
         let try_len = |len: usize| Password::chosen("password", "x".repeat(len)).map(|_| ()).map_err(|e| e.field);
         assert_eq!(try_len(MIN_PASSWORD_CHARS - 1), Err("password".into()));
         assert_eq!(try_len(MIN_PASSWORD_CHARS), Ok(()));
+        assert!(Password::chosen_by_user("password", "x".repeat(MIN_USER_PASSWORD_CHARS)).is_ok());
+        assert!(Password::chosen_by_user("password", "x".repeat(MIN_USER_PASSWORD_CHARS - 1)).is_err());
         assert_eq!(try_len(MAX_PASSWORD_BYTES), Ok(()));
         assert_eq!(try_len(MAX_PASSWORD_BYTES + 1), Err("password".into()));
     }

@@ -38,6 +38,16 @@ pub struct UploadGrant {
     expires_at: Timestamp,
 }
 
+impl UploadGrant {
+    /// Who was given it.
+    fn actor(&self) -> Actor {
+        match (self.user, self.session) {
+            (Some(user), Some(session)) => Actor::User(UserActor { user, session, patient: None, doctor: None }),
+            _ => Actor::Integrator,
+        }
+    }
+}
+
 /// Says what an upload may be; opaque to clients.
 #[derive(Clone, PartialEq, Eq)]
 pub struct UploadToken(pub String);
@@ -102,10 +112,7 @@ impl Accounts {
         if self.store.read().files().find(grant.id).await?.is_some() {
             return Err(AccountError::Conflict);
         }
-        let actor = match (grant.user, grant.session) {
-            (Some(user), Some(session)) => Actor::User(UserActor { user, session, patient: None, doctor: None }),
-            _ => Actor::Integrator,
-        };
+        let actor = grant.actor();
         self.count_upload(&actor).await?;
         let extra = if grant.meta_data.is_empty() {
             Map::new()
@@ -114,6 +121,19 @@ impl Accounts {
         };
         let upload = NewUpload { name: grant.name, bytes };
         self.keep(grant.id, owner_of(&actor)?, upload, mime_type, extra).await
+    }
+
+    /// Takes the file of a token back out: whoever put it in says that it failed. Nothing happens when there is none, or
+    /// when a profile shows it.
+    ///
+    /// # Errors
+    /// [`AccountError::LinkNotAccepted`]; [`AccountError::Store`].
+    pub async fn withdraw_upload(&self, token: &str) -> Result<(), AccountError> {
+        let grant = self.read_upload_token(token)?;
+        match self.delete_file(&grant.actor(), grant.id).await {
+            Ok(()) | Err(AccountError::FileNotFound(_) | AccountError::Conflict) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Writes down a file that is at an outside address.

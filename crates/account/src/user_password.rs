@@ -82,7 +82,7 @@ impl Accounts {
         origin: &Origin,
     ) -> Result<NewSession, AccountError> {
         let id = actor.require_user()?.user;
-        let new = Password::chosen("newPassword", new)?;
+        let new = Password::chosen_by_user("newPassword", new)?;
         let user = self.store.read().users().find(id).await?.ok_or(AccessError::Unauthenticated)?;
         let guard = self.user_guard(Some(&user), &UserName::Username(user.username.clone()));
         self.reserve_password_try(&guard, &self.settings.passwords.user_guard, origin).await?;
@@ -115,7 +115,7 @@ impl Accounts {
         origin: Origin,
     ) -> Result<(), AccountError> {
         actor.require(is_public(actor))?;
-        let new = Password::chosen("password", new)?;
+        let new = Password::chosen_by_user("password", new)?;
         let mut unit = self.store.begin().await?;
         self.count_password_address(unit.as_mut(), &origin).await?;
         unit.commit().await?;

@@ -14,9 +14,8 @@ const MAX_VALUES: usize = 1_000;
 /// Most keys of one body.
 const MAX_KEYS: usize = 500;
 
-/// Keys that SDKs and REST users send beside the fields.
-const IGNORED: [&str; 7] =
-    ["objectId", "createdAt", "updatedAt", "className", "_method", "_ApplicationId", "_ApplicationKey"];
+/// Keys that SDKs and REST users send beside the fields; those that begin with `_`, like `_method`, are too.
+const IGNORED: [&str; 4] = ["objectId", "createdAt", "updatedAt", "className"];
 
 /// Everything a body changes.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -72,7 +71,7 @@ impl Changes {
         }
         let mut changes = Self::default();
         for (key, value) in body {
-            if IGNORED.contains(&key.as_str()) || key.starts_with("__") {
+            if IGNORED.contains(&key.as_str()) || key.starts_with('_') {
                 continue;
             }
             if key == "ACL" {
@@ -328,6 +327,7 @@ mod tests {
         json!({"a": [2, 3]})
     )]
     #[case(json!({}), json!({"objectId": "x", "createdAt": "y", "__ignore_hooks": [], "a": 1}), json!({"a": 1}))]
+    #[case(json!({}), json!({"_method": "PUT", "_ApplicationId": "x", "_SessionToken": "y", "a": 1}), json!({"a": 1}))]
     #[case(
         json!({}),
         json!({"r": {"__op": "AddRelation", "objects": [{"__type": "Pointer", "className": "C", "objectId": ID}]}}),

@@ -14,7 +14,8 @@ use account::password::MockPasswordHasher;
 use account::{AccountKeys, AccountPorts, AccountSettings, AccountStore, AccountUnit, Accounts, AppAccess, AppHeaders};
 use async_trait::async_trait;
 use consultation::service::{
-    Certifications, Consultations, Context, DeskTasks, Doctors, Initiate, Initiated, Invitations, Relations, Reports,
+    Certifications, Consultations, Context, DeskTasks, Doctors, Initiate, Initiated, Invitations, Registry, Relations,
+    Reports,
 };
 use consultation::{ConsultationPolicy, ConsultationStore, ConsultationUnit};
 use domain::actor::{AccessError, UserActor};
@@ -312,8 +313,10 @@ fn rest(context: &Context) -> Rest {
         certifications: Certifications::new(context.clone()),
         doctors: Doctors::new(context.clone()),
         relations: Relations::new(context.clone()),
+        registry: Registry::new(context.clone()),
         mini_program: Arc::new(no_mini_programs()),
         spares_captcha: true,
+        takes_claims: false,
     })
 }
 
@@ -323,6 +326,7 @@ fn realtime(messaging: &ImContext, desk: &Desk) -> Realtime {
         im: messaging.clone(),
         queue: Arc::new(World),
         devices: Arc::new(World),
+        relay: Arc::new(leancloud::OpenClients::default()),
         clock: Arc::new(World),
         ids: Arc::new(FixedIds),
         random: Arc::new(World),

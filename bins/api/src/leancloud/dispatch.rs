@@ -44,7 +44,7 @@ impl Reply {
 }
 
 /// What LeanCloud offers and this server does not; each has its line in the compatibility table.
-const UNSUPPORTED: [&str; 17] = [
+const UNSUPPORTED: [&str; 18] = [
     "installations",
     "cloudQuery",
     "requestCaptcha",
@@ -62,6 +62,7 @@ const UNSUPPORTED: [&str; 17] = [
     "exportData",
     "feedback",
     "qiniu",
+    "bigquery",
 ];
 
 /// Whether LeanCloud has something under a path that this server does not offer.
@@ -93,7 +94,10 @@ pub(super) async fn dispatch(services: &Services, caller: &Caller, call: Call) -
         ("POST", ["login"]) => Ok(Reply { status: 200, ..Reply::user(rest.log_in(caller, object(body)?).await?) }),
         ("POST", ["usersByMobilePhone"]) => Ok(Reply::user(rest.users_by_phone(caller, object(body)?).await?)),
         ("POST", ["fileTokens"]) => file_token(services, caller, &object(body)?, puts_files),
-        ("POST", ["fileCallback"]) => Ok(Reply::done()),
+        ("POST", ["fileCallback"]) => {
+            rest.upload_ended(&object(body)?).await?;
+            Ok(Reply::done())
+        }
         ("GET", ["scan", "classes", class]) => {
             let found = rest.scan(caller, class, &params).await?;
             // The SDK ends at `null` and begins anew where there is no cursor at all.

@@ -1,12 +1,14 @@
 //! Requests of the storage interface, and batches of them.
 
+use std::collections::VecDeque;
+
 use leancloud::query::Params;
 use leancloud::rest::{Caller, RestError};
 use leancloud::value::check_storable;
 use poem::http::Method;
 use poem::http::header::{LOCATION, USER_AGENT};
 use poem::{Request, Response, Result};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::dispatch::{Call, Reply, dispatch};
 use super::{answer, caller};
@@ -32,13 +34,14 @@ async fn answered(services: &Services, caller: &Caller, request: &Request, body:
     if path == "batch" && request.method() == Method::POST {
         return batch(services, caller, &body, puts_files(request)).await;
     }
+    if path == "batch/save" && request.method() == Method::POST {
+        return save_together(services, caller, &body, puts_files(request)).await;
+    }
     let mut params = Params::default();
     for (name, value) in pairs(request.uri().query().unwrap_or_default()) {
-        check_storable(&json!({ &name: &value }))?;
         params.take(&name, &value)?;
     }
     let path = percent_decoded(&path);
-    check_path(&path)?;
     let call = Call { method: request.method().clone(), path, params, body, puts_files: puts_files(request) };
     dispatch(services, caller, call).await
 }
@@ -53,17 +56,71 @@ fn read_body(method: &Method, body: &[u8]) -> Result<Value, RestError> {
     Ok(sent)
 }
 
-/// No row has a name that no database stores.
-fn check_path(path: &str) -> Result<(), RestError> {
-    if path.contains('\0') { Err(RestError::UnknownPath) } else { Ok(()) }
-}
-
-/// Runs the calls of a batch one after another; each answers for itself.
-async fn batch(services: &Services, caller: &Caller, body: &Value, puts_files: bool) -> Result<Reply, RestError> {
+fn requests_of(body: &Value) -> Result<&Vec<Value>, RestError> {
     let requests = body.get("requests").and_then(Value::as_array).ok_or(RestError::MalformedJson)?;
     if requests.len() > MAX_BATCH {
         return Err(RestError::bad_query(format!("a batch has at most {MAX_BATCH} requests")));
     }
+    Ok(requests)
+}
+
+/// Saves objects of the SDKs of phones that point to each other: each once those it names as `__children` have their
+/// ids. Answers under the names the client gave them, or what is refused first; what was saved before stays.
+async fn save_together(
+    services: &Services,
+    caller: &Caller,
+    body: &Value,
+    puts_files: bool,
+) -> Result<Reply, RestError> {
+    let mut waiting: VecDeque<Value> = requests_of(body)?.iter().cloned().collect();
+    let mut saved = Map::new();
+    while let Some(at) =
+        waiting.iter().position(|request| children_of(request).all(|child| saved.contains_key(child.name)))
+    {
+        let Some(mut request) = waiting.remove(at) else { break };
+        let pointers = pointers_to_children(&request, &saved);
+        let name = request["body"]["__internalId"].as_str().map(str::to_owned);
+        if let Some(fields) = request.get_mut("body").and_then(Value::as_object_mut) {
+            fields.extend(pointers);
+        }
+        let answer = batched(services, caller, &request, puts_files).await?;
+        let name = name.or_else(|| Some(answer.get("objectId")?.as_str()?.to_owned()));
+        saved.extend(name.map(|name| (name, answer)));
+    }
+    if waiting.is_empty() {
+        Ok(Reply { status: 200, body: Value::Object(saved), location: None })
+    } else {
+        Err(RestError::MalformedPointer)
+    }
+}
+
+/// An object of the same batch that a field is to point to.
+struct Child<'a> {
+    class: &'a str,
+    /// What the client calls it.
+    name: &'a str,
+    field: &'a str,
+}
+
+fn children_of(request: &Value) -> impl Iterator<Item = Child<'_>> {
+    let listed = request.get("body").and_then(|body| body.get("__children")).and_then(Value::as_array);
+    listed.into_iter().flatten().map(|child| {
+        let text = |key: &str| child.get(key).and_then(Value::as_str).unwrap_or_default();
+        Child { class: text("className"), name: text("cid"), field: text("key") }
+    })
+}
+
+fn pointers_to_children(request: &Value, saved: &Map<String, Value>) -> Vec<(String, Value)> {
+    let pointer = |child: Child<'_>| {
+        let id = saved.get(child.name).and_then(|answer| answer.get("objectId"));
+        (child.field.to_owned(), json!({ "__type": "Pointer", "className": child.class, "objectId": id }))
+    };
+    children_of(request).map(pointer).collect()
+}
+
+/// Runs the calls of a batch one after another; each answers for itself.
+async fn batch(services: &Services, caller: &Caller, body: &Value, puts_files: bool) -> Result<Reply, RestError> {
+    let requests = requests_of(body)?;
     let mut answers = Vec::with_capacity(requests.len());
     for request in requests {
         answers.push(match batched(services, caller, request, puts_files).await {
@@ -90,11 +147,10 @@ async fn batched(services: &Services, caller: &Caller, request: &Value, puts_fil
         params.take_all(sent)?;
     }
     let body = request.get("body").cloned().unwrap_or(Value::Null);
-    check_path(&percent_decoded(path))?;
     let is_by_id = method == Method::GET && path.trim_end_matches('/').split('/').count() > 2;
     let call = Call { method, path: percent_decoded(path), params, body, puts_files };
     let reply = dispatch(services, caller, call).await?;
-    let is_missing = is_by_id && reply.body.as_object().is_some_and(serde_json::Map::is_empty);
+    let is_missing = is_by_id && reply.body.as_object().is_some_and(Map::is_empty);
     Ok(if is_missing { Value::Null } else { reply.body })
 }
 

@@ -209,10 +209,10 @@ impl Parser {
             "$in" => Test::In(values(operator, operand)?),
             "$nin" => not(Test::In(values(operator, operand)?)),
             "$all" => Test::HasAll(values(operator, operand)?),
-            "$lt" => Test::Compare(Comparison::Less, comparable(operand)?),
-            "$lte" => Test::Compare(Comparison::LessOrEqual, comparable(operand)?),
-            "$gt" => Test::Compare(Comparison::Greater, comparable(operand)?),
-            "$gte" => Test::Compare(Comparison::GreaterOrEqual, comparable(operand)?),
+            "$lt" => compared(Comparison::Less, operand)?,
+            "$lte" => compared(Comparison::LessOrEqual, operand)?,
+            "$gt" => compared(Comparison::Greater, operand)?,
+            "$gte" => compared(Comparison::GreaterOrEqual, operand)?,
             "$exists" => Test::Exists(match operand {
                 Value::Bool(exists) => *exists,
                 Value::Number(number) => number.as_i64() != Some(0),
@@ -304,7 +304,8 @@ fn values(operator: &str, operand: &Value) -> Result<Vec<Value>, RestError> {
     values.iter().cloned().map(canonical).collect()
 }
 
-fn comparable(operand: &Value) -> Result<Comparable, RestError> {
+/// Numbers, texts and dates have an order; nothing is before or behind anything else.
+fn compared(comparison: Comparison, operand: &Value) -> Result<Test, RestError> {
     let value = canonical(operand.clone())?;
     let compared = match &value {
         Value::Number(number) => number.as_f64().map(Comparable::Number),
@@ -315,7 +316,7 @@ fn comparable(operand: &Value) -> Result<Comparable, RestError> {
         },
         _ => None,
     };
-    compared.ok_or_else(|| RestError::bad_query("numbers, texts and dates can be compared"))
+    Ok(compared.map_or(Test::In(Vec::new()), |with| Test::Compare(comparison, with)))
 }
 
 fn related_to(value: &Value) -> Result<Clause, RestError> {
@@ -385,6 +386,13 @@ mod tests {
         assert_eq!(regex.0.len(), 1);
     }
 
+    #[test]
+    fn what_has_no_order_is_before_and_behind_nothing() {
+        for operand in [json!(true), json!(null), json!([1]), json!({"b": 1})] {
+            assert_eq!(only_test(&json!({ "$lt": operand })), Test::In(Vec::new()), "{operand}");
+        }
+    }
+
     #[rstest]
     #[case(json!([]), 107)]
     #[case(json!({"$where": "1"}), 107)]
@@ -392,7 +400,6 @@ mod tests {
     #[case(json!({"a": {"$near": 1}}), 302)]
     #[case(json!({"a": {"$bogus": 1}}), 107)]
     #[case(json!({"a": {"$in": 1}}), 107)]
-    #[case(json!({"a": {"$lt": true}}), 107)]
     #[case(json!({"a": {"$options": "i"}}), 107)]
     #[case(json!({"a": {"$maxDistance": 1}}), 107)]
     #[case(json!({"a": {"$regex": "(?=x)"}}), 107)]

@@ -1,5 +1,7 @@
 //! What the storage interface refuses, with LeanCloud's number and HTTP status for each.
 
+use std::time::Duration;
+
 use account::AccountError;
 use consultation::ConsultationError;
 use domain::{Coded, FieldError, StoreError};
@@ -93,6 +95,9 @@ pub enum RestError {
     ProviderUnknown,
     #[error("Invalid Weixin session.")]
     WeixinSession,
+    /// Of one number, again within ten seconds.
+    #[error("SMS request too fast(1 request per 10s).")]
+    SmsTooFast,
     #[error("Can't send SMS too frequently.")]
     SmsTooFrequent,
     #[error("The SMS could not be sent.")]
@@ -143,7 +148,7 @@ impl RestError {
             Self::BadAcl => (400, 123),
             Self::TooLarge { .. } => (400, 116),
             Self::NoSuchClass | Self::UnknownPath | Self::NotFound => (404, 101),
-            Self::MissingRow(_) | Self::RoleAclRequired => (400, 1),
+            Self::MissingRow(_) | Self::RoleAclRequired | Self::SmsTooFast => (400, 1),
             Self::MissingField(_) => (400, 113),
             Self::ReadOnly(_) => (400, 117),
             Self::NotFromClients => (403, 119),
@@ -211,6 +216,7 @@ impl From<AccountError> for RestError {
             AccountError::SignInFailed => Self::PasswordMismatch,
             AccountError::SignInThrottled { .. } => Self::LoginLocked,
             AccountError::CodeNotAccepted => Self::SmsCode,
+            AccountError::TooManyCodes { wait } if is_of_last_ten_seconds(wait) => Self::SmsTooFast,
             AccountError::TooManyCodes { .. }
             | AccountError::TooManyFailures { .. }
             | AccountError::NumberLocked { .. } => Self::SmsTooFrequent,
@@ -242,6 +248,11 @@ impl From<ConsultationError> for RestError {
     }
 }
 
+/// Whether a number that has one code a minute had its last within ten seconds.
+fn is_of_last_ten_seconds(wait: Duration) -> bool {
+    (Duration::from_secs(50)..=Duration::from_mins(1)).contains(&wait)
+}
+
 fn all(faults: &[FieldError]) -> String {
     faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
@@ -260,6 +271,9 @@ mod tests {
     #[case(RestError::NotOwnUser, 403, 206)]
     #[case(AccountError::SignInFailed.into(), 400, 210)]
     #[case(AccountError::CodeNotAccepted.into(), 400, 603)]
+    #[case(AccountError::TooManyCodes { wait: Duration::from_secs(55) }.into(), 400, 1)]
+    #[case(AccountError::TooManyCodes { wait: Duration::from_secs(49) }.into(), 400, 601)]
+    #[case(AccountError::TooManyCodes { wait: Duration::from_hours(1) }.into(), 400, 601)]
     #[case(StoreError::Unique("document_pkey".into()).into(), 400, 137)]
     fn refusals_have_leanclouds_numbers(#[case] error: RestError, #[case] status: u16, #[case] code: i32) {
         let body = error.body();

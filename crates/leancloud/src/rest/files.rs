@@ -70,6 +70,19 @@ impl Rest {
         Ok(self.ports.accounts.upload_by_token(token, bytes).await?)
     }
 
+    /// `fileCallback`: a client says whether its upload came through; the file of one that did not goes.
+    ///
+    /// # Errors
+    /// [`RestError::Store`]. A token that is not good any more says nothing.
+    pub async fn upload_ended(&self, body: &Map<String, Value>) -> Result<(), RestError> {
+        let has_failed = body.get("result") == Some(&Value::Bool(false));
+        let Some(token) = body.get("token").and_then(Value::as_str).filter(|_| has_failed) else { return Ok(()) };
+        match self.ports.accounts.withdraw_upload(token).await {
+            Ok(()) | Err(account::AccountError::LinkNotAccepted) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// A file at an outside address: `POST /files`.
     pub(super) async fn create_external_file(
         &self,

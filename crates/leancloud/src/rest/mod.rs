@@ -4,6 +4,8 @@ mod class;
 mod codes;
 mod error;
 mod files;
+mod looks;
+mod master;
 mod objects;
 mod product;
 mod sealed;

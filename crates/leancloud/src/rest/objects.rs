@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use account::Accounts;
 use account::challenge::Origin;
-use consultation::service::{Certifications, Doctors, Relations};
+use consultation::service::{Certifications, Doctors, Registry, Relations};
 use domain::file::FilePlace;
 use domain::id::{FileId, IdSource};
 use domain::{Actor, Clock, ObjectId};
@@ -44,9 +44,12 @@ pub struct RestPorts {
     pub certifications: Certifications,
     pub doctors: Doctors,
     pub relations: Relations,
+    pub registry: Registry,
     pub mini_program: Arc<dyn MiniProgramLogin>,
     /// Whether codes may be asked for without a captcha, which these clients cannot solve.
     pub spares_captcha: bool,
+    /// Whether clients are taken at their word about who they are at other providers.
+    pub takes_claims: bool,
 }
 
 /// The use cases of the storage interface.
@@ -126,6 +129,7 @@ impl Rest {
             None
         };
         let results = render(unit.as_mut(), self.ports.urls.as_ref(), &caller.viewer, documents, &shape).await?;
+        self.note_look(caller, class, &results).await?;
         Ok(Found { results, count, cursor: None })
     }
 
@@ -133,7 +137,10 @@ impl Rest {
     async fn redirected(&self, class: &str, params: &Params) -> Result<Option<String>, RestError> {
         match &params.redirect {
             None => Ok(Some(class.to_owned())),
-            Some(key) => Ok(self.ports.store.read().documents().relation_target(class, key).await?),
+            Some(key) => {
+                let key = Path::parse(key)?;
+                Ok(self.ports.store.read().documents().relation_target(class, key.first()).await?)
+            }
         }
     }
 
@@ -160,6 +167,7 @@ impl Rest {
         let cursor = documents.last().filter(|_| is_full).map(|last| last.id.to_string());
         let shape = Shape::parse(params.include.as_deref(), params.keys.as_deref(), true)?;
         let results = render(unit.as_mut(), self.ports.urls.as_ref(), &caller.viewer, documents, &shape).await?;
+        self.note_look(caller, class, &results).await?;
         Ok(Found { results, count: None, cursor })
     }
 
@@ -186,7 +194,9 @@ impl Rest {
             return if kind == ClassKind::User { Err(RestError::UserNotFound) } else { Ok(None) };
         };
         let rows = render(unit.as_mut(), self.ports.urls.as_ref(), &caller.viewer, vec![document], &shape).await?;
-        Ok(rows.into_iter().next())
+        let row = rows.into_iter().next().unwrap_or_default();
+        self.note_read(caller, class, id, &row).await?;
+        Ok(Some(row))
     }
 
     /// Makes an object.

@@ -18,7 +18,6 @@ use serde_json::{Map, Value, json};
 use super::objects::{Caller, Created, Rest, one};
 use super::sealed::conditions;
 use super::shape::Shape;
-use super::store::Document;
 use super::{ClassKind, ClientViewer, RestError, Viewer};
 use crate::ops::Changes;
 use crate::query::{Clause, Params, Where};
@@ -45,8 +44,10 @@ const DOCTOR_FIELDS: [&str; 14] = [
     "isPhoneConsultingOpen",
 ];
 const DOCTOR_FIXED: [&str; 5] = ["phone", "openid", "unionid", "user", "rejectReason"];
-const PICTURES: [&str; 4] = ["certificate1", "certificate2", "licence1", "licence2"];
-const AUTHENTICATED: &str = "authenticated";
+pub(super) const PICTURES: [&str; 4] = ["certificate1", "certificate2", "licence1", "licence2"];
+pub(super) const RELATION_FIELDS: [&str; 5] = ["tag", "remark", "follow", "block", "group"];
+pub(super) const CARD: &str = "showFollowedDoctorCard";
+pub(super) const AUTHENTICATED: &str = "authenticated";
 const UNDER_REVIEW: &str = "2";
 
 impl Rest {
@@ -60,9 +61,10 @@ impl Rest {
         params: &Params,
     ) -> Result<Created, RestError> {
         let role = match kind {
+            ClassKind::User => return self.create_user(caller, body, params).await,
+            _ if caller.viewer.is_master() => return self.create_by_master(caller, kind, class, body, params).await,
             ClassKind::Patient => Role::Patient,
             ClassKind::Doctor => Role::Doctor,
-            ClassKind::User => return self.create_user(caller, body, params).await,
             _ => return Err(RestError::NotFromClients),
         };
         let is_new = match caller.actor {
@@ -135,8 +137,9 @@ impl Rest {
                 return Err(RestError::ConditionUnmet);
             }
         }
-        let edit = Edit::of(before, &changes)?;
+        let edit = Edit::of(before.fields, &changes)?;
         match kind {
+            _ if viewer.is_master() => self.write_by_master(caller, kind, id, &edit).await?,
             ClassKind::Patient => self.write_patient(caller, PatientId(id), &edit).await?,
             ClassKind::Doctor => self.write_doctor(caller, DoctorId(id), &edit).await?,
             ClassKind::Relation => self.write_relation(caller, RelationId(id), &edit).await?,
@@ -153,17 +156,7 @@ impl Rest {
             return Err(RestError::AclForbidden);
         }
         edit.refuse(&PATIENT_FIXED)?;
-        let mut extra = edit.others(&PATIENT_FIELDS, &PATIENT_FIXED);
-        let patch = PatientPatch {
-            name: edit.text("name")?,
-            gender: edit.gender(&mut extra)?,
-            birthday: edit.text("birthday")?,
-            height_cm: edit.number("height")?,
-            weight_kg: edit.number("weight")?,
-            icon: edit.file("icon")?,
-            location: edit.text("location")?,
-            extra,
-        };
+        let patch = edit.patient_patch(&PATIENT_FIXED)?;
         self.ports.accounts.patch_own_patient(&caller.actor, patch).await?;
         Ok(())
     }
@@ -180,25 +173,7 @@ impl Rest {
             return Err(RestError::NotFromClients);
         }
         let fixed = [&DOCTOR_FIXED[..], &PICTURES[..], &[AUTHENTICATED]].concat();
-        let mut extra = edit.others(&DOCTOR_FIELDS, &fixed);
-        let patch = DoctorPatch {
-            name: edit.text("name")?,
-            gender: edit.gender(&mut extra)?,
-            icon: edit.file("icon")?,
-            hospital: edit.text("hospital")?,
-            department: edit.text("department")?,
-            title: edit.text("title")?,
-            description: edit.text("description")?,
-            start_consultation: edit.flag("startConsultation")?,
-            start_consultation_time: edit.text("startConsultationTime")?,
-            end_consultation_time: edit.text("endConsultationTime")?,
-            normal_price_fen: edit.price("normalConsultingPrice")?,
-            phone_price_fen: edit.price("phoneConsultingPrice")?,
-            is_normal_open: edit.flag("isNormalConsultingOpen")?,
-            is_phone_open: edit.flag("isPhoneConsultingOpen")?,
-            extra,
-            ..DoctorPatch::default()
-        };
+        let patch = edit.doctor_patch(&fixed)?;
         if patch != DoctorPatch::default() {
             self.ports.doctors.update(&caller.actor, id, patch).await?;
         }
@@ -215,20 +190,12 @@ impl Rest {
     }
 
     async fn write_relation(&self, caller: &Caller, id: RelationId, edit: &Edit) -> Result<(), RestError> {
-        const OF_DOCTOR: [&str; 5] = ["tag", "remark", "follow", "block", "group"];
-        const CARD: &str = "showFollowedDoctorCard";
-        let is_own = |key: &&str| OF_DOCTOR.contains(key);
+        let is_own = |key: &&str| RELATION_FIELDS.contains(key);
         if edit.is_own_relation_of(caller) {
             if !edit.changed().all(|key| is_own(&key)) {
                 return Err(RestError::NotFromClients);
             }
-            let patch = RelationPatch {
-                tags: edit.texts("tag")?,
-                remark: edit.text("remark")?,
-                follow: set(edit.flag("follow")?),
-                block: set(edit.flag("block")?),
-                groups: set(edit.texts("group")?),
-            };
+            let patch = edit.relation_patch()?;
             self.ports.relations.update(&caller.actor, id, patch).await?;
             return Ok(());
         }
@@ -243,7 +210,7 @@ impl Rest {
     }
 }
 
-fn set<T>(patch: Patch<T>) -> Option<T> {
+pub(super) fn set<T>(patch: Patch<T>) -> Option<T> {
     match patch {
         Patch::Set(value) => Some(value),
         _ => None,
@@ -251,20 +218,68 @@ fn set<T>(patch: Patch<T>) -> Option<T> {
 }
 
 /// A row before and after what a client wants of it.
-struct Edit {
+pub(super) struct Edit {
     before: Map<String, Value>,
     after: Map<String, Value>,
     touched: Vec<String>,
 }
 
 impl Edit {
-    fn of(document: Document, changes: &Changes) -> Result<Self, RestError> {
-        let before = document.fields;
+    pub(super) fn of(before: Map<String, Value>, changes: &Changes) -> Result<Self, RestError> {
         let mut after = before.clone();
         if !changes.apply(&mut after)?.is_empty() {
             return Err(RestError::wrong_type("this class has no relations"));
         }
         Ok(Self { before, after, touched: changes.touched().map(str::to_owned).collect() })
+    }
+
+    /// What the owner of a patient's profile may write; `fixed` are the fields that are neither theirs nor unmodelled.
+    pub(super) fn patient_patch(&self, fixed: &[&str]) -> Result<PatientPatch, RestError> {
+        let mut extra = self.others(&PATIENT_FIELDS, fixed);
+        Ok(PatientPatch {
+            name: self.text("name")?,
+            gender: self.gender(&mut extra)?,
+            birthday: self.text("birthday")?,
+            height_cm: self.number("height")?,
+            weight_kg: self.number("weight")?,
+            icon: self.file("icon")?,
+            location: self.text("location")?,
+            extra,
+        })
+    }
+
+    /// The same of a doctor's.
+    pub(super) fn doctor_patch(&self, fixed: &[&str]) -> Result<DoctorPatch, RestError> {
+        let mut extra = self.others(&DOCTOR_FIELDS, fixed);
+        Ok(DoctorPatch {
+            name: self.text("name")?,
+            gender: self.gender(&mut extra)?,
+            icon: self.file("icon")?,
+            hospital: self.text("hospital")?,
+            department: self.text("department")?,
+            title: self.text("title")?,
+            description: self.text("description")?,
+            start_consultation: self.flag("startConsultation")?,
+            start_consultation_time: self.text("startConsultationTime")?,
+            end_consultation_time: self.text("endConsultationTime")?,
+            normal_price_fen: self.price("normalConsultingPrice")?,
+            phone_price_fen: self.price("phoneConsultingPrice")?,
+            is_normal_open: self.flag("isNormalConsultingOpen")?,
+            is_phone_open: self.flag("isPhoneConsultingOpen")?,
+            extra,
+            ..DoctorPatch::default()
+        })
+    }
+
+    /// What the doctor of a relation may write.
+    pub(super) fn relation_patch(&self) -> Result<RelationPatch, RestError> {
+        Ok(RelationPatch {
+            tags: self.texts("tag")?,
+            remark: self.text("remark")?,
+            follow: set(self.flag("follow")?),
+            block: set(self.flag("block")?),
+            groups: set(self.texts("group")?),
+        })
     }
 
     fn is_changed(&self, key: &str) -> bool {
@@ -281,17 +296,17 @@ impl Edit {
         doctor.is_some_and(|doctor| caller.actor.is_doctor(DoctorId(doctor.id)))
     }
 
-    fn refuse(&self, fixed: &[&str]) -> Result<(), RestError> {
+    pub(super) fn refuse(&self, fixed: &[&str]) -> Result<(), RestError> {
         if self.changed().any(|key| fixed.contains(&key)) { Err(RestError::NotFromClients) } else { Ok(()) }
     }
 
     /// What becomes of the fields the product does not model.
-    fn others(&self, modelled: &[&str], fixed: &[&str]) -> BTreeMap<String, Option<Value>> {
+    pub(super) fn others(&self, modelled: &[&str], fixed: &[&str]) -> BTreeMap<String, Option<Value>> {
         let is_other = |key: &&str| !modelled.contains(key) && !fixed.contains(key);
         self.changed().filter(is_other).map(|key| (key.to_owned(), self.after.get(key).cloned())).collect()
     }
 
-    fn patch<T>(
+    pub(super) fn patch<T>(
         &self,
         key: &'static str,
         read: impl FnOnce(&Value) -> Option<T>,
@@ -308,11 +323,11 @@ impl Edit {
         }
     }
 
-    fn text(&self, key: &'static str) -> Result<Patch<String>, RestError> {
+    pub(super) fn text(&self, key: &'static str) -> Result<Patch<String>, RestError> {
         self.patch(key, |value| value.as_str().map(str::to_owned), "a text")
     }
 
-    fn flag(&self, key: &'static str) -> Result<Patch<bool>, RestError> {
+    pub(super) fn flag(&self, key: &'static str) -> Result<Patch<bool>, RestError> {
         self.patch(key, Value::as_bool, "true or false")
     }
 
@@ -327,7 +342,7 @@ impl Edit {
         self.patch(key, |value| yuan(value).map(Fen::as_fen), "a number of yuan")
     }
 
-    fn file(&self, key: &'static str) -> Result<Patch<FileId>, RestError> {
+    pub(super) fn file(&self, key: &'static str) -> Result<Patch<FileId>, RestError> {
         self.patch(key, |value| file_id(value).map(FileId), "a file")
     }
 

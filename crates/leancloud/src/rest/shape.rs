@@ -129,7 +129,9 @@ pub(super) async fn render(
     let mut rows: Vec<Value> = Vec::with_capacity(documents.len());
     for document in documents {
         let file = files.get(&FileId(document.id)).cloned();
-        let mut row = object(document, shape.wants_acl);
+        let list = shape.wants_acl.then(|| shown_list(&document, viewer));
+        let mut row = object(document);
+        row.extend(list.map(|list| ("ACL".to_owned(), list)));
         row.extend(file.unwrap_or_default());
         rows.push(Value::Object(row));
     }
@@ -160,15 +162,44 @@ async fn describe_files(
     Ok(files.into_iter().map(|file| (file.id, super::files::row(&file, urls))).collect())
 }
 
-fn object(document: Document, wants_acl: bool) -> Map<String, Value> {
-    let Document { id, mut fields, acl, created_at, updated_at, .. } = document;
+/// The list of a row as its viewer sees it. Rows of the product have none of their own: of whose they are it says what concerns
+/// the viewer, and of a certified doctor that everybody may read.
+fn shown_list(document: &Document, viewer: &Viewer) -> Value {
+    let kind = ClassKind::of(&document.class);
+    let mut list = Map::new();
+    let mut grant = |key: String, rights: Value| _ = list.insert(key, rights);
+    match (&document.acl, kind) {
+        (Some(acl), _) => return acl.to_value(),
+        (None, ClassKind::Document | ClassKind::Role) => grant("*".into(), json!({ "read": true, "write": true })),
+        (None, ClassKind::Notice) => grant("*".into(), json!({ "read": true })),
+        (None, _) => {
+            if document.fields.get("authenticated").and_then(Value::as_str) == Some("1") {
+                grant("*".into(), json!({ "read": true }));
+            }
+            let owner = match kind {
+                ClassKind::User => Some(document.id),
+                _ => document.fields.get("user").and_then(as_pointer).map(|user| user.id),
+            };
+            let is_written = !matches!(kind, ClassKind::Patient | ClassKind::Doctor | ClassKind::Consultation);
+            match (owner, viewer.user()) {
+                (Some(owner), _) => grant(owner.to_string(), json!({ "read": true, "write": true })),
+                (None, Some(user)) if is_written => grant(user.to_string(), json!({ "read": true, "write": true })),
+                (None, Some(user)) => grant(user.to_string(), json!({ "read": true })),
+                (None, None) => {}
+            }
+        }
+    }
+    Value::Object(list)
+}
+
+fn object(document: Document) -> Map<String, Value> {
+    let Document { class, id, mut fields, created_at, updated_at, .. } = document;
+    if ClassKind::of(&class) == ClassKind::User {
+        super::users::hide_session_keys(&mut fields);
+    }
     fields.insert("objectId".into(), json!(id.to_string()));
     fields.insert("createdAt".into(), json!(created_at.to_rfc3339()));
     fields.insert("updatedAt".into(), json!(updated_at.to_rfc3339()));
-    if wants_acl {
-        let public = || json!({ "*": { "read": true, "write": true } });
-        fields.insert("ACL".into(), acl.map_or_else(public, |acl| acl.to_value()));
-    }
     fields
 }
 
@@ -195,7 +226,7 @@ async fn follow(unit: &mut dyn RestUnit, viewer: &Viewer, rows: &mut [Value], pa
             let filter = Where(vec![Clause::Field { path, test }]);
             let query = Query { filter, limit: MAX_LIMIT, ..Query::default() };
             for document in unit.documents().find(viewer, &class, &query).await? {
-                targets.insert((class.clone(), document.id), object(document, false));
+                targets.insert((class.clone(), document.id), object(document));
             }
         }
     }
@@ -299,7 +330,11 @@ pub(super) fn meta_data(file: &File) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use domain::Timestamp;
+    use domain::id::UserId;
+
     use super::*;
+    use crate::rest::ClientViewer;
 
     fn shaped(keys: &str, row: Value) -> Value {
         let Value::Object(mut object) = row else { panic!("not an object") };
@@ -327,6 +362,49 @@ mod tests {
         assert_eq!(shown, ["a", "d", "a.b", "a.b.c"]);
         let many: Vec<String> = (0..=MAX_INCLUDES).map(|i| format!("k{i}")).collect();
         assert!(Shape::parse(Some(&many.join(",")), None, false).is_err());
+    }
+
+    #[test]
+    fn lists_of_product_rows_say_whose_they_are() {
+        let user = |n| UserId(ObjectId::from_parts(1, [0; 5], n));
+        let viewer = |n| Viewer::Client(ClientViewer { user: Some(user(n)), ..ClientViewer::default() });
+        let row = |class: &str, fields: Value| Document {
+            class: class.to_owned(),
+            id: user(9).0,
+            fields: fields.as_object().cloned().unwrap_or_default(),
+            acl: None,
+            created_at: Timestamp::EPOCH,
+            updated_at: Timestamp::EPOCH,
+        };
+        let own = json!({ "user": { "__type": "Pointer", "className": "_User", "objectId": user(1).to_string() } });
+        let all = json!({ "read": true, "write": true });
+        let read = json!({ "read": true });
+        let shown = |class: &str, fields: Value, viewer: Viewer| shown_list(&row(class, fields), &viewer);
+        assert_eq!(shown("Patients", own.clone(), viewer(1)), json!({ user(1).to_string(): all }));
+        assert_eq!(shown("Patients", own, Viewer::Master), json!({ user(1).to_string(): all }));
+        assert_eq!(shown("Patients", json!({}), viewer(2)), json!({ user(2).to_string(): read }));
+        assert_eq!(shown("Consultation", json!({}), viewer(2)), json!({ user(2).to_string(): read }));
+        assert_eq!(
+            shown("Doctor", json!({ "authenticated": "1" }), Viewer::Client(ClientViewer::default())),
+            json!({ "*": read })
+        );
+        assert_eq!(shown("_User", json!({}), viewer(9)), json!({ user(9).to_string(): all }));
+        assert_eq!(shown("Diary", json!({}), viewer(2)), json!({ "*": all }));
+        assert_eq!(shown("CustomerService", json!({}), viewer(2)), json!({ "*": read }));
+    }
+
+    #[test]
+    fn a_row_of_an_account_shows_no_key_of_a_session() {
+        let data = json!({ "authData": { "lc_weapp": { "openid": "o", "session_key": "k" } } });
+        let shown = object(Document {
+            class: "_User".into(),
+            id: ObjectId::from_parts(1, [0; 5], 1),
+            fields: data.as_object().cloned().unwrap_or_default(),
+            acl: None,
+            created_at: Timestamp::EPOCH,
+            updated_at: Timestamp::EPOCH,
+        });
+        assert_eq!(shown["authData"], json!({ "lc_weapp": { "openid": "o" } }));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
+use domain::audit::AuditRepository;
 use domain::file::FileRepository;
 use domain::id::{DoctorId, PatientId, UserId};
 use domain::{ObjectId, StoreError, Timestamp};
@@ -146,6 +147,7 @@ pub trait DocumentRepository: Send {
 pub trait RestUnit: Send {
     fn documents(&mut self) -> &mut dyn DocumentRepository;
     fn files(&mut self) -> &mut dyn FileRepository;
+    fn audit(&mut self) -> &mut dyn AuditRepository;
     async fn commit(self: Box<Self>) -> Result<(), StoreError>;
 }
 

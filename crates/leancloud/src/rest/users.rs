@@ -113,7 +113,7 @@ impl Rest {
     async fn sign_up(&self, caller: &Caller, mut body: Map<String, Value>) -> Result<UserAnswer, RestError> {
         let username = text(&mut body, "username").ok_or(RestError::UsernameMissing)?;
         let password = text(&mut body, "password").ok_or(RestError::PasswordMissing)?;
-        let password = Password::chosen("password", password).map_err(AccountError::from)?;
+        let password = Password::chosen_by_user("password", password).map_err(AccountError::from)?;
         let email = text(&mut body, "email").map(|email| checked_email(&email)).transpose()?;
         let phone = text(&mut body, "mobilePhoneNumber").map(|phone| checked_phone(&phone)).transpose()?;
         let new = SignUp {
@@ -355,7 +355,7 @@ impl Rest {
             ("username", Some(name)) => change.username = Some(checked_name(name)?),
             ("username", None) => return Err(RestError::UsernameMissing),
             ("password", Some(password)) => {
-                change.password = Some(Password::chosen("password", password).map_err(AccountError::from)?);
+                change.password = Some(Password::chosen_by_user("password", password).map_err(AccountError::from)?);
             }
             ("password", None) => return Err(RestError::PasswordMissing),
             ("email", Some(email)) => change.email = Patch::Set(checked_email(email)?),
@@ -395,7 +395,8 @@ impl Rest {
         Ok(())
     }
 
-    /// Checks an identity. What a client merely claims of itself at another provider proves nothing.
+    /// Checks an identity. What a client merely claims of itself at another provider proves nothing, and is taken where the
+    /// deployment says so.
     async fn prove(&self, provider: &str, data: &Value) -> Result<Proof, RestError> {
         let part = |key: &str| data.get(key).and_then(Value::as_str);
         match provider {
@@ -408,9 +409,30 @@ impl Rest {
                 let id = part("id").filter(|id| id.len() >= MIN_ANONYMOUS_CHARS).ok_or(RestError::NoLinkedId)?;
                 Ok(Proof { identity: ProvenIdentity::of(provider, id), person: None })
             }
+            provider if self.ports.takes_claims && is_claimable(provider) => {
+                let data = data.as_object().ok_or(RestError::NoLinkedId)?;
+                let identity = claimed_identity(provider, data).ok_or(RestError::NoLinkedId)?;
+                Ok(Proof { identity, person: None })
+            }
             _ => Err(RestError::ProviderUnknown),
         }
     }
+}
+
+/// Whether a client may say who it is at this provider. Mini-programs prove it, and what begins with `_` is the server's.
+fn is_claimable(provider: &str) -> bool {
+    let is_name = provider.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+    is_name && provider.len() <= MAX_NAME_CHARS && !provider.starts_with('_') && !provider.starts_with(WEAPP)
+}
+
+/// Who a client says it is; in union mode across the platform's apps first.
+fn claimed_identity(provider: &str, data: &Map<String, Value>) -> Option<ProvenIdentity> {
+    let claimed = ProvenIdentity::claimed(provider, data)?;
+    let part = |key: &str| data.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
+    Some(match (part("unionid"), part("platform").filter(|platform| is_claimable(platform))) {
+        (Some(unionid), Some(platform)) => claimed.also_known_as(&format!("_{platform}_unionid"), unionid, true),
+        _ => claimed,
+    })
 }
 
 /// In union mode the person is found across the platform's apps, else by the app's own id.
@@ -503,13 +525,18 @@ pub fn user_value(user: &User, token: Option<&str>) -> Value {
         put("mobilePhoneNumber", json!(phone.national()));
     }
     if !user.auth_data.is_empty() {
-        let mut data = user.auth_data.clone();
-        for provider in data.values_mut().filter_map(Value::as_object_mut) {
-            provider.remove("session_key");
-        }
-        put("authData", Value::Object(data));
+        put("authData", Value::Object(user.auth_data.clone()));
     }
+    hide_session_keys(&mut object);
     Value::Object(object)
+}
+
+/// The keys of WeChat's sessions stay here, those too that were brought along.
+pub(super) fn hide_session_keys(user: &mut Map<String, Value>) {
+    let providers = user.get_mut("authData").and_then(Value::as_object_mut).into_iter().flat_map(Map::values_mut);
+    for provider in providers.filter_map(Value::as_object_mut) {
+        provider.remove("session_key");
+    }
 }
 
 #[cfg(test)]
@@ -551,6 +578,36 @@ mod tests {
         let shown: Vec<String> = proven.look_up.iter().map(|i| format!("{}={}", i.provider, i.uid)).collect();
         assert_eq!(shown, expected);
         assert_eq!(proven.auth_data[WEAPP]["openid"], "o");
+    }
+
+    #[rstest]
+    #[case("weibo", json!({"uid": "u", "openid": "o"}), Some(&["weibo=u"][..]))]
+    #[case("qq", json!({"openid": "o"}), Some(&["qq=o"][..]))]
+    #[case("apple", json!({"id": "i"}), Some(&["apple=i"][..]))]
+    #[case("qq", json!({"openid": "o", "unionid": "u", "platform": "tencent"}), Some(&["_tencent_unionid=u", "qq=o"][..]))]
+    #[case("qq", json!({"openid": "o", "unionid": "u", "platform": "lc_weapp"}), Some(&["qq=o"][..]))]
+    #[case("qq", json!({"access_token": "t"}), None)]
+    fn a_claim_is_found_by_the_id_it_names(
+        #[case] provider: &str,
+        #[case] data: Value,
+        #[case] expected: Option<&[&str]>,
+    ) {
+        let claimed = claimed_identity(provider, data.as_object().unwrap());
+        let shown = claimed.map(|claimed| -> Vec<String> {
+            claimed.look_up.iter().map(|i| format!("{}={}", i.provider, i.uid)).collect()
+        });
+        assert_eq!(shown, expected.map(|expected| expected.iter().map(ToString::to_string).collect()));
+    }
+
+    #[rstest]
+    #[case("weibo", true)]
+    #[case("my-sso", true)]
+    #[case("lc_weapp", false)]
+    #[case("lc_weapp_patient", false)]
+    #[case("_weixin_unionid", false)]
+    #[case("a.b", false)]
+    fn what_the_server_proves_is_not_claimed(#[case] provider: &str, #[case] expected: bool) {
+        assert_eq!(is_claimable(provider), expected);
     }
 
     #[rstest]

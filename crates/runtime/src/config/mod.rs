@@ -31,8 +31,8 @@ pub use problem::{ConfigError, Problem};
 pub use rate::Rate;
 pub use secret::Secret;
 pub use sections::{
-    App, Assistant, Database, DatabaseKind, Fanout, Files, Http, Im, ImLogin, Leancloud, Log, LogFormat, Profile,
-    Security, Session, SqliteSynchronous, Worker,
+    App, Assistant, AuthData, Database, DatabaseKind, Fanout, Files, Http, Im, ImLogin, Leancloud, Log, LogFormat,
+    Profile, Security, Session, SqliteSynchronous, Worker,
 };
 
 /// All settings of a process. `Debug` shows no secret.

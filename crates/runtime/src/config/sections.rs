@@ -289,6 +289,9 @@ pub struct Leancloud {
     /// Who may open a client id of the realtime protocol; by default everybody in development, and in production who
     /// shows a signature of the application's server or of this one.
     pub im_login: Option<ImLogin>,
+    /// Which identities at other providers (`authData`) an account is found by; by default also claimed ones in
+    /// development, and in production only those that are proven here.
+    pub auth_data: Option<AuthData>,
     /// Most bytes of one message of a realtime client.
     pub im_max_message_bytes: NonZeroUsize,
     /// Messages, queries of history and other commands a realtime socket may send in a minute.
@@ -305,6 +308,16 @@ pub enum ImLogin {
     SessionOrSignature,
 }
 
+/// Which identities at other providers an account is found by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AuthData {
+    /// Those of a mini-program's one-time code, and anonymous ones.
+    Proven,
+    /// Also whatever clients say of themselves, as LeanCloud takes it.
+    Claimed,
+}
+
 impl Default for Leancloud {
     fn default() -> Self {
         let per_minute = NonZeroU32::MIN.saturating_add(599);
@@ -315,6 +328,7 @@ impl Default for Leancloud {
             weapp_session_key: false,
             indexes: Vec::new(),
             im_login: None,
+            auth_data: None,
             im_max_message_bytes: NonZeroUsize::MIN.saturating_add(5 * 1024 - 1),
             im_sends_per_minute: per_minute,
             im_logs_per_minute: per_minute,

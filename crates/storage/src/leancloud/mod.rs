@@ -19,6 +19,7 @@ pub use index::DocumentIndex;
 use ::leancloud::rest::{DocumentRepository, RestStore, RestUnit};
 use async_trait::async_trait;
 use domain::StoreError;
+use domain::audit::AuditRepository;
 use domain::file::FileRepository;
 
 use crate::store::{SeaStore, SeaUnit};
@@ -29,6 +30,9 @@ impl RestUnit for SeaUnit {
         self
     }
     fn files(&mut self) -> &mut dyn FileRepository {
+        self
+    }
+    fn audit(&mut self) -> &mut dyn AuditRepository {
         self
     }
     async fn commit(self: Box<Self>) -> Result<(), StoreError> {
