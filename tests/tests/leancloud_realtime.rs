@@ -6,8 +6,8 @@ use std::time::Duration;
 use leancloud::realtime::frame::command;
 use leancloud::realtime::signature::{Signed, Signer};
 use leancloud::realtime::wire::{
-    AckCommand, CommandType, ConvCommand, DirectCommand, GenericCommand, LogsCommand, OpType, PatchCommand, PatchItem,
-    ReadCommand, ReadTuple, SessionCommand, logs_command::QueryDirection,
+    AckCommand, CommandType, ConvCommand, DirectCommand, GenericCommand, JsonObjectMessage, LogsCommand, OpType,
+    PatchCommand, PatchItem, ReadCommand, ReadTuple, SessionCommand, logs_command::QueryDirection,
 };
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -176,6 +176,198 @@ fn under_the_production_policy_nobody_opens_anothers_id() {
         let by_server =
             json!({ "timestamp": at, "nonce": "n", "signature": own_server.sign("tom", Signed::Login, at, "n") });
         assert_eq!(code_of(&Socket::connect(api).try_open("tom", shown(&by_server))), None);
+    });
+}
+
+/// A login that the application's own server signs.
+fn signed(client: &str) -> SessionCommand {
+    let signer = Signer { app_id: APP_ID.into(), master_key: MASTER_KEY.into() };
+    let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock");
+    let at = i64::try_from(since_epoch.as_millis()).expect("a time");
+    SessionCommand {
+        t: Some(at),
+        n: Some("n".into()),
+        s: Some(signer.sign(client, Signed::Login, at, "n")),
+        ..SessionCommand::default()
+    }
+}
+
+fn token_of(opened: GenericCommand) -> String {
+    opened.session_message.and_then(|session| session.st).expect("a token")
+}
+
+/// What a client missed, as SDKs ask for it after every resume.
+fn missed(http: &Http, client: &str, token: &str) -> Vec<Value> {
+    let path = format!("/1.1/rtm/notifications?client_id={client}&start_ts=0&notification_type=permanent");
+    let asked = http.request(Method::GET, &path, &As::App).header("X-LC-IM-Session-Token", token);
+    let answer = Answer::of(asked.send().expect("an answer"));
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    answer.body["notifications"].as_array().expect("notices").clone()
+}
+
+#[test]
+fn who_was_removed_while_away_is_told_and_finds_no_more_than_that() {
+    let policy = [("leancloud.im_login", "\"session_or_signature\"")];
+    on_each_database(&policy, |_, api, http| {
+        let mut tom = Socket::connect(api);
+        assert_eq!(code_of(&tom.try_open("tom", signed("tom"))), None);
+        let data = json!({ "name": "秘密的群", "attr": { "plan": "x" } }).to_string();
+        let new = ConvCommand {
+            m: vec!["jerry".into(), "spike".into()],
+            attr: Some(JsonObjectMessage { data }),
+            ..ConvCommand::default()
+        };
+        let room = tom.conv(OpType::Start, new).conv_message.and_then(|conv| conv.cid).expect("a conversation");
+        let mut jerry = Socket::connect(api);
+        let token = token_of(jerry.try_open("jerry", signed("jerry")));
+        assert_eq!(jerry.query(&json!({ "objectId": room }))[0]["name"], "秘密的群");
+        drop(jerry);
+
+        let named = |m: &str| ConvCommand { cid: Some(room.clone()), m: vec![m.into()], ..ConvCommand::default() };
+        assert_eq!(code_of(&tom.conv(OpType::Remove, named("jerry"))), None);
+        tom.sent(&room, "他走了");
+
+        let mut jerry = Socket::connect(api);
+        let resume = SessionCommand { r: Some(true), st: Some(token.clone()), ..SessionCommand::default() };
+        assert_eq!(code_of(&jerry.try_open("jerry", resume)), None);
+        let told = missed(http, "jerry", &token);
+        let left: Vec<_> = told.iter().filter(|notice| notice["op"] == "left").collect();
+        assert_eq!(left.len(), 1, "{told:?}");
+        assert_eq!((&left[0]["cid"], &left[0]["initBy"]), (&json!(room), &json!("tom")));
+        assert!(left[0]["serverTs"].is_i64() && left[0]["notificationType"] == 1, "{}", left[0]);
+        // SDKs look the conversation up before they tell the application: it is there, and says nothing of itself.
+        let rows = jerry.query(&json!({ "objectId": room }));
+        assert_eq!((rows.len(), &rows[0]["objectId"], &rows[0]["m"]), (1, &json!(room), &json!([])));
+        assert!(rows[0].get("name").is_none() && rows[0].get("attr").is_none(), "{}", rows[0]);
+        refused(&jerry.logs(LogsCommand { cid: Some(room.clone()), ..LogsCommand::default() }), 4312);
+        refused(&jerry.conv(OpType::Add, named("jerry")), 4309);
+        // Who never was in it does not find it at all.
+        let mut stranger = Socket::connect(api);
+        let of_stranger = token_of(stranger.try_open("butch", signed("butch")));
+        assert_eq!(stranger.query(&json!({ "objectId": room })), Vec::<Value>::new());
+        assert_eq!(missed(http, "butch", &of_stranger), Vec::<Value>::new());
+        // Who stayed is told that somebody else left.
+        let mut spike = Socket::connect(api);
+        let of_spike = token_of(spike.try_open("spike", signed("spike")));
+        let told = missed(http, "spike", &of_spike);
+        assert!(told.iter().any(|n| n["op"] == "members_left" && n["m"] == json!(["jerry"])), "{told:?}");
+    });
+}
+
+#[test]
+fn nobody_opens_the_id_of_a_closed_account() {
+    let settings = [("leancloud.im_login", "open"), ("worker.embedded", "true"), ("worker.poll", "100ms")];
+    on_each_database(&settings, |_, api, http| {
+        let patient = http.sign_in(&patient_phone(0), "patient");
+        let user = http.get("/api/v1/me", &patient).body["user"]["objectId"].as_str().expect("an id").to_owned();
+        let mut connected = Socket::connect(api);
+        let token = connected.open(&patient_id(0));
+        let closed = http.post("/api/v1/me/close", &patient, &json!({}));
+        assert_eq!(closed.status, 204, "{}", closed.body);
+        for id in [patient_id(0), user] {
+            refused(&Socket::connect(api).try_open(&id, SessionCommand::default()), 4103);
+            let again = SessionCommand { r: Some(true), ..SessionCommand::default() };
+            refused(&Socket::connect(api).try_open(&id, again), 4103);
+        }
+        let resume = SessionCommand { r: Some(true), st: Some(token), ..SessionCommand::default() };
+        refused(&Socket::connect(api).try_open(&patient_id(0), resume), 4103);
+        // Who was connected is told to go.
+        refused(&connected.expect(CommandType::Session, Some(OpType::Closed)), 4115);
+        refused(&connected.conv(OpType::Query, ConvCommand::default()), 4105);
+        // Others go on.
+        Socket::connect(api).open(&patient_id(1));
+    });
+}
+
+#[test]
+fn who_comes_back_by_itself_takes_the_tag_from_nobody() {
+    on_each_database(&[], |_, api, _| {
+        let of = |device: &str, r: bool| SessionCommand {
+            tag: Some("mobile".into()),
+            device_id: Some(device.into()),
+            r: r.then_some(true),
+            ..SessionCommand::default()
+        };
+        let mut phone = Socket::connect(api);
+        assert_eq!(code_of(&phone.try_open("tom", of("phone", false))), None);
+        refused(&Socket::connect(api).try_open("tom", of("tablet", true)), 4111);
+        assert_eq!(code_of(&phone.conv(OpType::Query, ConvCommand::default())), None, "the older device stays");
+        assert_eq!(code_of(&Socket::connect(api).try_open("tom", of("phone", true))), None, "it is its own");
+        assert_eq!(code_of(&Socket::connect(api).try_open("tom", of("tablet", false))), None);
+        refused(&phone.expect(CommandType::Session, Some(OpType::Closed)), 4111);
+    });
+}
+
+#[test]
+fn binary_messages_are_as_long_as_they_are_sent() {
+    on_each_database(&[], |_, api, _| {
+        let mut tom = Socket::connect(api);
+        tom.open("tom");
+        let room = tom.start(&["jerry"], true);
+        let of = |bytes: usize| DirectCommand {
+            cid: Some(room.clone()),
+            binary_msg: Some(vec![7; bytes]),
+            ..DirectCommand::default()
+        };
+        assert_eq!(code_of(&tom.send(of(5 * 1024))), None);
+        refused(&tom.send(of(5 * 1024 + 1)), 4109);
+        let logs =
+            tom.logs(LogsCommand { cid: Some(room.clone()), ..LogsCommand::default() }).logs_message.unwrap().logs;
+        assert_eq!((logs[0].bin, logs[0].data.as_ref().map(String::len)), (Some(true), Some(6828)));
+    });
+}
+
+#[test]
+fn a_servers_passing_message_reaches_who_is_connected_and_stays_nowhere() {
+    on_each_database(&[], |_, api, http| {
+        let (mut tom, mut jerry) = (Socket::connect(api), Socket::connect(api));
+        tom.open("tom");
+        jerry.open("jerry");
+        let room = tom.start(&["jerry"], true);
+        let body = json!({ "from_client": "tom", "message": "正在输入", "transient": true });
+        let sent = http.post(&format!("/1.2/rtm/conversations/{room}/messages"), &As::Integrator, &body);
+        assert_eq!(sent.status, 200, "{}", sent.body);
+        let told = jerry.expect(CommandType::Direct, None).direct_message.expect("a message");
+        assert_eq!((told.msg.as_deref(), told.from_peer_id.as_deref()), (Some("正在输入"), Some("tom")));
+        assert_eq!((told.transient, told.id.as_deref()), (Some(true), sent.body["msg-id"].as_str()));
+        let logs = jerry.logs(LogsCommand { cid: Some(room), ..LogsCommand::default() }).logs_message.unwrap().logs;
+        assert!(logs.is_empty());
+    });
+}
+
+/// Every page of `/1.2/rtm/messages` and of one client's, both ways, without a gap or a repetition.
+#[test]
+fn servers_page_through_everything_that_was_written() {
+    on_each_database(&[], |_, api, http| {
+        let mut tom = Socket::connect(api);
+        tom.open("tom");
+        let rooms = [tom.start(&["jerry"], false), tom.start(&["spike"], false)];
+        let sent: Vec<(String, i64)> = (0..7).map(|n| tom.sent(&rooms[n % 2], &n.to_string())).collect();
+        let ids = |answer: &Value| -> Vec<String> {
+            answer.as_array().expect("messages").iter().map(|m| m["msg-id"].as_str().unwrap().to_owned()).collect()
+        };
+        let page = |path: &str| http.get(&format!("/1.2/rtm/{path}"), &As::Integrator).body;
+        let forward: Vec<String> = sent.iter().map(|(id, _)| id.clone()).collect();
+        let backward: Vec<String> = forward.iter().rev().cloned().collect();
+        for path in ["clients/tom/messages", "messages"] {
+            for (more, expected) in [("", &backward), ("&reversed=true", &forward)] {
+                let (mut found, mut from) = (Vec::new(), String::new());
+                loop {
+                    let part = page(&format!("{path}?limit=3{more}{from}"));
+                    let Some(last) = part.as_array().and_then(|part| part.last()) else { break };
+                    from = format!("&msgid={}&timestamp={}", last["msg-id"].as_str().unwrap(), last["timestamp"]);
+                    found.extend(ids(&part));
+                }
+                assert_eq!(&found, expected, "{path}{more}");
+            }
+            let (first, last) = (&sent[1], &sent[4]);
+            let edges =
+                format!("msgid={}&timestamp={}&till_msgid={}&till_timestamp={}", last.0, last.1, first.0, first.1);
+            assert_eq!(ids(&page(&format!("{path}?{edges}"))), backward[3..5], "between the two");
+            let both = format!("{path}?{edges}&include_start=true&include_stop=true");
+            assert_eq!(ids(&page(&both)), backward[2..6], "and with them");
+        }
+        assert_eq!(page("clients/jerry/messages"), json!([]));
     });
 }
 

@@ -19,7 +19,7 @@ use serde_json::json;
 pub use answer::render;
 pub use files::PathLinks;
 pub use mini_program::WechatMiniPrograms;
-pub use realtime::{RealtimeGateway, RealtimeLimits};
+pub use realtime::{OpenClients, RealtimeGateway, RealtimeLimits};
 
 use crate::http::services::Services;
 

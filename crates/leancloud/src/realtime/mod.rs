@@ -22,7 +22,7 @@ pub mod wire {
 pub use policy::{LoginPolicy, RealtimePolicy};
 pub use refusal::Refusal;
 pub use service::{
-    Client, Devices, OpenRequest, Opened, Push, Realtime, RealtimePorts, RoomKind, Sending, ServiceTarget,
+    Client, Devices, OpenRequest, Opened, Push, Realtime, RealtimePorts, Relay, RoomKind, Sending, ServiceTarget,
 };
-pub use store::{Party, RealtimeRepository, RealtimeStore, RealtimeUnit};
+pub use store::{Party, RealtimeRepository, RealtimeStore, RealtimeUnit, WrittenSpan};
 pub use ticket::Ticket;

@@ -15,10 +15,22 @@ use crate::rest::DocumentRepository;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Party {
     pub user: Option<UserId>,
-    /// Set when the id is this patient's, or their user's.
+    /// Set when the id is this patient's, or their user's; closed profiles are nobody's.
     pub patient: Option<PatientId>,
     /// Set when the id is this doctor's, or their user's.
     pub doctor: Option<DoctorId>,
+    /// The id is that of a closed account or profile, which nobody is any more.
+    pub is_closed: bool,
+}
+
+/// A stretch of time in which messages were written, both ends included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WrittenSpan {
+    pub since: Timestamp,
+    pub until: Timestamp,
+    /// Oldest first, else newest first.
+    pub is_forward: bool,
+    pub limit: u32,
 }
 
 /// Keeps what only the realtime protocol needs.
@@ -31,6 +43,14 @@ pub trait RealtimeRepository: Send {
     async fn extend_ticket(&mut self, token_hash: &str, expires_at: Timestamp) -> Result<(), StoreError>;
     async fn delete_ticket(&mut self, token_hash: &str) -> Result<(), StoreError>;
     async fn delete_tickets_of(&mut self, client_id: &str) -> Result<(), StoreError>;
+    /// Whether another device than this one has the tag of a client.
+    async fn is_tag_taken(
+        &mut self,
+        client_id: &str,
+        tag: &str,
+        device_id: Option<&str>,
+        now: Timestamp,
+    ) -> Result<bool, StoreError>;
     /// Notes that another device took the tag of this client, and forgets tickets that are over.
     async fn supersede(&mut self, taken: &Ticket) -> Result<(), StoreError>;
 
@@ -61,9 +81,8 @@ pub trait RealtimeRepository: Send {
     ) -> Result<Vec<LogEvent>, StoreError>;
     /// Whether any of these clients was told that it is no longer in a conversation.
     async fn has_left(&mut self, client_ids: &[String], id: ConversationId) -> Result<bool, StoreError>;
-    /// Messages of everybody or one sender, newest first, not newer than `until`.
-    async fn written(&mut self, sender: Option<&str>, until: Timestamp, limit: u32)
-    -> Result<Vec<Message>, StoreError>;
+    /// Messages of everybody or of one sender.
+    async fn written(&mut self, sender: Option<&str>, span: WrittenSpan) -> Result<Vec<Message>, StoreError>;
 }
 
 /// A unit of work. Dropping it undoes everything.

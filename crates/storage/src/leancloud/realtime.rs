@@ -3,7 +3,7 @@
 use ::im::log::{EventKind, LogEvent, LogRepository};
 use ::im::presence::PresenceRepository;
 use ::im::{Conversation, ConversationRepository, Message, MessageRepository};
-use ::leancloud::realtime::{Party, RealtimeRepository, RealtimeStore, RealtimeUnit, Ticket};
+use ::leancloud::realtime::{Party, RealtimeRepository, RealtimeStore, RealtimeUnit, Ticket, WrittenSpan};
 use ::leancloud::rest::DocumentRepository;
 use async_trait::async_trait;
 use domain::file::FileRepository;
@@ -56,12 +56,16 @@ impl RealtimeRepository for SeaUnit {
         if client_id.parse::<ObjectId>().is_err() {
             return Ok(Party::default());
         }
-        let sql = "SELECT 'patient' AS kind, id, user_id FROM patient WHERE id = $1 OR user_id = $1 \
-                   UNION ALL SELECT 'doctor', id, user_id FROM doctor WHERE id = $1 OR user_id = $1 \
-                   UNION ALL SELECT 'user', id, id FROM account_user WHERE id = $1";
+        let sql = "SELECT 'patient' AS kind, id, user_id, closed_at FROM patient WHERE id = $1 OR user_id = $1 \
+                   UNION ALL SELECT 'doctor', id, user_id, closed_at FROM doctor WHERE id = $1 OR user_id = $1 \
+                   UNION ALL SELECT 'user', id, id, closed_at FROM account_user WHERE id = $1";
         let mut party = Party::default();
         for row in self.query(sql, [client_id.into()]).await? {
             let id: String = column(&row, "id")?;
+            if column::<Option<i64>>(&row, "closed_at")?.is_some() {
+                party.is_closed |= id == client_id;
+                continue;
+            }
             let user: Option<String> = column(&row, "user_id")?;
             if let Some(user) = parse_opt::<UserId>("user_id", user.as_deref())? {
                 party.user = Some(user);
@@ -110,6 +114,20 @@ impl RealtimeRepository for SeaUnit {
     async fn delete_tickets_of(&mut self, client_id: &str) -> Result<(), StoreError> {
         self.execute("DELETE FROM realtime_ticket WHERE client_id = $1", [client_id.into()]).await?;
         Ok(())
+    }
+
+    async fn is_tag_taken(
+        &mut self,
+        client_id: &str,
+        tag: &str,
+        device_id: Option<&str>,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let sql = "SELECT 1 AS one FROM realtime_ticket WHERE client_id = $1 AND tag = $2 AND superseded_at IS NULL \
+                   AND expires_at > $3 AND COALESCE(device_id, '') <> $4 LIMIT 1";
+        let device = device_id.unwrap_or_default();
+        let values: [Value; 4] = [client_id.into(), tag.into(), now.as_millis().into(), device.into()];
+        Ok(!self.query(sql, values).await?.is_empty())
     }
 
     async fn supersede(&mut self, taken: &Ticket) -> Result<(), StoreError> {
@@ -230,16 +248,17 @@ impl RealtimeRepository for SeaUnit {
         Ok(!self.query(&sql, values).await?.is_empty())
     }
 
-    async fn written(
-        &mut self,
-        sender: Option<&str>,
-        until: Timestamp,
-        limit: u32,
-    ) -> Result<Vec<Message>, StoreError> {
-        let sql = "SELECT * FROM message WHERE ($1 = '' OR sender = $1) AND created_at <= $2 \
-                   ORDER BY position DESC LIMIT $3";
-        let values: [Value; 3] = [sender.unwrap_or_default().into(), until.as_millis().into(), i64::from(limit).into()];
-        messages(&self.query(sql, values).await?)
+    async fn written(&mut self, sender: Option<&str>, span: WrittenSpan) -> Result<Vec<Message>, StoreError> {
+        let WrittenSpan { since, until, is_forward, limit } = span;
+        let order = if is_forward { "ASC" } else { "DESC" };
+        let sql = format!(
+            "SELECT * FROM message WHERE ($1 = '' OR sender = $1) AND created_at <= $2 AND created_at >= $4 \
+             ORDER BY position {order} LIMIT $3"
+        );
+        let sender = sender.unwrap_or_default();
+        let values: [Value; 4] =
+            [sender.into(), until.as_millis().into(), i64::from(limit).into(), since.as_millis().into()];
+        messages(&self.query(&sql, values).await?)
     }
 }
 

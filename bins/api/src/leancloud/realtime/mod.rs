@@ -4,9 +4,8 @@ mod outlet;
 mod rest;
 mod socket;
 
-use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use leancloud::realtime::Realtime;
@@ -25,9 +24,9 @@ use super::answer;
 use crate::gateway::Gateway;
 use crate::http::catalogue::code;
 use crate::http::problem::ApiError;
-use outlet::ClientOutlet;
 use socket::SocketTask;
 
+pub use outlet::OpenClients;
 pub(super) use rest::{on_conversations, serve_1_1, serve_1_2};
 
 /// Where the sockets are.
@@ -47,7 +46,7 @@ pub struct RealtimeGateway {
     queue_frames: usize,
     drain_spread: Duration,
     open: AtomicUsize,
-    clients: Mutex<HashMap<String, Vec<Arc<ClientOutlet>>>>,
+    clients: Arc<OpenClients>,
     draining: CancellationToken,
     sockets: TaskTracker,
 }
@@ -65,6 +64,7 @@ impl RealtimeGateway {
         realtime: Arc<Realtime>,
         live: Arc<LiveLog>,
         gateway: Arc<Gateway>,
+        clients: Arc<OpenClients>,
         limits: RealtimeLimits,
     ) -> Arc<Self> {
         Arc::new(Self {
@@ -75,7 +75,7 @@ impl RealtimeGateway {
             queue_frames: limits.queue_frames,
             drain_spread: limits.drain_spread,
             open: AtomicUsize::new(0),
-            clients: Mutex::default(),
+            clients,
             draining: CancellationToken::new(),
             sockets: TaskTracker::new(),
         })
@@ -98,30 +98,6 @@ impl RealtimeGateway {
         if tokio::time::timeout(deadline, self.sockets.wait()).await.is_err() {
             warn!(sockets = self.sockets.len(), "some sockets of LeanCloud clients did not close in time");
         }
-    }
-
-    fn enter(&self, client_id: &str, outlet: &Arc<ClientOutlet>) {
-        self.lock().entry(client_id.to_owned()).or_default().push(outlet.clone());
-    }
-
-    fn exit(&self, client_id: &str, id: u64) {
-        let mut clients = self.lock();
-        if let Some(outlets) = clients.get_mut(client_id) {
-            outlets.retain(|outlet| outlet.id() != id);
-            if outlets.is_empty() {
-                clients.remove(client_id);
-            }
-        }
-    }
-
-    /// The open sessions of clients on this node.
-    fn sessions_of(&self, client_ids: &[String]) -> Vec<Arc<ClientOutlet>> {
-        let clients = self.lock();
-        client_ids.iter().filter_map(|id| clients.get(id)).flatten().cloned().collect()
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Vec<Arc<ClientOutlet>>>> {
-        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

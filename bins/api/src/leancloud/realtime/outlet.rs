@@ -1,12 +1,14 @@
 //! The way from the log to one client session: a bounded queue, shared by the clients of a socket, that never makes
 //! others wait.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use domain::id::ConversationId;
 use im::feed::{Outgoing, Outlet};
 use im::log::LogEntry;
 use im::protocol::Bye;
+use leancloud::realtime::Relay;
 use leancloud::realtime::wire::GenericCommand;
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -23,6 +25,46 @@ pub(super) enum Delivery {
     },
     /// A message that is not stored.
     Direct(Arc<GenericCommand>),
+}
+
+/// The open sessions of clients on this node, by the ids they speak as.
+#[derive(Default)]
+pub struct OpenClients(Mutex<HashMap<String, Vec<Arc<ClientOutlet>>>>);
+
+impl OpenClients {
+    pub(super) fn enter(&self, client_id: &str, outlet: &Arc<ClientOutlet>) {
+        self.lock().entry(client_id.to_owned()).or_default().push(outlet.clone());
+    }
+
+    pub(super) fn exit(&self, client_id: &str, id: u64) {
+        let mut clients = self.lock();
+        if let Some(outlets) = clients.get_mut(client_id) {
+            outlets.retain(|outlet| outlet.id() != id);
+            if outlets.is_empty() {
+                clients.remove(client_id);
+            }
+        }
+    }
+
+    /// Hands a message that is not stored to the open sessions of the members, but for the one it comes from.
+    pub(super) fn hand_over(&self, direct: GenericCommand, members: &[String], from: Option<u64>) {
+        let direct = Arc::new(direct);
+        let clients = self.lock();
+        let outlets = members.iter().filter_map(|id| clients.get(id)).flatten();
+        for outlet in outlets.filter(|outlet| Some(outlet.id()) != from) {
+            outlet.pass_on(&direct);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Vec<Arc<ClientOutlet>>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Relay for OpenClients {
+    fn pass_on(&self, direct: GenericCommand, members: &[String]) {
+        self.hand_over(direct, members, None);
+    }
 }
 
 /// Takes what is for one client.

@@ -166,7 +166,7 @@ impl SocketTask {
         feed.go_live(&subscriber);
         self.gateway.gateway.appear(id, &client.ids);
         for client_id in client.ids.iter() {
-            self.gateway.enter(client_id, &outlet);
+            self.gateway.clients.enter(client_id, &outlet);
         }
         self.socket.opened(&client.peer);
         self.seats.insert(client.peer.clone(), Seat { client: client.clone(), subscriber });
@@ -207,7 +207,7 @@ impl SocketTask {
         match self.gateway.realtime.prepare(&client, &command).await {
             Sending::Answer(answer) => self.write(&answer).await,
             Sending::PassOn { answer, direct, members } => {
-                pass_on(&self.gateway, &client, *direct, &members);
+                self.gateway.clients.hand_over(*direct, &members, Some(client.id));
                 self.write(&answer).await
             }
             Sending::Store(message) => {
@@ -263,7 +263,7 @@ impl SocketTask {
         self.gateway.live.feed().leave(&seat.subscriber);
         self.gateway.gateway.vanish(seat.client.id);
         for client_id in seat.client.ids.iter() {
-            self.gateway.exit(client_id, seat.client.id);
+            self.gateway.clients.exit(client_id, seat.client.id);
         }
         Some(seat)
     }
@@ -301,19 +301,13 @@ impl SocketTask {
     }
 }
 
-/// Hands a message that is not stored to the open sessions of the members on this node.
-fn pass_on(gateway: &RealtimeGateway, client: &Client, direct: GenericCommand, members: &[String]) {
-    let direct = Arc::new(direct);
-    for outlet in gateway.sessions_of(members).iter().filter(|outlet| outlet.id() != client.id) {
-        outlet.pass_on(&direct);
-    }
-}
-
 /// Tells the message a client left for when its socket is lost.
 async fn tell_will(gateway: &RealtimeGateway, client: &Client) {
     match gateway.realtime.last_will(client).await {
         Some(Sending::Store(message)) => _ = gateway.realtime.store(*message).await,
-        Some(Sending::PassOn { direct, members, .. }) => pass_on(gateway, client, *direct, &members),
+        Some(Sending::PassOn { direct, members, .. }) => {
+            gateway.clients.hand_over(*direct, &members, Some(client.id));
+        }
         Some(Sending::Answer(_)) | None => {}
     }
 }

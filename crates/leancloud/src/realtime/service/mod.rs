@@ -52,12 +52,19 @@ pub trait Devices: Send + Sync {
     fn connected(&self, client_ids: &[String]) -> Vec<String>;
 }
 
+/// The open sessions of clients on this node.
+pub trait Relay: Send + Sync {
+    /// Hands over a message that is not stored; who reads slowly does without.
+    fn pass_on(&self, direct: GenericCommand, members: &[String]);
+}
+
 /// What the use cases are given.
 pub struct RealtimePorts {
     pub store: Arc<dyn RealtimeStore>,
     pub im: ImContext,
     pub queue: Arc<dyn MessageQueue>,
     pub devices: Arc<dyn Devices>,
+    pub relay: Arc<dyn Relay>,
     pub clock: Arc<dyn Clock>,
     pub ids: Arc<dyn IdSource>,
     pub random: Arc<dyn SecureRandom>,

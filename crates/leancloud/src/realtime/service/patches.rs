@@ -44,7 +44,7 @@ impl Realtime {
         if room.conversation.kind != ConversationKind::Direct || message.is_recalled() {
             return Err(Refusal::new(code::EDIT_OFF, "MESSAGE_EDIT_DISABLED"));
         }
-        self.check_length(&data)?;
+        self.check_length(item.data.as_ref(), item.binary_msg.as_ref())?;
         let written = Written {
             data: &data,
             is_binary,

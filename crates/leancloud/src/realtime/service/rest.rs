@@ -2,9 +2,9 @@
 
 use std::collections::HashSet;
 
-use domain::Actor;
 use domain::id::MessageId;
-use im::{Conversation, ConversationKind, MessageKind, NewMessage};
+use domain::{Actor, Timestamp};
+use im::{Conversation, ConversationKind, NewMessage};
 use serde_json::{Map, Value, json};
 
 use super::facts::{Room, WireId};
@@ -18,6 +18,8 @@ use crate::message::Written;
 use crate::query::{Clause, Params, Query, Test, parse_order};
 use crate::realtime::refusal::{Refusal, code};
 use crate::realtime::signature::Signed;
+use crate::realtime::store::WrittenSpan;
+use crate::realtime::wire::DirectCommand;
 use crate::rest::{Document, Viewer};
 use crate::value::Path;
 
@@ -216,9 +218,18 @@ impl Realtime {
             Some(typed @ Value::Object(_)) => typed.to_string(),
             _ => return Err(bad("message")),
         };
-        self.check_length(&data)?;
+        self.check_length(Some(&data), None)?;
         let mentions = mentions_of(body);
         let flag = |key: &str| body.get(key).and_then(Value::as_bool).unwrap_or(false);
+        if flag("transient") {
+            let direct = DirectCommand {
+                msg: Some(data),
+                mention_all: flag("mention_all").then_some(true),
+                mention_pids: mentions,
+                ..DirectCommand::default()
+            };
+            return self.pass_on(conversation, from, direct).await;
+        }
         let is_member = room.conversation.id == conversation.id && room.members.iter().any(|m| m.client_id == from);
         let written = Written {
             mentions: &mentions,
@@ -233,10 +244,6 @@ impl Realtime {
         };
         let (kind, content) = written.read(|_| may_show);
         let id = MessageId(self.ports.ids.next());
-        if flag("transient") {
-            // Nobody is waiting for it who could not do without.
-            return Ok(json!({ "msg-id": id.to_string(), "timestamp": self.ports.clock.now().as_millis() }));
-        }
         let name = id.to_string();
         let message = self.messages.new_message(conversation.id, from.to_owned(), &name, kind, content);
         // Members are bound by the rules; whoever is none speaks as the product itself.
@@ -249,6 +256,15 @@ impl Realtime {
             Ok(ack) => Ok(json!({ "msg-id": ack.message_id, "timestamp": ack.server_time.as_millis() })),
             Err(error) => Err(Refusal::of_message(&error)),
         }
+    }
+
+    /// Passes a message on to the members that are connected to this node, without storing it.
+    async fn pass_on(&self, conversation: &Conversation, from: &str, direct: DirectCommand) -> Result<Value, Refusal> {
+        let members = self.ports.store.read().conversations().members(conversation.id).await?;
+        let members: Vec<String> = members.into_iter().map(|member| member.client_id).collect();
+        let (id, at, direct) = self.passing(&super::facts::Facts::of(conversation), from, direct);
+        self.ports.relay.pass_on(direct, &members);
+        Ok(json!({ "msg-id": id, "timestamp": at }))
     }
 
     /// Messages of a conversation, newest first unless asked for the other way round.
@@ -273,23 +289,22 @@ impl Realtime {
         Ok(told.into_iter().map(|told| logged(told, &cid)).collect())
     }
 
-    /// Messages of everybody or of one client, newest first.
+    /// Messages of everybody or of one client, newest first unless asked for the other way round.
     ///
     /// # Errors
     /// When the store does not answer.
     pub async fn written_by(&self, sender: Option<&str>, query: &Map<String, Value>) -> Result<Vec<Value>, Refusal> {
-        let limit = number(query, "limit").filter(|n| *n > 0).unwrap_or(DEFAULT_MESSAGES).min(MAX_LIMIT);
-        let until = number(query, "timestamp").unwrap_or(i64::MAX / 2);
-        let msgid = query.get("msgid").and_then(Value::as_str);
+        let request = page_of(query);
+        let limit = request.limit.unwrap_or(DEFAULT_MESSAGES).min(MAX_LIMIT);
         let mut unit = self.ports.store.read();
         // Some more, so that what has the very time of the last page can be passed over.
-        let wanted = u32::try_from(limit + if msgid.is_some() { MAX_LIMIT } else { 0 }).unwrap_or_default();
-        let mut found = unit.realtime().written(sender, domain::Timestamp::from_millis(until), wanted).await?;
-        found.retain(|message| message.kind != MessageKind::Note);
-        let mut told = self.told_to_servers(unit.as_mut(), &found).await?;
-        if let Some(at) = msgid.and_then(|msgid| told.iter().position(|told| told.id == msgid)) {
-            told.drain(..=at);
-        }
+        let passed_over = if request.from.id.is_some() { MAX_LIMIT } else { 0 };
+        let wanted = u32::try_from(limit + passed_over).unwrap_or_default();
+        let mut told = {
+            let found = unit.realtime().written(sender, span_of(&request, wanted)).await?;
+            self.told_to_servers(unit.as_mut(), &found).await?
+        };
+        told = between(told, &request);
         told.truncate(usize::try_from(limit).unwrap_or_default());
         let mut listed = Vec::with_capacity(told.len());
         for told in told {
@@ -314,7 +329,7 @@ impl Realtime {
             Some(typed @ Value::Object(_)) => typed.to_string(),
             _ => return Err(bad("message")),
         };
-        self.check_length(&data)?;
+        self.check_length(Some(&data), None)?;
         let shown = crate::message::show(&message, |_| None);
         let edited_at = Some(self.ports.clock.now().as_millis());
         let written = Written { edited_at, from: shown.from.as_deref(), ..Written::plain(&data, false) };
@@ -478,6 +493,27 @@ fn page_of(query: &Map<String, Value>) -> MessagePageRequest {
         limit: Some(number(query, "limit").filter(|n| *n > 0).unwrap_or(DEFAULT_MESSAGES)),
         kind: None,
     }
+}
+
+/// The times between the ends of a request.
+fn span_of(request: &MessagePageRequest, limit: u32) -> WrittenSpan {
+    let time = |edge: &Edge, unsaid: i64| Timestamp::from_millis(edge.time().unwrap_or(unsaid));
+    let (MessagePageRequest { from, until, is_forward, .. }, latest) = (request, i64::MAX / 2);
+    let (since, until) =
+        if *is_forward { (time(from, 0), time(until, latest)) } else { (time(until, 0), time(from, latest)) };
+    WrittenSpan { since, until, is_forward: *is_forward, limit }
+}
+
+/// What lies between the messages a request names, in the order they come.
+fn between(mut told: Vec<Told>, request: &MessagePageRequest) -> Vec<Told> {
+    let place = |told: &[Told], edge: &Edge| edge.id.as_ref().and_then(|id| told.iter().position(|t| t.id == *id));
+    if let Some(at) = place(&told, &request.until) {
+        told.truncate(at + usize::from(request.until.is_included));
+    }
+    if let Some(at) = place(&told, &request.from) {
+        told.drain(..at + usize::from(!request.from.is_included));
+    }
+    told
 }
 
 /// A number, or one written out as in addresses.

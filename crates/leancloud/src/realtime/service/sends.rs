@@ -8,7 +8,7 @@ use im::{ImError, NewMessage};
 use md5::{Digest, Md5};
 use serde_json::{Map, Value, json};
 
-use super::facts::{Room, WireId};
+use super::facts::{Facts, Room, WireId};
 use super::rooms::NewConversation;
 use super::{Client, Realtime};
 use crate::message::Written;
@@ -63,8 +63,8 @@ impl Realtime {
     }
 
     async fn checked(&self, client: &Client, direct: DirectCommand) -> Result<Sending, Refusal> {
+        self.check_length(direct.msg.as_ref(), direct.binary_msg.as_ref())?;
         let (data, is_binary) = data_of(direct.msg.as_ref(), direct.binary_msg.as_ref());
-        self.check_length(&data)?;
         let mut unit = self.ports.store.read();
         let room = self.room(unit.as_mut(), direct.cid.as_deref()).await;
         let room = room.map_err(|refusal| match refusal.code {
@@ -100,12 +100,14 @@ impl Realtime {
         Ok(Sending::Store(Box::new(NewMessage { origin: Some(client.id), ..message })))
     }
 
-    pub(super) fn check_length(&self, data: &str) -> Result<(), Refusal> {
-        if data.len() > self.ports.policy.max_message_bytes {
+    /// Passes a message that is not too long, counted as it was sent, and that can be kept.
+    pub(super) fn check_length(&self, text: Option<&String>, bytes: Option<&Vec<u8>>) -> Result<(), Refusal> {
+        let length = bytes.map_or_else(|| text.map_or(0, String::len), Vec::len);
+        if length > self.ports.policy.max_message_bytes {
             return Err(Refusal::new(code::TOO_LONG, "FRAME_TOO_LONG"));
         }
         // PostgreSQL keeps no such text.
-        if data.contains('\0') { Err(Refusal::malformed()) } else { Ok(()) }
+        if text.is_some_and(|text| text.contains('\0')) { Err(Refusal::malformed()) } else { Ok(()) }
     }
 
     /// Whether the file a message shows is one its sender uploaded.
@@ -121,13 +123,19 @@ impl Realtime {
     }
 
     fn transient(&self, client: &Client, room: &Room, direct: DirectCommand) -> Sending {
-        let facts = room.facts();
+        let (id, at, direct) = self.passing(&room.facts(), &client.peer, direct);
+        let members = room.members.iter().map(|member| member.client_id.clone()).collect();
+        Sending::PassOn { answer: Box::new(acked(&id, at)), direct: Box::new(direct), members }
+    }
+
+    /// A message that is not stored as its readers get it, with its id and time.
+    pub(super) fn passing(&self, facts: &Facts, from: &str, direct: DirectCommand) -> (String, i64, GenericCommand) {
         let now = self.ports.clock.now().as_millis();
         let id = self.ports.ids.next().to_string();
         let pushed = DirectCommand {
             id: Some(id.clone()),
-            cid: Some(facts.cid),
-            from_peer_id: Some(client.peer.clone()),
+            cid: Some(facts.cid.clone()),
+            from_peer_id: Some(from.to_owned()),
             timestamp: Some(now),
             msg: direct.msg,
             binary_msg: direct.binary_msg,
@@ -137,9 +145,7 @@ impl Realtime {
             conv_type: Some(facts.kind),
             ..DirectCommand::default()
         };
-        let direct = GenericCommand { direct_message: Some(pushed), ..command(CommandType::Direct, None) };
-        let members = room.members.iter().map(|member| member.client_id.clone()).collect();
-        Sending::PassOn { answer: Box::new(acked(&id, now)), direct: Box::new(direct), members }
+        (id, now, GenericCommand { direct_message: Some(pushed), ..command(CommandType::Direct, None) })
     }
 
     /// Where the messages between a service and one subscriber lie.

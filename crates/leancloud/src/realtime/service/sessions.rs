@@ -41,7 +41,7 @@ impl Realtime {
     ///
     /// # Errors
     /// [`Refusal`]: 4100 for another application, 4102 for a signature that is missing or wrong, 4103 for an id that
-    /// cannot be used, 4111 when another device has the tag, 4112 for a token that is not known any more.
+    /// cannot be used, as that of a closed account, 4111 when another device has the tag, 4112 for a token that is not known any more.
     pub async fn open(&self, request: OpenRequest<'_>) -> Result<Opened, Refusal> {
         if request.app_id.is_some_and(|app| app != self.ports.signer.app_id) {
             return Err(Refusal::new(4100, "APP_NOT_AVAILABLE"));
@@ -62,9 +62,10 @@ impl Realtime {
         if ticket.superseded_at.is_some() {
             return Err(Refusal::new(code::CONFLICT, "SESSION_CONFLICT"));
         }
+        let party = unit.realtime().party(&ticket.client_id).await?;
+        require_open(party)?;
         let expires_at = now + self.ports.policy.ticket_lifetime;
         unit.realtime().extend_ticket(&ticket.token_hash, expires_at).await?;
-        let party = unit.realtime().party(&ticket.client_id).await?;
         unit.commit().await?;
         Ok(self.opened(request.id, ticket, party, token.to_owned(), true))
     }
@@ -101,6 +102,13 @@ impl Realtime {
         };
         let mut unit = self.ports.store.begin().await?;
         let party = unit.realtime().party(&ticket.client_id).await?;
+        require_open(party)?;
+        // Who comes back by itself takes the tag from nobody who signed in since.
+        if let Some(tag) = ticket.tag.as_deref().filter(|_| session.r())
+            && unit.realtime().is_tag_taken(&ticket.client_id, tag, ticket.device_id.as_deref(), now).await?
+        {
+            return Err(Refusal::new(code::CONFLICT, "SESSION_CONFLICT"));
+        }
         unit.realtime().insert_ticket(&ticket).await?;
         unit.realtime().supersede(&ticket).await?;
         if let Some(tag) = &ticket.tag {
@@ -222,6 +230,11 @@ impl Realtime {
             at: self.ports.clock.now(),
         }
     }
+}
+
+/// Nobody is a person whose account is closed.
+fn require_open(party: Party) -> Result<(), Refusal> {
+    if party.is_closed { Err(Refusal::new(code::CLIENT_ID, "INVALID_CLIENT_ID")) } else { Ok(()) }
 }
 
 /// A signature as commands carry it; `None` unless all of it is there.
