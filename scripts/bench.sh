@@ -7,6 +7,7 @@
 #   just bench surfaces      the same through LeanCloud's SDK, beside the native call
 #   just bench im            messaging over WebSockets
 #   just bench im-sustained  messaging for ten minutes on each database (SUSTAINED_SECONDS)
+#   just bench reference     the same load on the least a chat can be (Node, ws, pg), to tell fast machines from slow ones
 #
 # SECONDS_EACH sets the length of each run (default 10), DATABASES which databases (default "sqlite postgresql").
 set -euo pipefail
@@ -154,6 +155,21 @@ sustained() { # database
   finish im "$1"
 }
 
+reference() {
+  echo "== a bare chat, Node and PostgreSQL"
+  (cd tests/reference && npm ci --silent --ignore-scripts)
+  psql "$DATABASE_URL_PG" -qc "CREATE DATABASE bench_reference_$$"
+  address=$(free_address)
+  node tests/reference/chat.mjs "$address" "${DATABASE_URL_PG%/*}/bench_reference_$$" &
+  servers+=($!)
+  for _ in $(seq 100); do (exec 3<>"/dev/tcp/${address%:*}/${address#*:}") 2>/dev/null && break; sleep 0.1; done
+  watched=(--watch "postgresql=$(postmaster)")
+  for pairs in 1 50; do im pairs --pairs "$pairs" --seconds "$seconds"; done
+  im senders --senders 256 --seconds "$seconds"
+  stop
+  psql "$DATABASE_URL_PG" -qc "DROP DATABASE bench_reference_$$ WITH (FORCE)"
+}
+
 echo "machine: $(nproc) cores, $(awk '/MemTotal/ {printf "%.0f GiB", $2/1048576}' /proc/meminfo), $(uname -sr)"
 echo "each run: $seconds s; server, load generator and database on this machine"
 echo "worker: in the API process on SQLite (the default), none on PostgreSQL (a process of its own by default)"
@@ -172,6 +188,7 @@ if [ "$part" = all ] || [ "$part" = im ]; then
   "$bin/im-load" export "$work/talking"
   for database in $databases; do messaging "$database"; done
 fi
+if [ "$part" = all ] || [ "$part" = reference ]; then reference; fi
 if [ "$part" = im-sustained ]; then
   "$bin/im-load" export "$work/talking" --patients 256
   for database in $databases; do sustained "$database"; done

@@ -7,7 +7,6 @@ use domain::{StoreError, Timestamp};
 use sea_orm::ActiveValue::Set;
 use sea_orm::QueryTrait;
 use sea_orm::entity::prelude::*;
-use serde::Serialize;
 use serde_json::json;
 
 use crate::backend::store_error;
@@ -15,7 +14,7 @@ use crate::bulk;
 use crate::convert::{newest_first, parse, text};
 use crate::store::SeaUnit;
 
-#[derive(Clone, Debug, PartialEq, DeriveEntityModel, Serialize)]
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "audit_event")]
 pub(crate) struct Model {
     #[sea_orm(primary_key, auto_increment = false)]

@@ -129,6 +129,14 @@ impl Backend {
         }
     }
 
+    /// What makes the rows of a table stand in its primary key, which saves a tree.
+    pub(crate) const fn keyed_table(self) -> &'static str {
+        match self {
+            Self::Sqlite => " WITHOUT ROWID",
+            Self::Postgres => "",
+        }
+    }
+
     /// Whether the further fields of a conversation say that it is a service. The index of services holds these words.
     pub(crate) fn is_service(self, extra: &str) -> String {
         match self {
@@ -272,12 +280,20 @@ fn sqlite_options(options: &DatabaseOptions, is_reader: bool) -> ConnectOptions 
 }
 
 async fn connect_postgres(options: &DatabaseOptions) -> Result<Connections, ConnectError> {
-    let pool = open(postgres_options(options, options.max_connections)).await?;
-    let appender = open(postgres_options(options, APPENDERS)).await?;
+    let pool = open(postgres_options(options, options.max_connections, &[])).await?;
+    let appender = open(postgres_options(options, APPENDERS, &BY_INDEX)).await?;
     Ok(Connections { backend: Backend::Postgres, writer: pool.clone(), reader: pool, appender })
 }
 
-fn postgres_options(options: &DatabaseOptions, max_connections: u32) -> ConnectOptions {
+/// Few rows are looked up in tables that grow, by a plan that is kept: never by reading a whole index, however short it
+/// was when the plan was made.
+const BY_INDEX: [(&str, &str); 2] = [("enable_hashjoin", "off"), ("enable_mergejoin", "off")];
+
+fn postgres_options(
+    options: &DatabaseOptions,
+    max_connections: u32,
+    further: &'static [(&'static str, &'static str)],
+) -> ConnectOptions {
     let mut connect = ConnectOptions::new(options.url.clone());
     connect
         .max_connections(max_connections)
@@ -286,12 +302,13 @@ fn postgres_options(options: &DatabaseOptions, max_connections: u32) -> ConnectO
         .sqlx_logging(false)
         .record_stmt_in_spans(false)
         .test_before_acquire_if_idle_for(Duration::from_secs(30))
-        .map_sqlx_postgres_opts(|postgres| {
+        .map_sqlx_postgres_opts(move |postgres| {
             // Statements are planned once and kept: planning takes longer than running most of them. One planned while
             // a table was empty must not read it whole when it has grown. Where there is no index, tables are read
             // whole all the same, and look so dear then that the database would compile every such statement, for
             // seconds.
             let options = [("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off"), ("jit", "off")];
+            let options = options.iter().chain(further).copied();
             postgres.application_name("zhaoguan").options(options).statement_cache_capacity(256)
         });
     connect

@@ -7,31 +7,21 @@
 
 use domain::StoreError;
 use sea_orm::sea_query::Value;
-use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ColumnType, EntityTrait, IdenStatic, Iterable, PrimaryKeyToColumn, TryIntoModel,
-};
-use serde::Serialize;
+use sea_orm::{ActiveModelTrait, ColumnTrait, ColumnType, EntityTrait, IdenStatic, Iterable, PrimaryKeyToColumn};
 
-use crate::backend::{Backend, store_error};
+use crate::backend::Backend;
+use crate::im::log;
 use crate::store::SeaUnit;
 
 /// Most rows in one statement on SQLite, which allows 32,766 parameters.
 const MAX_ROWS: usize = 256;
-
-/// A table that can be written this way.
-pub(crate) trait Table:
-    EntityTrait<Model: Serialize, ActiveModel: TryIntoModel<<Self as EntityTrait>::Model>>
-{
-}
-
-impl<E> Table for E where E: EntityTrait<Model: Serialize, ActiveModel: TryIntoModel<<E as EntityTrait>::Model>> {}
 
 /// A statement and its parameters.
 type Ready = (String, Vec<Value>);
 
 /// Inserts `rows`, whose fields must all be set; `tail` is what follows them, e.g. `ON CONFLICT …`. Answers how many
 /// went in.
-pub(crate) async fn insert<E: Table>(
+pub(crate) async fn insert<E: EntityTrait>(
     unit: &SeaUnit,
     rows: impl IntoIterator<Item = E::ActiveModel>,
     tail: &str,
@@ -41,34 +31,72 @@ pub(crate) async fn insert<E: Table>(
         return Ok(0);
     }
     let mut inserted = 0;
-    for (sql, values) in insertion::<E>(unit.backend, rows, 1, tail)? {
+    for (sql, values) in insertion::<E>(unit.backend, rows, &select::<E>(1), tail)? {
         inserted += unit.execute(&sql, values).await?;
     }
     Ok(inserted)
 }
 
-/// New rows of several tables, for one step.
+/// New rows of several tables, for one step, in which they may take places in the log.
 pub(crate) struct Inserts {
     backend: Backend,
     statements: Vec<Ready>,
     has_rows: bool,
+    /// How many places are taken.
+    places: i64,
+    /// SQLite: the place before the first of them. PostgreSQL: 0, since its one statement takes them by itself, and last
+    /// of all, so that others wait for the log as short as can be.
+    base: i64,
 }
 
 impl Inserts {
-    pub(crate) const fn new(backend: Backend) -> Self {
-        Self { backend, statements: Vec::new(), has_rows: false }
+    pub(crate) async fn new(unit: &SeaUnit, places: usize) -> Result<Self, StoreError> {
+        let places = i64::try_from(places).map_err(StoreError::backend)?;
+        let base = match unit.backend {
+            Backend::Sqlite if places > 0 => log::advance(unit, places).await?,
+            _ => 0,
+        };
+        Ok(Self { backend: unit.backend, statements: Vec::new(), has_rows: false, places, base })
     }
 
     /// Takes in the rows of a table; see [`insert`].
-    pub(crate) fn add<E: Table>(
+    pub(crate) fn add<E: EntityTrait>(
         &mut self,
         rows: impl IntoIterator<Item = E::ActiveModel>,
         tail: &str,
     ) -> Result<(), StoreError> {
-        let rows: Vec<E::ActiveModel> = rows.into_iter().collect();
+        self.add_selected::<E>(rows.into_iter().collect(), |parameter| select::<E>(parameter), tail)
+    }
+
+    /// Takes in the rows of a table whose `column` counts places from 1; before those that have none.
+    pub(crate) fn add_placed<E: EntityTrait>(
+        &mut self,
+        rows: impl IntoIterator<Item = E::ActiveModel>,
+        column: E::Column,
+    ) -> Result<(), StoreError> {
+        let moved = |mut row: E::ActiveModel| {
+            if let Some(Value::BigInt(Some(place))) = row.get(column).into_value() {
+                row.set(column, (place + self.base).into());
+            }
+            row
+        };
+        let rows = rows.into_iter().map(moved).collect();
+        let is_placed = self.places > 0;
+        let selected = |parameter| {
+            if is_placed { select_placed::<E>(parameter, column) } else { select::<E>(parameter) }
+        };
+        self.add_selected::<E>(rows, selected, "")
+    }
+
+    fn add_selected<E: EntityTrait>(
+        &mut self,
+        rows: Vec<E::ActiveModel>,
+        selected: impl FnOnce(usize) -> String,
+        tail: &str,
+    ) -> Result<(), StoreError> {
         self.has_rows |= !rows.is_empty();
-        let statements = insertion::<E>(self.backend, rows, self.statements.len() + 1, tail)?;
-        self.statements.extend(statements);
+        let selected = selected(self.statements.len() + 1);
+        self.statements.extend(insertion::<E>(self.backend, rows, &selected, tail)?);
         Ok(())
     }
 
@@ -76,7 +104,7 @@ impl Inserts {
     pub(crate) async fn run(self, unit: &SeaUnit) -> Result<(), StoreError> {
         let statements = match self.backend {
             _ if !self.has_rows => Vec::new(),
-            Backend::Postgres => vec![together(self.statements)],
+            Backend::Postgres => vec![together(self.statements, self.places)],
             Backend::Sqlite => self.statements,
         };
         for (sql, values) in statements {
@@ -87,7 +115,7 @@ impl Inserts {
 }
 
 /// Writes `columns` of rows that meet `condition`, each found by its primary key. Answers how many did.
-pub(crate) async fn update<E: Table>(
+pub(crate) async fn update<E: EntityTrait>(
     unit: &SeaUnit,
     rows: impl IntoIterator<Item = E::ActiveModel>,
     columns: &[E::Column],
@@ -109,18 +137,17 @@ pub(crate) async fn update<E: Table>(
     unit.execute(&sql, [json::<E>(rows)?.into()]).await
 }
 
-/// The statements that insert the rows of one table: one on `PostgreSQL`, whose parameter bears the given number.
-fn insertion<E: Table>(
+/// The statements that insert the rows of one table: one on `PostgreSQL`, which reads them as `selected` says.
+fn insertion<E: EntityTrait>(
     backend: Backend,
     rows: Vec<E::ActiveModel>,
-    parameter: usize,
+    selected: &str,
     tail: &str,
 ) -> Result<Vec<Ready>, StoreError> {
     match backend {
         Backend::Postgres => {
             let (table, columns) = (E::default().as_str().to_owned(), column_names::<E>().join(", "));
-            let given = populated(&table, parameter);
-            let sql = format!("INSERT INTO {table} ({columns}) SELECT {columns} FROM {given} {tail}");
+            let sql = format!("INSERT INTO {table} ({columns}) {selected} {tail}");
             Ok(vec![(sql, vec![json::<E>(rows)?.into()])])
         }
         Backend::Sqlite => {
@@ -134,22 +161,43 @@ fn insertion<E: Table>(
     }
 }
 
+/// `PostgreSQL`: reads the rows of a table out of a parameter.
+fn select<E: EntityTrait>(parameter: usize) -> String {
+    format!("SELECT {} FROM {}", column_names::<E>().join(", "), populated(E::default().as_str(), parameter))
+}
+
+/// The same with a column that counts places in the log from where [`together`] takes them.
+fn select_placed<E: EntityTrait>(parameter: usize, placed: E::Column) -> String {
+    let placed = placed.as_str().to_owned();
+    let columns = column_names::<E>().into_iter();
+    let read: Vec<_> = columns.map(|c| if c == placed { format!("head.base + {c}") } else { c }).collect();
+    let given = populated(E::default().as_str(), parameter);
+    format!("SELECT {} FROM {given} AS given CROSS JOIN head", read.join(", "))
+}
+
 /// `PostgreSQL`: the rows of a table that a parameter lists as JSON.
 fn populated(table: &str, parameter: usize) -> String {
     format!("json_populate_recordset(NULL::{table}, CAST(${parameter} AS json))")
 }
 
-/// `PostgreSQL`: several inserts as one statement.
-fn together(statements: Vec<Ready>) -> Ready {
+/// `PostgreSQL`: several inserts as one statement, which takes so many places in the log. It does the last of them first,
+/// and the others from there backwards.
+fn together(statements: Vec<Ready>, places: i64) -> Ready {
     let (mut parts, values): (Vec<String>, Vec<Vec<Value>>) = statements.into_iter().unzip();
+    let mut values = values.concat();
     let last = parts.pop().unwrap_or_default();
-    let others: Vec<String> = parts.iter().enumerate().map(|(n, part)| format!("part{n} AS ({part})")).collect();
+    let mut others = Vec::with_capacity(parts.len() + 1);
+    if places > 0 {
+        values.push(places.into());
+        others.push(format!("head AS ({})", log::advance_by(values.len())));
+    }
+    others.extend(parts.iter().enumerate().map(|(n, part)| format!("part{n} AS ({part})")));
     let with = if others.is_empty() { String::new() } else { format!("WITH {} ", others.join(", ")) };
-    (with + &last, values.concat())
+    (with + &last, values)
 }
 
 /// `SQLite`: inserts the rows from a list that is longer by whatever is missing to the next power of two.
-fn padded<E: Table>(rows: Vec<E::ActiveModel>, tail: &str) -> Ready {
+fn padded<E: EntityTrait>(rows: Vec<E::ActiveModel>, tail: &str) -> Ready {
     let (table, columns) = (E::default().as_str().to_owned(), column_names::<E>());
     let row = format!("({})", vec!["?"; columns.len()].join(", "));
     let list = vec![row; rows.len().next_power_of_two()].join(", ");
@@ -168,14 +216,48 @@ fn padded<E: Table>(rows: Vec<E::ActiveModel>, tail: &str) -> Ready {
     (sql, values)
 }
 
-fn column_names<E: Table>() -> Vec<String> {
+fn column_names<E: EntityTrait>() -> Vec<String> {
     E::Column::iter().map(|column| column.as_str().to_owned()).collect()
 }
 
-/// The rows as a JSON array of objects.
-fn json<E: Table>(rows: impl IntoIterator<Item = E::ActiveModel>) -> Result<String, StoreError> {
-    let models = rows.into_iter().map(TryIntoModel::try_into_model).collect::<Result<Vec<E::Model>, _>>();
-    serde_json::to_string(&models.map_err(store_error)?).map_err(StoreError::backend)
+/// The rows as a JSON array of objects, without what is NULL: reading them is a third of what writing costs `PostgreSQL`.
+fn json<E: EntityTrait>(rows: impl IntoIterator<Item = E::ActiveModel>) -> Result<String, StoreError> {
+    let keys: Vec<(E::Column, String)> = E::Column::iter().map(|c| (c, format!("\"{}\":", c.as_str()))).collect();
+    let mut json = vec![b'['];
+    for mut row in rows {
+        separate(&mut json, b'[');
+        json.push(b'{');
+        for (column, key) in &keys {
+            if let Some(value) = row.take(*column).into_value().map(document).transpose()?.flatten() {
+                separate(&mut json, b'{');
+                json.extend(key.as_bytes());
+                serde_json::to_writer(&mut json, &value).map_err(StoreError::backend)?;
+            }
+        }
+        json.push(b'}');
+    }
+    json.push(b']');
+    String::from_utf8(json).map_err(StoreError::backend)
+}
+
+/// A comma, unless what comes next is the first after `opening`.
+fn separate(json: &mut Vec<u8>, opening: u8) {
+    if json.last() != Some(&opening) {
+        json.push(b',');
+    }
+}
+
+/// A value of a column as a JSON value, none for NULL.
+fn document(value: Value) -> Result<Option<serde_json::Value>, StoreError> {
+    Ok(Some(match value {
+        Value::Bool(Some(value)) => value.into(),
+        Value::Int(Some(value)) => value.into(),
+        Value::BigInt(Some(value)) => value.into(),
+        Value::String(Some(value)) => value.into(),
+        Value::Json(Some(value)) => *value,
+        null if null == null.as_null() => return Ok(None),
+        other => return Err(StoreError::Backend(format!("no way to write {other:?}").into())),
+    }))
 }
 
 /// How SQLite reads one column out of a row's object: documents stay JSON, everything else becomes a value.

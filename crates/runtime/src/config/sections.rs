@@ -220,7 +220,7 @@ pub struct Im {
     /// A node's presence counts for this long after its last sign of life.
     #[serde(deserialize_with = "duration::deserialize")]
     pub presence_lease: Duration,
-    /// Group commits of messages at the same time; 1 on SQLite and 2 on PostgreSQL unless set.
+    /// Group commits of messages at the same time; 1 on SQLite, and on PostgreSQL 1, or 2 from four processors on, unless set.
     pub(super) lanes: Option<NonZeroUsize>,
 }
 

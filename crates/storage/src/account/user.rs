@@ -7,7 +7,6 @@ use domain::id::UserId;
 use domain::{Phone, StoreError, Timestamp};
 use sea_orm::ActiveValue::Set;
 use sea_orm::entity::prelude::*;
-use serde::Serialize;
 
 use crate::backend::store_error;
 use crate::convert::{instant, known, millis, parse, text};
@@ -15,7 +14,7 @@ use crate::seal::Seal;
 use crate::store::SeaUnit;
 use crate::values::tuples;
 
-#[derive(Clone, Debug, PartialEq, DeriveEntityModel, Serialize)]
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "account_user")]
 pub(crate) struct Model {
     #[sea_orm(primary_key, auto_increment = false)]

@@ -12,7 +12,6 @@ use domain::{StoreError, Timestamp};
 use sea_orm::ActiveValue::Set;
 use sea_orm::QueryTrait;
 use sea_orm::entity::prelude::*;
-use serde::Serialize;
 
 use super::{event, probe};
 use crate::backend::store_error;
@@ -22,7 +21,7 @@ use crate::convert::{
 };
 use crate::store::SeaUnit;
 
-#[derive(Clone, Debug, PartialEq, DeriveEntityModel, Serialize)]
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "consultation")]
 pub(crate) struct Model {
     #[sea_orm(primary_key, auto_increment = false)]

@@ -7,14 +7,13 @@ use domain::{StoreError, Timestamp};
 use sea_orm::ActiveValue::Set;
 use sea_orm::QueryOrder;
 use sea_orm::entity::prelude::*;
-use serde::Serialize;
 
 use crate::backend::store_error;
 use crate::bulk;
 use crate::convert::{known, parse, text};
 use crate::store::SeaUnit;
 
-#[derive(Clone, Debug, PartialEq, DeriveEntityModel, Serialize)]
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "consultation_event")]
 pub(crate) struct Model {
     #[sea_orm(primary_key, auto_increment = false)]

@@ -13,7 +13,6 @@ use domain::{StoreError, Timestamp};
 use sea_orm::ActiveValue::Set;
 use sea_orm::entity::prelude::*;
 use sea_orm::{QueryOrder, QueryResult, QuerySelect, QueryTrait};
-use serde::Serialize;
 
 use super::{answers, reach};
 use crate::backend::store_error;
@@ -21,7 +20,7 @@ use crate::bulk;
 use crate::convert::{corrupt, known, list, newest_first, parse, parse_opt, text, text_opt};
 use crate::store::SeaUnit;
 
-#[derive(Clone, Debug, PartialEq, DeriveEntityModel, Serialize)]
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "notification")]
 pub(crate) struct Model {
     #[sea_orm(primary_key, auto_increment = false)]

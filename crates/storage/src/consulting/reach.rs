@@ -7,7 +7,7 @@ use domain::StoreError;
 use domain::id::{DoctorId, NotificationId, PatientId};
 
 use crate::backend::store_error;
-use crate::convert::{parse, text, to_json};
+use crate::convert::{list, parse, text};
 use crate::store::SeaUnit;
 
 /// A grant that is left, in an app the account signed in with, or a service account it follows.
@@ -49,11 +49,9 @@ async fn among(unit: &SeaUnit, table: &str, ids: &[String], condition: &str) -> 
         return Ok(Vec::new());
     }
     // One statement for any number of people.
-    let elements = unit.backend.json_elements();
-    let sql = format!(
-        "SELECT p.id FROM {table} p WHERE p.id IN (SELECT e.value FROM {elements}($1) AS e) AND p.closed_at IS NULL AND {condition}"
-    );
-    let rows = unit.query(&sql, [to_json(&ids).into()]).await?;
+    let is_asked = unit.backend.is_among("p.id", "$1");
+    let sql = format!("SELECT p.id FROM {table} p WHERE {is_asked} AND p.closed_at IS NULL AND {condition}");
+    let rows = unit.query(&sql, [list(ids)]).await?;
     rows.iter().map(|row| row.try_get("", "id").map_err(store_error)).collect()
 }
 

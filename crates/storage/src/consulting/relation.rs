@@ -12,7 +12,6 @@ use domain::{StoreError, Timestamp};
 use sea_orm::ActiveValue::Set;
 use sea_orm::entity::prelude::*;
 use sea_orm::{QueryOrder, QuerySelect, QueryTrait};
-use serde::Serialize;
 use serde_json::json;
 
 use super::probe::{self, pair_list};
@@ -24,7 +23,7 @@ use crate::convert::{
 use crate::store::SeaUnit;
 use crate::values::condition;
 
-#[derive(Clone, Debug, PartialEq, DeriveEntityModel, Serialize)]
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "relation")]
 pub(crate) struct Model {
     #[sea_orm(primary_key, auto_increment = false)]

@@ -11,18 +11,21 @@ use domain::id::ConversationId;
 use super::{event, notification};
 use crate::audit;
 use crate::bulk::Inserts;
-use crate::im::{conversation, log, message};
+use crate::im::{conversation, message};
 use crate::outbox::row as job;
 use crate::store::SeaUnit;
 
 #[async_trait]
 impl TraceRepository for SeaUnit {
     async fn insert(&mut self, traces: &Traces) -> Result<(), StoreError> {
-        let mut inserts = Inserts::new(self.backend);
-        let (conversations, messages) = in_the_log(self, traces).await?;
-        inserts.add::<conversation::Entity>(conversations.iter().map(conversation::row), "")?;
+        let mut inserts = Inserts::new(self, traces.messages.len()).await?;
+        let (conversations, messages) = placed(traces);
+        inserts.add_placed::<conversation::Entity>(
+            conversations.iter().map(conversation::row),
+            conversation::Column::LastPosition,
+        )?;
+        inserts.add_placed::<message::Entity>(messages.into_iter().map(message::row), message::Column::Position)?;
         inserts.add::<conversation::member::Entity>(traces.members.iter().map(conversation::member_row), "")?;
-        inserts.add::<message::Entity>(messages.into_iter().map(message::row), "")?;
         inserts.add::<event::Entity>(traces.events.iter().map(event::row), "")?;
         inserts.add::<notification::Entity>(traces.notifications.iter().map(notification::row), "")?;
         inserts.add::<job::Entity>(traces.jobs.iter().map(job::row), job::UNLESS_KNOWN)?;
@@ -31,21 +34,17 @@ impl TraceRepository for SeaUnit {
     }
 }
 
-/// Gives the messages their places in the log, the last lock of the unit.
-async fn in_the_log(unit: &SeaUnit, traces: &Traces) -> Result<(Vec<Conversation>, Vec<Message>), StoreError> {
+/// Counts the messages, which is where they go in the log of what is written here, and notes of each conversation which
+/// was its last.
+fn placed(traces: &Traces) -> (Vec<Conversation>, Vec<Message>) {
     let (mut conversations, mut messages) = (traces.conversations.clone(), traces.messages.clone());
-    if messages.is_empty() {
-        return Ok((conversations, messages));
-    }
-    let count = i64::try_from(messages.len()).map_err(StoreError::backend)?;
-    let first = log::advance(unit, count).await? - count + 1;
     let mut newest: HashMap<ConversationId, i64> = HashMap::with_capacity(conversations.len());
-    for (message, position) in messages.iter_mut().zip(first..) {
-        message.position = position;
-        newest.insert(message.conversation_id, position);
+    for (message, place) in messages.iter_mut().zip(1..) {
+        message.position = place;
+        newest.insert(message.conversation_id, place);
     }
     for conversation in &mut conversations {
         conversation.last_position = newest.get(&conversation.id).copied().unwrap_or_default();
     }
-    Ok((conversations, messages))
+    (conversations, messages)
 }

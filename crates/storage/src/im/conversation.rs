@@ -17,10 +17,12 @@ use serde::Serialize;
 use super::message;
 use crate::backend::{Backend, store_error};
 use crate::bulk;
-use crate::convert::{instant, into_object, known, millis, newest_first, object, parse, parse_opt, text, text_opt};
+use crate::convert::{
+    instant, into_object, known, list, millis, newest_first, object, parse, parse_opt, text, text_opt,
+};
 use crate::store::SeaUnit;
 
-#[derive(Clone, Debug, PartialEq, DeriveEntityModel, Serialize)]
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "conversation")]
 pub(crate) struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
@@ -48,9 +50,8 @@ impl ActiveModelBehavior for ActiveModel {}
 /// The members of conversations.
 pub(crate) mod member {
     use sea_orm::entity::prelude::*;
-    use serde::Serialize;
 
-    #[derive(Clone, Debug, PartialEq, DeriveEntityModel, Serialize)]
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
     #[sea_orm(table_name = "conversation_member")]
     pub(crate) struct Model {
         #[sea_orm(primary_key, auto_increment = false)]
@@ -153,8 +154,9 @@ impl ConversationRepository for SeaUnit {
     }
 
     async fn members_of_all(&mut self, ids: &[ConversationId]) -> Result<Vec<Member>, StoreError> {
-        let sql = format!("SELECT * FROM conversation_member WHERE conversation_id IN {}", listed(self.backend));
-        read_members(&self.query(&sql, [json(&texts(ids))?]).await?)
+        let is_listed = self.backend.is_among("conversation_id", "$1");
+        let sql = format!("SELECT * FROM conversation_member WHERE {is_listed}");
+        read_members(&self.query(&sql, [list(ids)]).await?)
     }
 
     async fn list(
@@ -247,10 +249,10 @@ impl ConversationRepository for SeaUnit {
     async fn reset_review(&mut self, ids: &[ConversationId]) -> Result<(), StoreError> {
         lock(self, ids).await?;
         let sql = format!(
-            "UPDATE conversation_member SET review_at = 0 WHERE conversation_id IN {} AND review_at > 0",
-            listed(self.backend)
+            "UPDATE conversation_member SET review_at = 0 WHERE {} AND review_at > 0",
+            self.backend.is_among("conversation_id", "$1")
         );
-        self.execute(&sql, [json(&texts(ids))?]).await?;
+        self.execute(&sql, [list(ids)]).await?;
         Ok(())
     }
 }
@@ -259,14 +261,6 @@ impl ConversationRepository for SeaUnit {
 const MEMBER: &str = "conversation_member.conversation_id, conversation_member.client_id, conversation_member.kind, \
      conversation_member.joined_at, conversation_member.read_seq, conversation_member.delivered_seq, \
      conversation_member.own_after_read, conversation_member.recalled_after_read, conversation_member.review_at";
-
-/// The elements of a JSON array of texts, the first parameter, as a subquery.
-fn listed(backend: Backend) -> &'static str {
-    match backend {
-        Backend::Sqlite => "(SELECT value FROM json_each($1))",
-        Backend::Postgres => "(SELECT value FROM jsonb_array_elements_text(CAST($1 AS jsonb)))",
-    }
-}
 
 /// The rows of a JSON array of [`Moved`], the first parameter.
 fn moved(backend: Backend) -> &'static str {
@@ -281,10 +275,6 @@ fn moved(backend: Backend) -> &'static str {
     }
 }
 
-fn texts(ids: &[ConversationId]) -> Vec<String> {
-    ids.iter().map(text).collect()
-}
-
 fn json<T: Serialize + ?Sized>(value: &T) -> Result<Value, StoreError> {
     serde_json::to_string(value).map(Value::from).map_err(StoreError::backend)
 }
@@ -296,11 +286,11 @@ pub(crate) fn read_members(rows: &[QueryResult]) -> Result<Vec<Member>, StoreErr
 /// Locks conversations in the order of their ids, before any of their members.
 async fn lock(unit: &SeaUnit, ids: &[ConversationId]) -> Result<Vec<QueryResult>, StoreError> {
     let sql = format!(
-        "SELECT id, last_seq FROM conversation WHERE id IN {} ORDER BY id{}",
-        listed(unit.backend),
+        "SELECT id, last_seq FROM conversation WHERE {} ORDER BY id{}",
+        unit.backend.is_among("id", "$1"),
         unit.backend.for_update()
     );
-    unit.query(&sql, [json(&texts(ids))?]).await
+    unit.query(&sql, [list(ids)]).await
 }
 
 /// The newest sequence number of each conversation, which is locked until the unit ends.
@@ -362,9 +352,9 @@ async fn newest_messages(
 ) -> Result<HashMap<ConversationId, Message>, StoreError> {
     let sql = format!(
         "SELECT m.* FROM message m JOIN conversation c ON c.id = m.conversation_id AND m.seq = c.last_seq \
-         WHERE c.id IN {}",
-        listed(unit.backend)
+         WHERE {}",
+        unit.backend.is_among("c.id", "$1")
     );
-    let found = message::messages(&unit.query(&sql, [json(&texts(ids))?]).await?)?;
+    let found = message::messages(&unit.query(&sql, [list(ids)]).await?)?;
     Ok(found.into_iter().map(|m| (m.conversation_id, m)).collect())
 }

@@ -11,13 +11,13 @@ use serde::Serialize;
 use super::message;
 use crate::backend::{Backend, store_error};
 use crate::bulk;
-use crate::convert::{known, parse_opt, text_opt};
+use crate::convert::{known, list, parse_opt, text_opt};
 use crate::store::SeaUnit;
 
 /// How many messages from the end of a conversation are looked at before all of them are.
 const NEWEST: i64 = 512;
 
-#[derive(Clone, Debug, PartialEq, DeriveEntityModel, Serialize)]
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "log_event")]
 pub(crate) struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
@@ -46,21 +46,28 @@ fn event(row: Model) -> Result<LogEvent, StoreError> {
     })
 }
 
-/// Takes the next `count` positions and answers the last of them. Locks the log until the unit ends.
+/// Takes as many positions as a parameter says and answers as `base` the one before the first of them.
+pub(crate) fn advance_by(parameter: usize) -> String {
+    format!(
+        "UPDATE log_head SET position = position + CAST(${parameter} AS bigint) WHERE id = 1 \
+         RETURNING position - CAST(${parameter} AS bigint) AS base"
+    )
+}
+
+/// Takes the next `count` positions and answers the one before the first of them. Locks the log until the unit ends.
 pub(crate) async fn advance(unit: &SeaUnit, count: i64) -> Result<i64, StoreError> {
-    let sql = "UPDATE log_head SET position = position + $1 WHERE id = 1 RETURNING position";
-    let rows = unit.query(sql, [count.into()]).await?;
+    let rows = unit.query(&advance_by(1), [count.into()]).await?;
     let head = rows.first().ok_or_else(|| StoreError::Corrupt("log_head".to_owned()))?;
-    head.try_get("", "position").map_err(store_error)
+    head.try_get("", "base").map_err(store_error)
 }
 
 /// Conversations come before the log in the order of locks.
 async fn lock_conversations(unit: &SeaUnit, events: &[NewEvent]) -> Result<(), StoreError> {
     if unit.backend == Backend::Postgres {
         let ids: Vec<_> = events.iter().filter_map(|event| event.conversation_id).collect();
-        let sql = "SELECT id FROM conversation WHERE id IN (SELECT value FROM \
-                   jsonb_array_elements_text(CAST($1 AS jsonb))) ORDER BY id FOR UPDATE";
-        unit.query(sql, [serde_json::to_string(&ids).map_err(StoreError::backend)?.into()]).await?;
+        let is_listed = unit.backend.is_among("id", "$1");
+        let sql = format!("SELECT id FROM conversation WHERE {is_listed} ORDER BY id FOR UPDATE");
+        unit.query(&sql, [list(ids)]).await?;
     }
     Ok(())
 }
@@ -96,8 +103,8 @@ impl LogRepository for SeaUnit {
         lock_conversations(self, events).await?;
         self.has_news = true;
         let count = i64::try_from(events.len()).map_err(StoreError::backend)?;
-        let last = advance(self, count).await?;
-        let rows = events.iter().zip(last - count + 1..).map(|(event, position)| ActiveModel {
+        let base = advance(self, count).await?;
+        let rows = events.iter().zip(base + 1..).map(|(event, position)| ActiveModel {
             position: Set(position),
             conversation_id: Set(text_opt(event.conversation_id.as_ref())),
             client_id: Set(event.client_id.clone()),
@@ -107,7 +114,7 @@ impl LogRepository for SeaUnit {
         });
         bulk::insert::<Entity>(self, rows, "").await?;
         // What changed last for the conversation, so that a device that asks finds it.
-        let (set, json) = (Touched::all(events, last - count + 1), "value ->> ");
+        let (set, json) = (Touched::all(events, base + 1), "value ->> ");
         if !set.is_empty() {
             let sql = match self.backend {
                 Backend::Sqlite => format!(
@@ -122,7 +129,7 @@ impl LogRepository for SeaUnit {
             let json = serde_json::to_string(&set).map_err(StoreError::backend)?;
             self.execute(&sql, [json.into()]).await?;
         }
-        Ok(last)
+        Ok(base + count)
     }
 
     async fn entries(&mut self, after: i64, until: i64, limit: u32) -> Result<Vec<LogEntry>, StoreError> {
@@ -134,22 +141,18 @@ impl LogRepository for SeaUnit {
     }
 
     async fn entries_of(&mut self, client_ids: &[String], after: i64, limit: u32) -> Result<Vec<LogEntry>, StoreError> {
-        let clients = serde_json::to_string(client_ids).map_err(StoreError::backend)?;
-        let mine = match self.backend {
-            Backend::Sqlite => "(SELECT value FROM json_each($1))",
-            Backend::Postgres => "(SELECT value FROM jsonb_array_elements_text(CAST($1 AS jsonb)))",
-        };
+        let is_mine = |column| self.backend.is_among(column, "$1");
         let touched = format!(
             "conversation c ON c.last_position > $2 AND c.id IN (SELECT cm.conversation_id FROM conversation_member \
-             cm WHERE cm.client_id IN {mine})"
+             cm WHERE {})",
+            is_mine("cm.client_id")
         );
         let sql = format!(
             "SELECT m.* FROM message m JOIN {touched} AND m.conversation_id = c.id AND m.seq > c.last_seq - $4 \
              WHERE m.position > $2 ORDER BY m.position LIMIT $3"
         );
-        let values = |newest: i64| -> [Value; 4] {
-            [clients.clone().into(), after.into(), i64::from(limit).into(), newest.into()]
-        };
+        let values =
+            |newest: i64| -> [Value; 4] { [list(client_ids), after.into(), i64::from(limit).into(), newest.into()] };
         let mut messages = self.query(&sql, values(NEWEST)).await?;
         // A conversation with more news than were looked at may hide earlier ones.
         if i64::try_from(messages.len()).map_err(StoreError::backend)? >= NEWEST.min(i64::from(limit)) {
@@ -158,8 +161,8 @@ impl LogRepository for SeaUnit {
         let sql = format!(
             "SELECT * FROM (SELECT e.* FROM log_event e JOIN {touched} AND e.conversation_id = c.id \
              WHERE e.position > $2 AND e.client_id IS NULL UNION ALL \
-             SELECT e.* FROM log_event e WHERE e.client_id IN {mine} AND e.position > $2) news \
-             ORDER BY position LIMIT $3"
+             SELECT e.* FROM log_event e WHERE {} AND e.position > $2) news ORDER BY position LIMIT $3",
+            is_mine("e.client_id")
         );
         let [clients, after, most, _] = values(0);
         let events = self.query(&sql, [clients, after, most]).await?;

@@ -8,14 +8,13 @@ use domain::{StoreError, Timestamp};
 use sea_orm::ActiveValue::Set;
 use sea_orm::entity::prelude::*;
 use sea_orm::{FromQueryResult, QueryOrder, QueryResult, QuerySelect};
-use serde::Serialize;
 
 use super::append;
 use crate::backend::{Backend, store_error};
-use crate::convert::{corrupt, instant, like_pattern, millis, parse, parse_opt, text, text_opt};
+use crate::convert::{corrupt, instant, like_pattern, list, millis, parse, parse_opt, text, text_opt};
 use crate::store::SeaUnit;
 
-#[derive(Clone, Debug, PartialEq, DeriveEntityModel, Serialize)]
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "message")]
 pub(crate) struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
@@ -145,20 +144,16 @@ impl MessageRepository for SeaUnit {
             Backend::Sqlite => "m.content ->> '$.text'",
             Backend::Postgres => "CAST(m.content AS json) ->> 'text'",
         };
-        let clients = serde_json::to_string(&search.client_ids).map_err(StoreError::backend)?;
-        let elements = match self.backend {
-            Backend::Sqlite => "json_each($1)",
-            Backend::Postgres => "jsonb_array_elements_text(CAST($1 AS jsonb))",
-        };
+        let is_mine = self.backend.is_among("cm.client_id", "$1");
         let sql = format!(
             "SELECT m.* FROM message m WHERE m.kind = 'text' AND m.recalled_at IS NULL AND m.position < $2 \
              AND m.conversation_id IN (SELECT cm.conversation_id FROM conversation_member cm \
-             WHERE cm.client_id IN (SELECT value FROM {elements})) \
+             WHERE {is_mine}) \
              AND ($3 = '' OR m.conversation_id = $3) AND lower({document}) LIKE lower($4) ESCAPE '\\' \
              ORDER BY m.position DESC LIMIT $5"
         );
         let values: [Value; 5] = [
-            clients.into(),
+            list(&search.client_ids),
             search.before.unwrap_or(i64::MAX).into(),
             search.conversation_id.map(|id| text(&id)).unwrap_or_default().into(),
             like_pattern(&search.text).into(),

@@ -10,14 +10,13 @@ use domain::{StoreError, Timestamp};
 use sea_orm::ActiveValue::Set;
 use sea_orm::QueryResult;
 use sea_orm::entity::prelude::*;
-use serde::Serialize;
 
 use crate::backend::{Backend, store_error};
 use crate::bulk;
-use crate::convert::{instant, parse, text, text_opt};
+use crate::convert::{instant, list, parse, text, text_opt};
 use crate::store::SeaUnit;
 
-#[derive(Clone, Debug, PartialEq, DeriveEntityModel, Serialize)]
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "presence")]
 pub(crate) struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
@@ -143,16 +142,12 @@ impl PresenceRepository for SeaUnit {
     }
 
     async fn connected(&mut self, client_ids: &[String], now: Timestamp) -> Result<Vec<String>, StoreError> {
-        let clients = serde_json::to_string(client_ids).map_err(StoreError::backend)?;
-        let mine = match self.backend {
-            Backend::Sqlite => "(SELECT value FROM json_each($1))",
-            Backend::Postgres => "(SELECT value FROM jsonb_array_elements_text(CAST($1 AS jsonb)))",
-        };
+        let is_asked = self.backend.is_among("p.client_id", "$1");
         let sql = format!(
             "SELECT DISTINCT p.client_id AS client_id FROM presence p JOIN node n ON n.id = p.node \
-             WHERE p.client_id IN {mine} AND n.lease_until >= $2 ORDER BY p.client_id"
+             WHERE {is_asked} AND n.lease_until >= $2 ORDER BY p.client_id"
         );
-        let rows = self.query(&sql, [clients.into(), now.as_millis().into()]).await?;
+        let rows = self.query(&sql, [list(client_ids), now.as_millis().into()]).await?;
         rows.iter().map(|row| row.try_get("", "client_id").map_err(store_error)).collect()
     }
 }

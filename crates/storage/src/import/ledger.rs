@@ -6,14 +6,13 @@ use domain::{ObjectId, StoreError, Timestamp};
 use sea_orm::ActiveValue::Set;
 use sea_orm::QueryResult;
 use sea_orm::entity::prelude::*;
-use serde::Serialize;
 
 use super::Taken;
 use crate::backend::store_error;
 use crate::convert::{instant, list, parse, text};
 use crate::store::SeaUnit;
 
-#[derive(Clone, Debug, PartialEq, DeriveEntityModel, Serialize)]
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "imported_row")]
 pub(crate) struct Model {
     #[sea_orm(primary_key, auto_increment = false)]

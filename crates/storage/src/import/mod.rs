@@ -17,7 +17,7 @@ use domain::StoreError;
 use sea_orm::{EntityTrait, IdenStatic as _, Iterable as _, PrimaryKeyToColumn as _};
 
 use crate::backend::Backend;
-use crate::bulk::{self, Table};
+use crate::bulk;
 use crate::store::{SeaStore, SeaUnit};
 
 /// Column that grows with every write.
@@ -83,7 +83,7 @@ enum Taken {
 
 impl SeaUnit {
     /// Inserts rows.
-    async fn put<E: Table>(&self, rows: Vec<E::ActiveModel>, taken: Taken) -> Result<(), StoreError> {
+    async fn put<E: EntityTrait>(&self, rows: Vec<E::ActiveModel>, taken: Taken) -> Result<(), StoreError> {
         bulk::insert::<E>(self, rows, &on_conflict::<E>(taken)).await?;
         Ok(())
     }

@@ -44,8 +44,8 @@ impl MigratorTrait for Migrator {
 }
 
 /// A migration written as SQL that both databases read; `{json}`, `{bytes}` and `{position}` stand for the column
-/// types of JSON documents, of bytes and of places in the log, `{hot}` marks tables whose rows change all the time, and
-/// `{service}` says of a conversation that it is a service.
+/// types of JSON documents, of bytes and of places in the log, `{hot}` marks tables whose rows change all the time, `{keyed}`
+/// those whose rows stand in their primary key, and `{service}` says of a conversation that it is a service.
 struct Schema {
     name: &'static str,
     parts: &'static [&'static str],
@@ -71,6 +71,7 @@ impl MigrationTrait for Schema {
                 .replace("{bytes}", backend.bytes_type())
                 .replace("{position}", backend.position_type())
                 .replace("{hot}", backend.hot_table())
+                .replace("{keyed}", backend.keyed_table())
                 .replace("{service}", &backend.is_service("extra"));
             db.execute_unprepared(&sql).await?;
         }

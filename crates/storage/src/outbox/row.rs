@@ -6,13 +6,12 @@ use domain::outbox::{DeadLetterRepository, JobRecord, JobState, NewJob, OutboxRe
 use domain::{StoreError, Timestamp};
 use sea_orm::ActiveValue::Set;
 use sea_orm::entity::prelude::*;
-use serde::Serialize;
 
 use crate::bulk;
 use crate::convert::{instant, known, parse, text};
 use crate::store::SeaUnit;
 
-#[derive(Clone, Debug, PartialEq, DeriveEntityModel, Serialize)]
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "job")]
 pub(crate) struct Model {
     #[sea_orm(primary_key, auto_increment = false)]

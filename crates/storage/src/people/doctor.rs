@@ -11,7 +11,6 @@ use domain::{Phone, StoreError, Timestamp};
 use sea_orm::ActiveValue::Set;
 use sea_orm::entity::prelude::*;
 use sea_orm::{QueryOrder, QuerySelect, QueryTrait, Select};
-use serde::Serialize;
 
 use crate::backend::store_error;
 use crate::convert::{
@@ -21,7 +20,7 @@ use crate::seal::Seal;
 use crate::store::SeaUnit;
 use crate::values::condition;
 
-#[derive(Clone, Debug, PartialEq, DeriveEntityModel, Serialize)]
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "doctor")]
 pub(crate) struct Model {
     #[sea_orm(primary_key, auto_increment = false)]

@@ -6,13 +6,12 @@ use domain::id::FileId;
 use domain::{StoreError, Timestamp};
 use sea_orm::ActiveValue::Set;
 use sea_orm::entity::prelude::*;
-use serde::Serialize;
 
 use crate::backend::store_error;
 use crate::convert::{corrupt, into_object, object, parse, text};
 use crate::store::SeaUnit;
 
-#[derive(Clone, Debug, PartialEq, DeriveEntityModel, Serialize)]
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "file")]
 pub(crate) struct Model {
     #[sea_orm(primary_key, auto_increment = false)]

@@ -8,14 +8,13 @@ use domain::{Phone, StoreError, Timestamp};
 use sea_orm::ActiveValue::Set;
 use sea_orm::entity::prelude::*;
 use sea_orm::{QueryOrder, QuerySelect};
-use serde::Serialize;
 
 use crate::backend::store_error;
 use crate::convert::{instant, into_object, known, millis, object, parse, parse_opt, text, text_opt};
 use crate::seal::Seal;
 use crate::store::SeaUnit;
 
-#[derive(Clone, Debug, PartialEq, DeriveEntityModel, Serialize)]
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "patient")]
 pub(crate) struct Model {
     #[sea_orm(primary_key, auto_increment = false)]

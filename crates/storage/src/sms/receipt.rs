@@ -10,7 +10,6 @@ use domain::{StoreError, Timestamp};
 use sea_orm::ActiveValue::Set;
 use sea_orm::entity::prelude::*;
 use sea_orm::{FromQueryResult, QueryTrait};
-use serde::Serialize;
 
 use super::attempt::small;
 use crate::backend::store_error;
@@ -18,7 +17,7 @@ use crate::bulk;
 use crate::convert::{instant, known, millis, newest_first, parse, text};
 use crate::store::SeaUnit;
 
-#[derive(Clone, Debug, PartialEq, DeriveEntityModel, Serialize)]
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "sms_receipt")]
 pub(crate) struct Model {
     #[sea_orm(primary_key, auto_increment = false)]

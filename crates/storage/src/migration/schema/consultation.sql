@@ -19,9 +19,10 @@ CREATE TABLE relation (
     updated_at bigint NOT NULL,
     version bigint NOT NULL
 );
-CREATE UNIQUE INDEX relation_pair ON relation (doctor_id, patient_id);
 CREATE INDEX relation_doctor ON relation (doctor_id, created_at, id);
 CREATE INDEX relation_patient ON relation (patient_id, created_at, id);
+-- The last of them: while PostgreSQL knows nothing of a table, it looks up by the youngest of the indexes that would do.
+CREATE UNIQUE INDEX relation_pair ON relation (doctor_id, patient_id);
 
 CREATE TABLE invitation (
     id text PRIMARY KEY,
@@ -62,15 +63,15 @@ CREATE TABLE consultation (
     updated_at bigint NOT NULL,
     version bigint NOT NULL
 );
--- At most one open, valid consultation per pair.
-CREATE UNIQUE INDEX consultation_open ON consultation (doctor_id, patient_id) WHERE status <> '2' AND NOT is_invalid;
 CREATE INDEX consultation_doctor ON consultation (doctor_id, created_at, id);
 CREATE INDEX consultation_patient ON consultation (patient_id, created_at, id);
+-- At most one open, valid consultation per pair.
+CREATE UNIQUE INDEX consultation_open ON consultation (doctor_id, patient_id) WHERE status <> '2' AND NOT is_invalid;
 CREATE INDEX consultation_no_reply ON consultation (no_reply_deadline) WHERE status = '0' AND NOT is_invalid;
 CREATE INDEX consultation_idle ON consultation (idle_deadline) WHERE status = '1' AND NOT is_invalid;
 
 CREATE TABLE consultation_event (
-    id text PRIMARY KEY,
+    id text NOT NULL,
     consultation_id text NOT NULL,
     event text NOT NULL,
     actor text NOT NULL,
@@ -78,9 +79,9 @@ CREATE TABLE consultation_event (
     to_status text NOT NULL,
     end_reason text,
     note text,
-    at bigint NOT NULL
-);
-CREATE INDEX consultation_event_consultation ON consultation_event (consultation_id, at);
+    at bigint NOT NULL,
+    PRIMARY KEY (consultation_id, at, id)
+){keyed};
 
 CREATE TABLE notification (
     id text PRIMARY KEY,
@@ -94,7 +95,7 @@ CREATE TABLE notification (
     due_at bigint NOT NULL,
     created_at bigint NOT NULL,
     updated_at bigint NOT NULL
-);
+){keyed};
 CREATE INDEX notification_consultation ON notification (consultation_id, created_at);
 CREATE INDEX notification_told ON notification (updated_at) WHERE state = 'sent' AND recipient_kind = 'doctor';
 CREATE INDEX notification_answer ON notification (recipient_id, created_at) WHERE cause = 'assistant_answer';
@@ -138,4 +139,4 @@ CREATE TABLE delivery (
     cause text NOT NULL,
     consultation_id text,
     delivered_at bigint NOT NULL
-);
+){keyed};

@@ -28,7 +28,7 @@ CREATE TABLE conversation_member (
     recalled_after_read bigint NOT NULL DEFAULT 0,
     review_at bigint DEFAULT 0,
     PRIMARY KEY (conversation_id, client_id)
-){hot};
+){hot}{keyed};
 CREATE INDEX conversation_member_client ON conversation_member (client_id, conversation_id);
 
 -- Content is JSON as text: it goes out as it came in.

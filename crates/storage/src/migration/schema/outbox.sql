@@ -13,7 +13,7 @@ CREATE TABLE job (
     last_error text,
     created_at bigint NOT NULL,
     settled_at bigint
-);
+){keyed};
 CREATE UNIQUE INDEX job_idempotency_key ON job (idempotency_key);
 CREATE INDEX job_due ON job (run_at, id) WHERE state = 'queued';
 CREATE INDEX job_settled ON job (state, settled_at) WHERE state <> 'queued';

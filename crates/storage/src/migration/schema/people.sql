@@ -82,12 +82,12 @@ CREATE TABLE file (
 );
 
 CREATE TABLE audit_event (
-    id text PRIMARY KEY,
+    id text NOT NULL,
     actor text NOT NULL,
     action text NOT NULL,
     subject text NOT NULL,
     detail {json} NOT NULL,
-    at bigint NOT NULL
-);
-CREATE INDEX audit_event_time ON audit_event (at, id);
+    at bigint NOT NULL,
+    PRIMARY KEY (at, id)
+){keyed};
 CREATE INDEX audit_event_subject ON audit_event (subject, at);
