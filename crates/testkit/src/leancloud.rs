@@ -42,6 +42,17 @@ pub struct Refused {
     pub code: i64,
 }
 
+impl Refused {
+    /// What LeanCloud says to it.
+    const fn text(self) -> &'static str {
+        match self.status {
+            401 => "Unauthorized.",
+            429 => "Too many requests.",
+            _ => "Not found.",
+        }
+    }
+}
+
 const TOO_MANY: Refused = Refused { status: 429, code: 429 };
 const UNAUTHORIZED: Refused = Refused { status: 401, code: 401 };
 const NO_CLASS: Refused = Refused { status: 404, code: 101 };
@@ -231,8 +242,9 @@ fn answer(asked: &Asked, there: &mut There, (app_id, key): &(String, String)) ->
     let answered = if is_known { there.ask(&asked.path, &asked.query) } else { Err(UNAUTHORIZED) };
     match answered {
         Ok(body) => (200, body.to_string().into_bytes()),
-        Err(Refused { status, code }) => {
-            (status, json!({ "code": code, "error": "Refused." }).to_string().into_bytes())
+        Err(refused) => {
+            let body = json!({ "code": refused.code, "error": refused.text() });
+            (refused.status, body.to_string().into_bytes())
         }
     }
 }
