@@ -6,7 +6,7 @@
 //! as storing the rows; its list of rows is padded to a power of two and cut off after those given.
 
 use domain::StoreError;
-use sea_orm::sea_query::Value;
+use sea_orm::sea_query::{Value, sea_value_to_json_value};
 use sea_orm::{ActiveModelTrait, ColumnTrait, ColumnType, EntityTrait, IdenStatic, Iterable, PrimaryKeyToColumn};
 
 use crate::backend::Backend;
@@ -228,7 +228,8 @@ fn json<E: EntityTrait>(rows: impl IntoIterator<Item = E::ActiveModel>) -> Resul
         separate(&mut json, b'[');
         json.push(b'{');
         for (column, key) in &keys {
-            if let Some(value) = row.take(*column).into_value().map(document).transpose()?.flatten() {
+            let value = row.take(*column).into_value().map(|value| sea_value_to_json_value(&value)).unwrap_or_default();
+            if !value.is_null() {
                 separate(&mut json, b'{');
                 json.extend(key.as_bytes());
                 serde_json::to_writer(&mut json, &value).map_err(StoreError::backend)?;
@@ -245,19 +246,6 @@ fn separate(json: &mut Vec<u8>, opening: u8) {
     if json.last() != Some(&opening) {
         json.push(b',');
     }
-}
-
-/// A value of a column as a JSON value, none for NULL.
-fn document(value: Value) -> Result<Option<serde_json::Value>, StoreError> {
-    Ok(Some(match value {
-        Value::Bool(Some(value)) => value.into(),
-        Value::Int(Some(value)) => value.into(),
-        Value::BigInt(Some(value)) => value.into(),
-        Value::String(Some(value)) => value.into(),
-        Value::Json(Some(value)) => *value,
-        null if null == null.as_null() => return Ok(None),
-        other => return Err(StoreError::Backend(format!("no way to write {other:?}").into())),
-    }))
 }
 
 /// How SQLite reads one column out of a row's object: documents stay JSON, everything else becomes a value.

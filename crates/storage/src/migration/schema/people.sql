@@ -82,12 +82,12 @@ CREATE TABLE file (
 );
 
 CREATE TABLE audit_event (
-    id text NOT NULL,
+    id text PRIMARY KEY,
     actor text NOT NULL,
     action text NOT NULL,
     subject text NOT NULL,
     detail {json} NOT NULL,
-    at bigint NOT NULL,
-    PRIMARY KEY (at, id)
+    at bigint NOT NULL
 ){keyed};
+CREATE INDEX audit_event_time ON audit_event (at, id);
 CREATE INDEX audit_event_subject ON audit_event (subject, at);
