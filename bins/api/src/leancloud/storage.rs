@@ -79,7 +79,7 @@ async fn save_together(
     {
         let Some(mut request) = waiting.remove(at) else { break };
         let pointers = pointers_to_children(&request, &saved);
-        let name = request["body"]["__internalId"].as_str().map(str::to_owned);
+        let name = request.pointer("/body/__internalId").and_then(Value::as_str).map(str::to_owned);
         if let Some(fields) = request.get_mut("body").and_then(Value::as_object_mut) {
             fields.extend(pointers);
         }

@@ -227,15 +227,15 @@ pub async fn play(h: &dyn Harness, seed: u64) {
     game.given_queue(h).await;
     let before = Seen::look(&game.desk).await;
     game.desk.sweep().await.unwrap();
-    let mut seen = game.check(&before).await;
+    let mut rows = game.check(&before).await;
     for _ in 0..ROUNDS {
         let count = 1 + game.dice.roll(AT_ONCE);
         let acts: Vec<Act> = (0..count).map(|_| game.any_act()).collect();
         game.at_once(acts).await;
-        seen = game.check(&seen).await;
-        game.signs_of_life(&mut seen).await;
+        rows = game.check(&rows).await;
+        game.signs_of_life(&mut rows).await;
         let pause = Duration::from_millis(u64::from(game.dice.roll(20_000)));
-        seen = game.wait(seen, pause).await;
+        rows = game.wait(rows, pause).await;
     }
     game.hold(check_owners(&game.desk, start).await);
 }
@@ -252,17 +252,17 @@ pub async fn play_evenly(h: &dyn Harness, seed: u64) {
         unit.agents().set_status(agent_id(n), DeskStatus::Online, until).await.unwrap();
     }
     unit.commit().await.unwrap();
-    let mut seen = Seen::look(&game.desk).await;
+    let mut rows = Seen::look(&game.desk).await;
     let mut customers = 0..(AGENTS * capacity + 5);
     while !customers.is_empty() {
         let crowd = 1 + game.dice.roll(AT_ONCE);
         let acts: Vec<Act> =
             customers.by_ref().take(crowd as usize).map(|n| Act::Write { customer: n, name: n }).collect();
         game.at_once(acts).await;
-        seen = game.check(&seen).await;
-        game.hold(seen.check_even());
+        rows = game.check(&rows).await;
+        game.hold(rows.check_even());
         game.clock.advance(Duration::from_millis(u64::from(game.dice.roll(1_000))));
-        seen = seen.at(game.clock.now());
+        rows = rows.at(game.clock.now());
     }
 }
 
