@@ -31,7 +31,7 @@ pub(crate) async fn insert<E: EntityTrait>(
         return Ok(0);
     }
     let mut inserted = 0;
-    for (sql, values) in insertion::<E>(unit.backend, rows, &select::<E>(1), tail)? {
+    for (sql, values) in insertion::<E>(unit.backend, rows, 1, None, tail)? {
         inserted += unit.execute(&sql, values).await?;
     }
     Ok(inserted)
@@ -65,7 +65,7 @@ impl Inserts {
         rows: impl IntoIterator<Item = E::ActiveModel>,
         tail: &str,
     ) -> Result<(), StoreError> {
-        self.add_selected::<E>(rows.into_iter().collect(), |parameter| select::<E>(parameter), tail)
+        self.take_in::<E>(rows.into_iter().collect(), None, tail)
     }
 
     /// Takes in the rows of a table whose `column` counts places from 1; before those that have none.
@@ -80,23 +80,17 @@ impl Inserts {
             }
             row
         };
-        let rows = rows.into_iter().map(moved).collect();
-        let is_placed = self.places > 0;
-        let selected = |parameter| {
-            if is_placed { select_placed::<E>(parameter, column) } else { select::<E>(parameter) }
-        };
-        self.add_selected::<E>(rows, selected, "")
+        self.take_in::<E>(rows.into_iter().map(moved).collect(), (self.places > 0).then_some(column), "")
     }
 
-    fn add_selected<E: EntityTrait>(
+    fn take_in<E: EntityTrait>(
         &mut self,
         rows: Vec<E::ActiveModel>,
-        selected: impl FnOnce(usize) -> String,
+        placed: Option<E::Column>,
         tail: &str,
     ) -> Result<(), StoreError> {
         self.has_rows |= !rows.is_empty();
-        let selected = selected(self.statements.len() + 1);
-        self.statements.extend(insertion::<E>(self.backend, rows, &selected, tail)?);
+        self.statements.extend(insertion::<E>(self.backend, rows, self.statements.len() + 1, placed, tail)?);
         Ok(())
     }
 
@@ -137,17 +131,24 @@ pub(crate) async fn update<E: EntityTrait>(
     unit.execute(&sql, [json::<E>(rows)?.into()]).await
 }
 
-/// The statements that insert the rows of one table: one on `PostgreSQL`, which reads them as `selected` says.
+/// The statements that insert the rows of one table: one on `PostgreSQL`, whose parameter bears the given number, and
+/// where a column may count places in the log from where [`together`] takes them.
 fn insertion<E: EntityTrait>(
     backend: Backend,
     rows: Vec<E::ActiveModel>,
-    selected: &str,
+    parameter: usize,
+    placed: Option<E::Column>,
     tail: &str,
 ) -> Result<Vec<Ready>, StoreError> {
     match backend {
         Backend::Postgres => {
             let (table, columns) = (E::default().as_str().to_owned(), column_names::<E>().join(", "));
-            let sql = format!("INSERT INTO {table} ({columns}) {selected} {tail}");
+            let (read, head) = placed.map_or_else(
+                || (columns.clone(), ""),
+                |placed| (columns_from_head::<E>(placed.as_str()), " AS given CROSS JOIN head"),
+            );
+            let given = populated(&table, parameter);
+            let sql = format!("INSERT INTO {table} ({columns}) SELECT {read} FROM {given}{head} {tail}");
             Ok(vec![(sql, vec![json::<E>(rows)?.into()])])
         }
         Backend::Sqlite => {
@@ -161,18 +162,11 @@ fn insertion<E: EntityTrait>(
     }
 }
 
-/// `PostgreSQL`: reads the rows of a table out of a parameter.
-fn select<E: EntityTrait>(parameter: usize) -> String {
-    format!("SELECT {} FROM {}", column_names::<E>().join(", "), populated(E::default().as_str(), parameter))
-}
-
-/// The same with a column that counts places in the log from where [`together`] takes them.
-fn select_placed<E: EntityTrait>(parameter: usize, placed: E::Column) -> String {
-    let placed = placed.as_str().to_owned();
+/// `PostgreSQL`: the columns of a table, of which one is counted from the head of the log.
+fn columns_from_head<E: EntityTrait>(placed: &str) -> String {
     let columns = column_names::<E>().into_iter();
     let read: Vec<_> = columns.map(|c| if c == placed { format!("head.base + {c}") } else { c }).collect();
-    let given = populated(E::default().as_str(), parameter);
-    format!("SELECT {} FROM {given} AS given CROSS JOIN head", read.join(", "))
+    read.join(", ")
 }
 
 /// `PostgreSQL`: the rows of a table that a parameter lists as JSON.

@@ -17,14 +17,6 @@ use crate::convert::{instant, millis, parse_opt, text};
 use crate::im::{log_events, messages};
 use crate::store::{SeaStore, SeaUnit};
 
-/// The elements of a JSON array of texts, a parameter, as a subquery.
-fn listed(backend: Backend, number: usize) -> String {
-    match backend {
-        Backend::Sqlite => format!("(SELECT value FROM json_each(${number}))"),
-        Backend::Postgres => format!("(SELECT value FROM jsonb_array_elements_text(CAST(${number} AS jsonb)))"),
-    }
-}
-
 fn column<T: sea_orm::TryGetable>(row: &QueryResult, name: &str) -> Result<T, StoreError> {
     row.try_get("", name).map_err(store_error)
 }
@@ -182,8 +174,8 @@ impl RealtimeRepository for SeaUnit {
              WHERE m.client_id = $1 AND c.kind = 'direct' AND {is_unique} \
              AND (SELECT count(*) FROM conversation_member o WHERE o.conversation_id = c.id) = $2 \
              AND (SELECT count(*) FROM conversation_member o WHERE o.conversation_id = c.id \
-             AND o.client_id IN {}) = $2 ORDER BY c.created_at, c.id LIMIT 1",
-            listed(self.backend, 3)
+             AND {}) = $2 ORDER BY c.created_at, c.id LIMIT 1",
+            self.backend.is_among("o.client_id", "$3")
         );
         let count = i64::try_from(members.len()).map_err(StoreError::backend)?;
         self.conversation_id(&sql, vec![first.as_str().into(), count.into(), json_text(&members).into()]).await
@@ -222,13 +214,14 @@ impl RealtimeRepository for SeaUnit {
         limit: u32,
     ) -> Result<Vec<LogEvent>, StoreError> {
         let words: Vec<&str> = kinds.iter().map(|kind| kind.as_str()).collect();
-        let (clients, kinds) = (listed(self.backend, 1), listed(self.backend, 2));
+        let is_among = |column, parameter| self.backend.is_among(column, parameter);
+        let is_wanted = is_among("e.kind", "$2");
         let sql = format!(
             "SELECT * FROM (SELECT e.* FROM log_event e WHERE e.conversation_id IN (SELECT m.conversation_id \
-             FROM conversation_member m WHERE m.client_id IN {clients}) AND e.client_id IS NULL \
-             AND e.kind IN {kinds} AND e.at > $3 UNION ALL \
-             SELECT e.* FROM log_event e WHERE e.client_id IN {clients} AND e.kind IN {kinds} AND e.at > $3) news \
-             ORDER BY position LIMIT $4"
+             FROM conversation_member m WHERE {}) AND e.client_id IS NULL AND {is_wanted} AND e.at > $3 UNION ALL \
+             SELECT e.* FROM log_event e WHERE {} AND {is_wanted} AND e.at > $3) news ORDER BY position LIMIT $4",
+            is_among("m.client_id", "$1"),
+            is_among("e.client_id", "$1")
         );
         let values: [Value; 4] = [
             json_text(&client_ids).into(),
@@ -241,8 +234,8 @@ impl RealtimeRepository for SeaUnit {
 
     async fn has_left(&mut self, client_ids: &[String], id: ConversationId) -> Result<bool, StoreError> {
         let sql = format!(
-            "SELECT 1 FROM log_event WHERE client_id IN {} AND conversation_id = $2 AND kind = $3 LIMIT 1",
-            listed(self.backend, 1)
+            "SELECT 1 FROM log_event WHERE {} AND conversation_id = $2 AND kind = $3 LIMIT 1",
+            self.backend.is_among("client_id", "$1")
         );
         let values: [Value; 3] = [json_text(&client_ids).into(), text(&id).into(), EventKind::Left.as_str().into()];
         Ok(!self.query(&sql, values).await?.is_empty())
