@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::context::Context;
 use super::lines::DialogLines;
+use super::living::living_doctor;
 use super::notify;
 use super::transition::{self, Change};
 use crate::certification::{self, Pictures, Verdict};
@@ -90,8 +91,7 @@ impl Certifications {
         let context = &self.context;
         let now = context.clock.now();
         let mut unit = context.store.begin().await?;
-        let doctor = unit.doctors().find(id).await?.filter(|d| !d.is_closed());
-        let doctor = doctor.ok_or(ConsultationError::DoctorNotFound(id))?;
+        let doctor = living_doctor(&mut *unit, id).await?;
         let mut next = certification::review(&doctor, &verdict, reviewer, now)?;
         next.updated_at = now;
         let (action, cause) = match &verdict {

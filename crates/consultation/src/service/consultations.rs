@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::context::Context;
 use super::lines::DialogLines;
+use super::living::living_patient;
 use super::transition::{self, Change};
 use crate::consultation::{Consultation, ConsultationEvent, ConsultationFilter};
 use crate::error::ConsultationError;
@@ -179,8 +180,7 @@ impl Consultations {
         let current = load(&mut *unit, actor, id).await?;
         actor.require_visible(actor.is_doctor(current.pair.doctor))?;
         let pair = current.pair;
-        let patient = unit.patients().find(pair.patient).await?.filter(|p| !p.is_closed());
-        patient.ok_or(ConsultationError::PatientNotFound(pair.patient))?;
+        living_patient(&mut *unit, pair.patient).await?;
         let doctors = unit.doctors().find_all_shared(&[pair.doctor]).await?;
         let relation = unit.relations().find_locked(current.relation_id).await?;
         let open = unit.consultations().find_open(&[pair]).await?;

@@ -14,6 +14,7 @@ mod escalations;
 mod initiate;
 mod invitations;
 mod lines;
+mod living;
 mod notify;
 mod registry;
 mod relations;

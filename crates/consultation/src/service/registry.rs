@@ -15,6 +15,7 @@ use super::certifications::close_unanswered;
 use super::context::Context;
 use super::initiate::{Initiate, InitiateConsultations, Initiated};
 use super::lines::DialogLines;
+use super::living::{living_doctor, living_patient};
 use super::notify;
 use super::relations::record_block;
 use super::transition::{self, Change};
@@ -105,10 +106,7 @@ impl Registry {
         let now = self.context.clock.now();
         let mut unit = self.context.store.begin().await?;
         let mut patient = match id {
-            Some(id) => {
-                let found = unit.patients().find(id).await?.filter(|patient| !patient.is_closed());
-                found.ok_or(ConsultationError::PatientNotFound(id))?
-            }
+            Some(id) => living_patient(&mut *unit, id).await?,
             None => Patient::new(PatientId(self.context.ids.next()), now),
         };
         check_pictures(&mut *unit, [("icon", &patch.icon)]).await?;
@@ -152,10 +150,7 @@ impl Registry {
         let now = self.context.clock.now();
         let mut unit = self.context.store.begin().await?;
         let before = match id {
-            Some(id) => {
-                let found = unit.doctors().find(id).await?.filter(|doctor| !doctor.is_closed());
-                found.ok_or(ConsultationError::DoctorNotFound(id))?
-            }
+            Some(id) => living_doctor(&mut *unit, id).await?,
             None => Doctor::new(DoctorId(self.context.ids.next()), now),
         };
         let pictures = [
@@ -229,10 +224,8 @@ impl Registry {
     ) -> Result<Relation, ConsultationError> {
         require_server(actor)?;
         let mut unit = self.context.store.begin().await?;
-        let doctor = unit.doctors().find(pair.doctor).await?.filter(|doctor| !doctor.is_closed());
-        doctor.ok_or(ConsultationError::DoctorNotFound(pair.doctor))?;
-        let patient = unit.patients().find(pair.patient).await?.filter(|patient| !patient.is_closed());
-        patient.ok_or(ConsultationError::PatientNotFound(pair.patient))?;
+        living_doctor(&mut *unit, pair.doctor).await?;
+        living_patient(&mut *unit, pair.patient).await?;
         let candidate = Relation::new(RelationId(self.context.ids.next()), pair, self.context.clock.now());
         let found = unit.relations().ensure_all(std::slice::from_ref(&candidate)).await?.pop();
         let relation = found.filter(|found| found.id == candidate.id).ok_or(ConsultationError::Conflict)?;

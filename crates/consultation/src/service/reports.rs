@@ -5,6 +5,7 @@ use domain::id::{PatientId, ReportId};
 use domain::patient::Patient;
 
 use super::context::Context;
+use super::living::living_patient;
 use crate::error::ConsultationError;
 
 /// Use cases on reports.
@@ -31,8 +32,7 @@ impl Reports {
         actor.require(actor.is_trusted())?;
         let now = self.context.clock.now();
         let mut unit = self.context.store.begin().await?;
-        let found = unit.patients().find(patient).await?;
-        let mut found = found.filter(|p| !p.is_closed()).ok_or(ConsultationError::PatientNotFound(patient))?;
+        let mut found = living_patient(&mut *unit, patient).await?;
         found.latest_report_id = Some(report);
         found.updated_at = now;
         unit.patients().update(&found).await?;

@@ -10,7 +10,7 @@ use domain::{ObjectId, Patch};
 use serde_json::{Map, Value, json};
 
 use super::objects::{Caller, Created, Rest, one};
-use super::product::{AUTHENTICATED, CARD, Edit, PICTURES, RELATION_FIELDS, set};
+use super::product::{AUTHENTICATED, CARD, Edit, RELATION_FIELDS, doctor_fixed, set};
 use super::shape::Shape;
 use super::users::checked_phone;
 use super::{ClassKind, RestError};
@@ -19,7 +19,6 @@ use crate::query::Params;
 use crate::value::as_pointer;
 
 const PATIENT_FACTS: [&str; 4] = ["user", "phone", "unionid", "latestReportId"];
-const DOCTOR_FACTS: [&str; 5] = ["user", "phone", "openid", "unionid", "rejectReason"];
 const RELATION_FACTS: [&str; 4] = ["source", "credit", CARD, "latestReportId"];
 /// Who a relation or a consultation is about, which is said once.
 const PAIR: [&str; 2] = ["idDoctor", "idPatient"];
@@ -128,10 +127,6 @@ fn relation_fixed() -> Vec<&'static str> {
 
 fn consultation_fixed() -> Vec<&'static str> {
     [&PAIR[..], &CONSULTATION_DERIVED[..], &[KIND]].concat()
-}
-
-fn doctor_fixed() -> Vec<&'static str> {
-    [&DOCTOR_FACTS[..], &PICTURES[..], &[AUTHENTICATED]].concat()
 }
 
 impl Edit {

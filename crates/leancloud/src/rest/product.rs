@@ -172,7 +172,7 @@ impl Rest {
         if edit.is_changed(AUTHENTICATED) && !is_submission {
             return Err(RestError::NotFromClients);
         }
-        let fixed = [&DOCTOR_FIXED[..], &PICTURES[..], &[AUTHENTICATED]].concat();
+        let fixed = doctor_fixed();
         let patch = edit.doctor_patch(&fixed)?;
         if patch != DoctorPatch::default() {
             self.ports.doctors.update(&caller.actor, id, patch).await?;
@@ -208,6 +208,11 @@ impl Rest {
         }
         Ok(())
     }
+}
+
+/// What of a doctor is neither the owner's to write nor unmodelled.
+pub(super) fn doctor_fixed() -> Vec<&'static str> {
+    [&DOCTOR_FIXED[..], &PICTURES[..], &[AUTHENTICATED]].concat()
 }
 
 pub(super) fn set<T>(patch: Patch<T>) -> Option<T> {
